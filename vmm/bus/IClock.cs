@@ -1,0 +1,30 @@
+namespace Gauntlet.Vmm.Bus;
+
+/// <summary>
+/// Virtual time: nanoseconds since the machine's first start, standing still while it is paused. The only clock that a device may
+/// read. Under a fuzzer or instruction counting it is stepped by hand, and can jump far forward at once.
+/// </summary>
+public interface IClock
+{
+    /// <summary>Nanoseconds, never negative, never going back while a machine runs; a snapshot's load may set it back.</summary>
+    long NowNs { get; }
+
+    /// <summary>Makes a timer that calls back under the machine's device lock. Made once, when the device is made.</summary>
+    IClockTimer CreateTimer(Action callback);
+
+    /// <summary>Wall-clock time of day at virtual time 0, for an RTC to start from; fixed by <c>-rtc base=</c> or the fuzzer.</summary>
+    DateTime StartUtc { get; }
+}
+
+/// <summary>A one-shot timer on virtual time.</summary>
+public interface IClockTimer
+{
+    /// <summary>Calls back once when <see cref="IClock.NowNs"/> reaches the deadline (at once, but not re-entrantly, if it has); re-arming replaces.</summary>
+    void Arm(long deadlineNs);
+
+    /// <summary>Never calls back until armed again.</summary>
+    void Cancel();
+
+    /// <summary>The deadline, or null when not armed.</summary>
+    long? DeadlineNs { get; }
+}

@@ -1,0 +1,72 @@
+using Gauntlet.Linux;
+
+namespace Gauntlet.Vmm.Memory;
+
+/// <summary>
+/// One run of guest RAM or ROM, backed by a mapping of a memfd, so that it can be mapped again elsewhere and shared. Pages cost nothing until touched.
+/// </summary>
+public sealed unsafe class GuestRam : IDisposable
+{
+    private nint _mapping;
+
+    /// <param name="name">For people and /proc/PID/maps: <c>pc.ram</c>.</param>
+    /// <param name="guestAddress">Guest-physical address, a multiple of <see cref="PageSize"/>.</param>
+    /// <param name="length">In bytes, a multiple of <see cref="PageSize"/>, above 0.</param>
+    /// <param name="readOnly">Guest writes do not reach it.</param>
+    /// <exception cref="ArgumentException">Address or length is not a multiple of the page size.</exception>
+    /// <exception cref="LinuxException">The host has no memory or descriptors for it.</exception>
+    public GuestRam(string name, ulong guestAddress, ulong length, bool readOnly = false)
+    {
+        if (length == 0 || length % PageSize != 0 || guestAddress % PageSize != 0)
+            throw new ArgumentException($"{name}: RAM at 0x{guestAddress:x} of 0x{length:x} bytes is not made of whole 4-KiB pages");
+        Name = name;
+        GuestAddress = guestAddress;
+        Length = length;
+        ReadOnly = readOnly;
+        FileDescriptor = Libc.memfd_create(name, Libc.MFD_CLOEXEC);
+        if (FileDescriptor < 0)
+            throw LinuxException.ForErrno($"creating {length >> 20} MiB of guest RAM");
+        if (Libc.ftruncate(FileDescriptor, checked((long)length)) != 0)
+            throw Failed($"sizing guest RAM to {length >> 20} MiB");
+        _mapping = Libc.mmap(0, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE, Libc.MAP_SHARED | Libc.MAP_NORESERVE, FileDescriptor, 0);
+        if (_mapping == -1)
+            throw Failed($"mapping {length >> 20} MiB of guest RAM");
+    }
+
+    /// <summary>Bytes in a page.</summary>
+    public const int PageSize = 4096;
+
+    public string Name { get; }
+
+    public ulong GuestAddress { get; }
+
+    /// <summary>In bytes.</summary>
+    public ulong Length { get; }
+
+    public bool ReadOnly { get; }
+
+    /// <summary>The memfd behind it.</summary>
+    public int FileDescriptor { get; }
+
+    /// <summary>Where the first byte is in this process. Valid until <see cref="Dispose"/>.</summary>
+    public byte* HostPointer => (byte*)_mapping;
+
+    /// <summary>True when the address is inside.</summary>
+    public bool Contains(ulong address) => address - GuestAddress < Length;
+
+    public void Dispose()
+    {
+        if (_mapping is 0 or -1)
+            return;
+        _ = Libc.munmap(_mapping, (nuint)Length);
+        _ = Libc.close(FileDescriptor);
+        _mapping = 0;
+    }
+
+    private LinuxException Failed(string doing)
+    {
+        var error = LinuxException.ForErrno(doing);
+        _ = Libc.close(FileDescriptor);
+        return error;
+    }
+}
