@@ -1,0 +1,311 @@
+using Gauntlet.Vmm.Accel;
+using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Memory;
+
+namespace Gauntlet.Vmm.Machines;
+
+/// <summary>
+/// A machine, whatever is in it: memory, buses, a clock, devices, vCPUs and their threads; starts, pauses, resets and ends them. What sits
+/// where is a board's business (PcBoard).
+/// </summary>
+/// <remarks>
+/// Three kinds of thread meet here. vCPU threads and the clock's thread only note wishes (<see cref="IMachineControl"/>); the thread in
+/// <see cref="Run"/> carries them out; QMP's may call <see cref="Pause"/>, <see cref="Resume"/> and <see cref="Inspect"/>. Changes of state are
+/// made with <c>_control</c> held, which no vCPU thread ever takes, and which is taken before the device lock.
+/// </remarks>
+public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
+{
+    private readonly Lock _control = new();
+    private readonly object _wishes = new();
+    private readonly List<IDevice> _devices = [];
+    private readonly List<VcpuThread> _threads = [];
+    private readonly List<IVcpu> _vcpus = [];
+    private Action? _afterReset;
+    private MachineEnd? _wishedEnd;
+    private bool _wishedReset, _wishedPowerOff, _resetByTripleFault;
+    private IVcpu? _tripleFaulted;
+
+    /// <param name="memory">Its own from here on, as <paramref name="clock"/> and <paramref name="accelerator"/> are.</param>
+    public Machine(GuestMemory memory, IoBus bus, HostClock clock, IAccelerator accelerator)
+    {
+        Memory = memory;
+        Bus = bus;
+        Clock = clock;
+        Accelerator = accelerator;
+        accelerator.SetMemory(memory.Layout);
+        memory.SetObserver(accelerator as IGuestMemoryObserver);
+    }
+
+    public GuestMemory Memory { get; }
+
+    public IoBus Bus { get; }
+
+    public HostClock Clock { get; }
+
+    public IAccelerator Accelerator { get; }
+
+    /// <summary>In the order in which they were added, which is the order of reset and of saved state.</summary>
+    public IReadOnlyList<IDevice> Devices => _devices;
+
+    /// <summary>By index.</summary>
+    public IReadOnlyList<IVcpu> Vcpus => _vcpus;
+
+    public MachineState State { get; private set; } = MachineState.Prelaunch;
+
+    /// <summary>A reset that the guest asks for ends the machine.</summary>
+    public bool NoReboot { get; init; }
+
+    /// <summary>A power-off that the guest asks for pauses the machine.</summary>
+    public bool NoShutdown { get; init; }
+
+    /// <summary>Raised on the thread that brought it about, with the control lock held: a handler must not call back.</summary>
+    public event Action<MachineEvent>? Happened;
+
+    /// <summary>Puts a device into the machine: from here on it is reset and saved with it.</summary>
+    public void Add(IDevice device) => _devices.Add(device);
+
+    /// <summary>Makes the vCPUs, parked in reset state.</summary>
+    /// <param name="count">At least 1.</param>
+    /// <param name="cpuModel">As after <c>-cpu</c>.</param>
+    /// <param name="apicOf">The local APIC that the machine models for a vCPU, null with a kernel irqchip.</param>
+    /// <exception cref="AcceleratorException">The host cannot.</exception>
+    public void CreateVcpus<TApic>(int count, string cpuModel, Func<int, TApic?> apicOf)
+        where TApic : class, ILocalApic, ICpuLocalMmio
+    {
+        for (var i = 0; i < count; i++)
+        {
+            var apic = apicOf(i);
+            var vcpu = Accelerator.CreateVcpu(new VcpuSetup(i, count, cpuModel, new VcpuIo(Bus, apic, OnDeviceFault), apic));
+            _vcpus.Add(vcpu);
+            apic?.Connect(vcpu);
+        }
+        foreach (var vcpu in _vcpus)
+            _threads.Add(new VcpuThread(vcpu, this));
+    }
+
+    /// <summary>What puts the boot image in place and the bootstrap processor at its entry, after each reset.</summary>
+    public void SetBoot(Action afterReset) => _afterReset = afterReset;
+
+    /// <summary>Resets, starts unless <paramref name="paused"/>, and returns when the machine has ended; vCPUs are parked then.</summary>
+    public MachineEnd Run(bool paused = false)
+    {
+        lock (_control)
+        {
+            ResetAll();
+            if (!paused)
+                StartAll();
+        }
+        while (true)
+        {
+            var end = WaitForWish();
+            lock (_control)
+            {
+                end ??= CarryOutWishes();
+                if (end is not { } ended)
+                    continue;
+                StopAll();
+                if (ended.Kind is MachineEndKind.VcpuFailure or MachineEndKind.InternalFault)
+                    State = MachineState.InternalError;
+                Happened?.Invoke(MachineEvent.Shutdown);
+                return ended;
+            }
+        }
+    }
+
+    /// <summary>Stops time and all vCPUs; returns when they stand still.</summary>
+    public void Pause()
+    {
+        lock (_control)
+        {
+            if (State == MachineState.Running)
+                PauseAs(MachineState.Paused);
+        }
+    }
+
+    /// <summary>Goes on after <see cref="Pause"/> or a start in pause; false when there is nothing to go on with.</summary>
+    public bool Resume()
+    {
+        lock (_control)
+        {
+            if (State is not (MachineState.Paused or MachineState.Prelaunch))
+                return State == MachineState.Running;
+            StartAll();
+            Happened?.Invoke(MachineEvent.Resume);
+            return true;
+        }
+    }
+
+    /// <summary>Runs an action while every vCPU stands still, so that it may read their state; the machine goes on afterwards as it was.</summary>
+    public void Inspect(Action action)
+    {
+        lock (_control)
+        {
+            var wasRunning = State == MachineState.Running;
+            if (wasRunning)
+                StopAll();
+            action();
+            if (wasRunning)
+                StartAll();
+        }
+    }
+
+    /// <summary>Resets the machine as its reset button does, running or paused; it stays what it was.</summary>
+    public void RequestReset()
+    {
+        lock (_wishes)
+        {
+            _wishedReset = true;
+            Monitor.PulseAll(_wishes);
+        }
+        KickAll();
+    }
+
+    public void RequestPowerOff()
+    {
+        lock (_wishes)
+        {
+            _wishedPowerOff = true;
+            Monitor.PulseAll(_wishes);
+        }
+        KickAll();
+    }
+
+    public void RequestExit(int status) => WishEnd(new MachineEnd(MachineEndKind.Exit, status));
+
+    /// <summary>Ends the machine from the host's side: QMP's quit, a signal. From any thread.</summary>
+    public void RequestQuit() => WishEnd(new MachineEnd(MachineEndKind.Quit));
+
+    void IVcpuOwner.OnVcpuStopped(IVcpu vcpu, VcpuStop reason)
+    {
+        switch (reason)
+        {
+            case VcpuStop.Shutdown:
+                lock (_wishes)
+                {
+                    _resetByTripleFault = true;
+                    _tripleFaulted = vcpu;
+                }
+                RequestReset();
+                break;
+            case VcpuStop.SystemEvent:
+                RequestPowerOff();
+                break;
+            default:
+                WishEnd(new MachineEnd(MachineEndKind.VcpuFailure, Vcpu: vcpu));
+                break;
+        }
+    }
+
+    void IVcpuOwner.OnVcpuFault(IVcpu vcpu, Exception fault) => WishEnd(new MachineEnd(MachineEndKind.InternalFault, Vcpu: vcpu, Fault: fault));
+
+    public void Dispose()
+    {
+        lock (_control)
+        {
+            Clock.Dispose();
+            foreach (var thread in _threads)
+                thread.End();
+            foreach (var vcpu in _vcpus)
+                vcpu.Dispose();
+            Accelerator.Dispose();
+            foreach (var device in _devices)
+                (device as IDisposable)?.Dispose();
+            Memory.Dispose();
+        }
+    }
+
+    private void OnDeviceFault(Exception fault) => WishEnd(new MachineEnd(MachineEndKind.InternalFault, Fault: fault));
+
+    // The first wish wins: what a guest does after it asked for its end is void.
+    private void WishEnd(MachineEnd end)
+    {
+        lock (_wishes)
+        {
+            _wishedEnd ??= end;
+            Monitor.PulseAll(_wishes);
+        }
+        foreach (var thread in _threads)
+            thread.RequestPause();
+    }
+
+    private void KickAll()
+    {
+        foreach (var vcpu in _vcpus)
+            vcpu.Kick();
+    }
+
+    private MachineEnd? WaitForWish()
+    {
+        lock (_wishes)
+        {
+            while (_wishedEnd is null && !_wishedReset && !_wishedPowerOff)
+                Monitor.Wait(_wishes);
+            return _wishedEnd;
+        }
+    }
+
+    private MachineEnd? CarryOutWishes()
+    {
+        bool reset, powerOff;
+        MachineEndKind refusal;
+        IVcpu? at;
+        lock (_wishes)
+        {
+            (reset, powerOff) = (_wishedReset, _wishedPowerOff);
+            (refusal, at) = _resetByTripleFault ? (MachineEndKind.TripleFault, _tripleFaulted) : (MachineEndKind.ResetRefused, null);
+            (_wishedReset, _wishedPowerOff, _resetByTripleFault, _tripleFaulted) = (false, false, false, null);
+        }
+        if (powerOff || (reset && NoReboot))
+        {
+            if (!NoShutdown)
+                return new MachineEnd(powerOff ? MachineEndKind.PowerOff : refusal, Vcpu: at);
+            Happened?.Invoke(MachineEvent.Shutdown);
+            PauseAs(MachineState.Shutdown);
+            return null;
+        }
+        var wasRunning = State == MachineState.Running;
+        StopAll();
+        ResetAll();
+        Happened?.Invoke(MachineEvent.Reset);
+        if (wasRunning)
+            StartAll();
+        return null;
+    }
+
+    private void PauseAs(MachineState state)
+    {
+        StopAll();
+        State = state;
+        Happened?.Invoke(MachineEvent.Stop);
+    }
+
+    private void StartAll()
+    {
+        State = MachineState.Running;
+        Clock.Resume();
+        foreach (var thread in _threads)
+            thread.Resume();
+    }
+
+    private void StopAll()
+    {
+        foreach (var thread in _threads)
+            thread.RequestPause();
+        foreach (var thread in _threads)
+            thread.WaitUntilParked();
+        Clock.Pause();
+    }
+
+    private void ResetAll()
+    {
+        foreach (var vcpu in _vcpus)
+            vcpu.Reset();
+        lock (Bus.DeviceLock)
+        {
+            Accelerator.IrqChip?.Reset();
+            foreach (var device in _devices)
+                (device as IResettable)?.Reset();
+        }
+        _afterReset?.Invoke();
+    }
+}
