@@ -12,10 +12,14 @@ public interface IStore : IDisposable
     /// <summary>For messages: the folder, or the server and database without the password.</summary>
     string Location { get; }
 
-    /// <summary>Starts a run in state running.</summary>
+    /// <summary>
+    /// Starts a run in state running, or takes up an interrupted or cancelled one of the same id: its results are kept, its jobs are then these, with
+    /// those behind that have results and are not among them.
+    /// </summary>
+    /// <exception cref="StoreException">The id's run is finished or is being written by a live process; a job is there twice; the medium failed.</exception>
     void BeginRun(Run run, IReadOnlyList<Job> jobs);
 
-    /// <summary>Keeps a job's result. The same job and repetition again replaces: that is how a continued run repairs an interrupted one.</summary>
+    /// <summary>Keeps a job's result; a job that was not announced is one more, at the end. The same job and repetition again replaces: that is how a continued run repairs an interrupted one.</summary>
     void AddResult(string runId, JobResult result);
 
     /// <summary>Ends a run as finished or cancelled.</summary>
@@ -31,6 +35,7 @@ public interface IStore : IDisposable
     IReadOnlyList<Run> ListRuns(RunFilter filter);
 
     /// <summary>By id, by a unique beginning of it, or <c>latest</c>, <c>latest~1</c>; null when there is none.</summary>
+    /// <exception cref="Gauntlet.Terminal.UserException">It is the beginning of several.</exception>
     Run? FindRun(string idOrPrefix);
 
     /// <summary>The jobs a run set out to do, in their order.</summary>
