@@ -21,7 +21,7 @@ public sealed record TestCase
 
     public int? MemoryMiB { get; init; }
 
-    /// <summary>As after <c>-append</c>.</summary>
+    /// <summary>As after <c>-append</c>; <see cref="LaunchTime.SecondsPlaceholder"/> in it becomes the time of launch.</summary>
     public string? Append { get; init; }
 
     /// <summary>Further VMM arguments (<c>qemu_params</c>, <c>extra_params</c>), split into words as a shell would.</summary>
@@ -29,7 +29,7 @@ public sealed record TestCase
 
     public IReadOnlyList<string> Groups { get; init; } = [];
 
-    /// <summary>Runs only on this architecture, as the suite spells it; null: on all that the suite is for.</summary>
+    /// <summary>Runs only on this architecture, as the kernel names it (<c>aarch64</c> for kvm-unit-tests' <c>arm64</c>); null: on all that the suite is for.</summary>
     public string? Arch { get; init; }
 
     /// <summary>Runs only on this machine type.</summary>
@@ -38,13 +38,16 @@ public sealed record TestCase
     /// <summary>Runs only where this regular expression matches the whole accelerator name (kvm-unit-tests' <c>accel</c>).</summary>
     public string? Accel { get; init; }
 
-    /// <summary>The suite's limit; null: the default, from the suite or from history.</summary>
+    /// <summary>The suite's limit, zero for none; null: the default, from the suite or from history.</summary>
     public TimeSpan? Timeout { get; init; }
 
     /// <summary><c>path=value</c> conditions: skip unless the file holds the value (kvm-unit-tests' <c>check</c>).</summary>
     public IReadOnlyList<string> Checks { get; init; } = [];
 
-    /// <summary>A reason that is already known while reading the suite, such as a key that only a shell could honour; null: none.</summary>
+    /// <summary>Shell condition under which it is skipped (kvm-unit-tests' <c>disabled_if</c>), evaluated in the cell by <see cref="ShellCondition"/>.</summary>
+    public string? DisabledIf { get; init; }
+
+    /// <summary>A reason that is already known while reading the suite, such as a value that only a shell could honour; null: none.</summary>
     public string? SkipReason { get; init; }
 
     public GuestConvention Convention { get; init; } = GuestConvention.KvmUnitTests;
@@ -75,6 +78,9 @@ public sealed record Suite
     /// <summary>What was found odd while reading and honoured otherwise than its author may think; shown once per run.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
-    /// <summary>Variables that the guest's environment file carries (kvm-unit-tests' <c>-initrd</c>); empty: no file.</summary>
+    /// <summary>Cases without an initrd of their own get kvm-unit-tests' environment file as <c>-initrd</c>.</summary>
     public bool WantsEnvironmentFile { get; init; }
+
+    /// <summary>Shell variables that conditions and the environment file may refer to: the process's own and those of <c>config.mak</c>.</summary>
+    public IReadOnlyDictionary<string, string> Variables { get; init; } = new Dictionary<string, string>();
 }

@@ -43,10 +43,15 @@ public sealed record Job
     /// <summary>Kernel image.</summary>
     public required string Image { get; init; }
 
-    /// <summary>Initial RAM disk or, for kvm-unit-tests, the environment file; null: none.</summary>
+    /// <summary>Initial RAM disk; null: none.</summary>
     public string? Initrd { get; init; }
 
-    /// <summary>Guest command line, as after <c>-append</c>; null: none.</summary>
+    /// <summary>
+    /// Content of kvm-unit-tests' environment file, <c>NAME=value</c> lines. Written to a file when the attempt starts, which then is the <see cref="Initrd"/>; null: none.
+    /// </summary>
+    public string? EnvironmentFile { get; init; }
+
+    /// <summary>Guest command line, as after <c>-append</c>; null: none. <c>$(date +%s)</c> in it becomes the time when the attempt starts.</summary>
     public string? Append { get; init; }
 
     /// <summary>Further arguments for the VMM, already split into words.</summary>
