@@ -1,0 +1,116 @@
+using Gauntlet.Linux;
+using Gauntlet.Vmm.Accel.Cpu;
+using Gauntlet.Vmm.Memory;
+using Microsoft.Win32.SafeHandles;
+
+namespace Gauntlet.Vmm.Accel.Kvm;
+
+/// <summary>Runs the guest on the host's CPUs by way of Linux KVM.</summary>
+public sealed unsafe class KvmAccelerator : IAccelerator
+{
+    /// <summary>
+    /// Four pages that KVM on older Intel CPUs needs for real mode: one for an identity-mapped page table, three for a TSS. Below the last 16 MiB,
+    /// so that firmware of any size has its place, and where a PC has no RAM.
+    /// </summary>
+    private const ulong IdentityMapAddress = 0xfeffc000, TssAddress = 0xfeffd000;
+
+    private readonly KvmSystem _system;
+    private readonly SafeFileHandle _vm;
+    private readonly KvmMemorySlots _slots;
+    private readonly KvmIrqChip? _irqChip;
+    private readonly CpuidLeaf[] _supportedCpuid;
+    private readonly List<string> _warnings = [];
+    private readonly int _kickSignal;
+
+    /// <summary>Makes a virtual machine without memory or vCPUs.</summary>
+    /// <exception cref="AcceleratorException">KVM is missing, not permitted, too old, or lacks what the options ask for.</exception>
+    public KvmAccelerator(KvmOptions options)
+    {
+        _system = new KvmSystem(options.Device);
+        try
+        {
+            RequireOffered(options);
+            _vm = _system.CreateVm();
+            try
+            {
+                // Both before the first vCPU (api.rst, KVM_SET_IDENTITY_MAP_ADDR).
+                var identityMap = IdentityMapAddress;
+                if (Libc.ioctl(_vm, KvmRequest.SetIdentityMapAddr, &identityMap) != 0)
+                    throw new AcceleratorException($"KVM does not take 0x{IdentityMapAddress:x} for its identity map: {KvmSystem.ErrorText()}");
+                if (Libc.ioctl(_vm, KvmRequest.SetTssAddr, unchecked((nint)TssAddress)) != 0)
+                    throw new AcceleratorException($"KVM does not take 0x{TssAddress:x} for its TSS: {KvmSystem.ErrorText()}");
+                _irqChip = options.KernelIrqChip ? new KvmIrqChip(_vm, options) : null;
+                _slots = new KvmMemorySlots(_vm, Math.Max(_system.Check(KvmCap.NrMemSlots), 32));
+                _supportedCpuid = Array.ConvertAll(_system.GetSupportedCpuid(), e
+                    => new CpuidLeaf(e.Function, e.Index, (e.Flags & KvmCpuidEntry.SignificantIndex) != 0, e.Eax, e.Ebx, e.Ecx, e.Edx));
+                _kickSignal = KvmVcpu.InstallKickSignal();
+            }
+            catch
+            {
+                _vm.Dispose();
+                throw;
+            }
+        }
+        catch
+        {
+            _system.Dispose();
+            throw;
+        }
+    }
+
+    public string Name => "kvm";
+
+    public IKernelIrqChip? IrqChip => _irqChip;
+
+    /// <summary>What the host could not give and the guest goes without, one line each, as they came up: for the terminal.</summary>
+    public IReadOnlyList<string> Warnings => _warnings;
+
+    /// <summary>Why KVM cannot be used on this host, in words for a person; null when it can.</summary>
+    public static string? WhyUnusable() => KvmSystem.WhyUnusable();
+
+    public void SetMemory(IReadOnlyList<GuestRam> layout) => _slots.Set(layout);
+
+    public IVcpu CreateVcpu(VcpuSetup setup)
+    {
+        var limit = Math.Max(_system.Check(KvmCap.MaxVcpus), _system.Check(KvmCap.NrVcpus));
+        if (setup.Count > limit)
+            throw new AcceleratorException($"this host's KVM has at most {limit} vCPUs in a machine, {setup.Count} were asked for: give -smp at most {limit}");
+        if (_irqChip is null && setup.Apic is null)
+            throw new ArgumentException("without a kernel irqchip a vCPU needs the machine's local APIC", nameof(setup));
+
+        var cpuid = KvmCpuid.Build(_supportedCpuid, CpuModel.Parse(setup.CpuModel), _irqChip is not null, setup.Index, setup.Count);
+        if (setup.Index == 0)
+        {
+            foreach (var feature in cpuid.Missing)
+                _warnings.Add($"host doesn't support requested feature: {feature}");
+        }
+
+        // The ID is the initial APIC ID too.
+        var descriptor = Libc.ioctl(_vm, KvmRequest.CreateVcpu, setup.Index);
+        if (descriptor < 0)
+            throw new AcceleratorException($"KVM cannot make vCPU {setup.Index}: {KvmSystem.ErrorText()}");
+        return new KvmVcpu(new SafeFileHandle(descriptor, ownsHandle: true), _system, setup, cpuid.Leaves, _irqChip, _kickSignal);
+    }
+
+    /// <summary>Ends the virtual machine. After its vCPUs: the kernel keeps it for as long as one is open.</summary>
+    public void Dispose()
+    {
+        _vm.Dispose();
+        _system.Dispose();
+    }
+
+    private void RequireOffered(KvmOptions options)
+    {
+        if (!options.KernelIrqChip)
+            return;
+        foreach (var (cap, name) in (ReadOnlySpan<(KvmCap, string)>)
+            [(KvmCap.IrqChip, "KVM_CAP_IRQCHIP"), (KvmCap.IrqRouting, "KVM_CAP_IRQ_ROUTING"), (KvmCap.SignalMsi, "KVM_CAP_SIGNAL_MSI")])
+        {
+            if (_system.Check(cap) == 0)
+                throw new AcceleratorException($"this host's KVM has no interrupt controllers inside ({name}): use -accel kvm,kernel-irqchip=off");
+        }
+
+        if (options.Pit && (_system.Check(KvmCap.Pit2) == 0 || _system.Check(KvmCap.PitState2) == 0 || _system.Check(KvmCap.ReinjectControl) == 0))
+            throw new AcceleratorException("this host's KVM has no PIT inside (KVM_CAP_PIT2, KVM_CAP_PIT_STATE2): use -accel kvm,kernel-irqchip=off");
+    }
+}

@@ -1,0 +1,132 @@
+using Gauntlet.Linux;
+using Gauntlet.Vmm.Bus;
+using Microsoft.Win32.SafeHandles;
+
+namespace Gauntlet.Vmm.Accel.Kvm;
+
+/// <summary>PIC, IOAPIC, LAPICs and, when asked for, the PIT inside KVM (Documentation/virt/kvm/api.rst, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2).</summary>
+internal sealed unsafe class KvmIrqChip : IKernelIrqChip
+{
+    private const int LineCount = 24, PicLineCount = 16;
+    private static readonly KvmIrqChipId[] Chips = [KvmIrqChipId.PicMaster, KvmIrqChipId.PicSlave, KvmIrqChipId.IoApic];
+
+    private readonly SafeFileHandle _vm;
+    private readonly Line[] _lines = new Line[LineCount];
+
+    /// <summary>The controllers as KVM made them, to be put back at a reset.</summary>
+    private readonly KvmIrqChipState[] _initialChips = new KvmIrqChipState[Chips.Length];
+    private readonly KvmPitState _initialPit;
+
+    public KvmIrqChip(SafeFileHandle vm, KvmOptions options)
+    {
+        _vm = vm;
+        HasPit = options.Pit;
+        Call(KvmRequest.CreateIrqChip, null, "make the interrupt controllers");
+        SetRouting();
+        if (options.Pit)
+        {
+            // With the speaker's port inside KVM too, the channel 2 gate and its read-back at port 0x61 see the PIT that they belong to.
+            var config = new KvmPitConfig { Flags = KvmPitConfig.SpeakerDummy };
+            Call(KvmRequest.CreatePit2, &config, "make the PIT");
+            var reinject = new KvmReinjectControl { PitReinject = options.PitReinject ? (byte)1 : (byte)0 };
+            Call(KvmRequest.ReinjectControl, &reinject, "set what the PIT does with lost ticks");
+            fixed (KvmPitState* pit = &_initialPit)
+                Call(KvmRequest.GetPit2, pit, "read the PIT");
+        }
+
+        for (var i = 0; i < Chips.Length; i++)
+        {
+            _initialChips[i].ChipId = Chips[i];
+            fixed (KvmIrqChipState* chip = &_initialChips[i])
+                Call(KvmRequest.GetIrqChip, chip, $"read {Chips[i]}");
+        }
+
+        for (var gsi = 0; gsi < LineCount; gsi++)
+            _lines[gsi] = new Line(this, (uint)gsi);
+    }
+
+    public bool HasPit { get; }
+
+    /// <summary>Why KVM last refused a line or message, null when it never did: for a failure report, since a device that drives a line cannot be told.</summary>
+    public string? LastRefusal { get; private set; }
+
+    public IIrqLine GetLine(int gsi)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(gsi);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(gsi, LineCount);
+        return _lines[gsi];
+    }
+
+    public void SendMsi(ulong address, uint data)
+    {
+        var msi = new KvmMsi { AddressLo = (uint)address, AddressHi = (uint)(address >> 32), Data = data };
+        if (Libc.ioctl(_vm, KvmRequest.SignalMsi, &msi) < 0)
+            LastRefusal = $"message 0x{data:x} to 0x{address:x}: {KvmSystem.ErrorText()}";
+    }
+
+    public void Reset()
+    {
+        // Lines first: KVM keeps their levels apart from the chips' registers, and a high one would be latched again.
+        foreach (var line in _lines)
+            line.Set(false);
+        for (var i = 0; i < Chips.Length; i++)
+        {
+            fixed (KvmIrqChipState* chip = &_initialChips[i])
+                Call(KvmRequest.SetIrqChip, chip, $"reset {Chips[i]}");
+        }
+
+        if (HasPit)
+        {
+            fixed (KvmPitState* pit = &_initialPit)
+                Call(KvmRequest.SetPit2, pit, "reset the PIT");
+        }
+    }
+
+    /// <summary>As a PC is wired: each line to the PIC and to the IOAPIC's pin of the same number, but the timer to pin 2, where the PIC's cascade would be.</summary>
+    private void SetRouting()
+    {
+        const int headerBytes = KvmRequest.RoutingHeaderBytes;
+        var buffer = new byte[headerBytes + (PicLineCount + LineCount) * sizeof(KvmIrqRoutingEntry)];
+        fixed (byte* p = buffer)
+        {
+            var entries = new Span<KvmIrqRoutingEntry>(p + headerBytes, PicLineCount + LineCount);
+            var count = 0;
+            for (uint gsi = 0; gsi < LineCount; gsi++)
+            {
+                if (gsi == 2)
+                    continue;
+                if (gsi < PicLineCount)
+                    entries[count++] = Route(gsi, gsi < 8 ? KvmIrqChipId.PicMaster : KvmIrqChipId.PicSlave, gsi & 7);
+                entries[count++] = Route(gsi, KvmIrqChipId.IoApic, gsi == 0 ? 2 : gsi);
+            }
+
+            *(uint*)p = (uint)count;
+            Call(KvmRequest.SetGsiRouting, p, "route the interrupt lines");
+        }
+    }
+
+    private static KvmIrqRoutingEntry Route(uint gsi, KvmIrqChipId chip, uint pin)
+        => new() { Gsi = gsi, Type = KvmIrqRoutingEntry.TypeIrqChip, IrqChip = chip, Pin = pin };
+
+    private void Call(nuint request, void* argument, string doing)
+    {
+        if (Libc.ioctl(_vm, request, argument) < 0)
+            throw new AcceleratorException($"KVM cannot {doing}: {KvmSystem.ErrorText()}; try -accel kvm,kernel-irqchip=off, or -accel tcg");
+    }
+
+    /// <summary>One input of the controllers.</summary>
+    private sealed class Line(KvmIrqChip chip, uint gsi) : IIrqLine
+    {
+        private bool _level;
+
+        public void Set(bool level)
+        {
+            if (_level == level)
+                return;
+            _level = level;
+            var wire = new KvmIrqLevel { Irq = gsi, Level = level ? 1u : 0u };
+            if (Libc.ioctl(chip._vm, KvmRequest.IrqLine, &wire) < 0)
+                chip.LastRefusal = $"interrupt line {gsi}: {KvmSystem.ErrorText()}";
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using Gauntlet.Linux;
+using Gauntlet.Vmm.Memory;
+using Microsoft.Win32.SafeHandles;
+
+namespace Gauntlet.Vmm.Accel.Kvm;
+
+/// <summary>The guest's RAM and ROM as KVM's memory slots. Not safe for concurrent use; the machine changes its layout under its own lock.</summary>
+internal sealed unsafe class KvmMemorySlots(SafeFileHandle vm, int slotLimit)
+{
+    private readonly List<GuestRam?> _slots = [];
+
+    /// <summary>
+    /// Makes the slots what the layout says: those no longer in it go first, because slots may not overlap even for a moment. RAM that stays is not touched.
+    /// </summary>
+    /// <exception cref="AcceleratorException">Two runs overlap, there are more than the host has slots, or KVM refuses one.</exception>
+    public void Set(IReadOnlyList<GuestRam> layout)
+    {
+        CheckNoOverlap(layout);
+        for (var slot = 0; slot < _slots.Count; slot++)
+        {
+            if (_slots[slot] is not { } old || layout.Contains(old))
+                continue;
+            Apply(slot, old, present: false);
+            _slots[slot] = null;
+        }
+
+        foreach (var ram in layout)
+        {
+            if (_slots.Contains(ram))
+                continue;
+            var slot = _slots.IndexOf(null);
+            if (slot < 0)
+            {
+                slot = _slots.Count;
+                if (slot >= slotLimit)
+                    throw new AcceleratorException($"the machine's memory has more than {slotLimit} runs, as many as this host's KVM has slots: give it fewer");
+                _slots.Add(null);
+            }
+
+            Apply(slot, ram, present: true);
+            _slots[slot] = ram;
+        }
+    }
+
+    private static void CheckNoOverlap(IReadOnlyList<GuestRam> layout)
+    {
+        for (var i = 0; i < layout.Count; i++)
+        {
+            for (var j = 0; j < i; j++)
+            {
+                if (layout[i].Contains(layout[j].GuestAddress) || layout[j].Contains(layout[i].GuestAddress))
+                    throw new AcceleratorException($"{layout[j].Name} and {layout[i].Name} overlap at guest address 0x{Math.Max(layout[i].GuestAddress, layout[j].GuestAddress):x}: the machine's memory layout is wrong");
+            }
+        }
+    }
+
+    private void Apply(int slot, GuestRam ram, bool present)
+    {
+        var region = new KvmUserspaceMemoryRegion
+        {
+            Slot = (uint)slot,
+            Flags = ram.ReadOnly ? KvmUserspaceMemoryRegion.ReadOnly : 0,
+            GuestPhysAddr = ram.GuestAddress,
+            // Size 0 takes the slot away.
+            MemorySize = present ? ram.Length : 0,
+            UserspaceAddr = (ulong)ram.HostPointer,
+        };
+        if (Libc.ioctl(vm, KvmRequest.SetUserMemoryRegion, &region) != 0)
+            throw new AcceleratorException($"KVM does not {(present ? "take" : "give back")} {ram.Name}, 0x{ram.Length:x} bytes at guest address 0x{ram.GuestAddress:x}: {KvmSystem.ErrorText()}");
+    }
+}

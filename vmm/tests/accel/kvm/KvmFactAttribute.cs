@@ -1,0 +1,19 @@
+using Gauntlet.Vmm.Accel.Kvm;
+
+namespace Gauntlet.Vmm.Tests.Accel.Kvm;
+
+/// <summary>A test that needs the host's KVM; without it, skipped with KVM's own reason.</summary>
+public sealed class KvmFactAttribute : FactAttribute
+{
+    private static readonly string? s_why = KvmAccelerator.WhyUnusable();
+
+    public KvmFactAttribute() => Skip = s_why;
+}
+
+/// <summary>As <see cref="KvmFactAttribute"/>, with data.</summary>
+public sealed class KvmTheoryAttribute : TheoryAttribute
+{
+    private static readonly string? s_why = KvmAccelerator.WhyUnusable();
+
+    public KvmTheoryAttribute() => Skip = s_why;
+}
