@@ -38,7 +38,7 @@ public sealed class KvmExitTests
             End(c);
         });
 
-        Assert.Equal(VcpuStop.Kicked, guest.RunToEnd());
+        guest.RunToExit();
         Assert.Equal(
             [
                 new("in", 0x1234, 1, 0x5a), new("out", 0x1234, 1, 0x5a),
@@ -74,7 +74,7 @@ public sealed class KvmExitTests
             End(c);
         });
 
-        Assert.Equal(VcpuStop.Kicked, guest.RunToEnd());
+        guest.RunToExit();
         Assert.Equal(
             [
                 new("out", 0x100, 1, 0), new("out", 0x100, 1, 1), new("out", 0x100, 1, 2), new("out", 0x100, 1, 3), new("out", 0x100, 1, 4),
@@ -107,7 +107,7 @@ public sealed class KvmExitTests
             End(c);
         });
 
-        Assert.Equal(VcpuStop.Kicked, guest.RunToEnd());
+        guest.RunToExit();
         Assert.Equal("0102030405050606" + "0707070708080808", Convert.ToHexStringLower(guest.Ram.Slice(0x3000, 16)));
     }
 
@@ -130,7 +130,7 @@ public sealed class KvmExitTests
             End(c);
         });
 
-        Assert.Equal(VcpuStop.Kicked, guest.RunToEnd());
+        guest.RunToExit();
         const ulong at = KvmGuest.MmioAddress;
         Assert.Equal(
             [
@@ -154,7 +154,7 @@ public sealed class KvmExitTests
             End(c);
         });
 
-        Assert.Equal(VcpuStop.Kicked, guest.RunToEnd());
+        guest.RunToExit();
         Span<byte> seen = stackalloc byte[8];
         foreach (var access in guest.Io.Accesses)
         {
@@ -183,7 +183,7 @@ public sealed class KvmExitTests
             End(c);
         });
 
-        Assert.Equal(VcpuStop.Kicked, guest.RunToEnd());
+        guest.RunToExit();
         Assert.Equal([new Access("write", 0x300000, 4, 0x12345678)], guest.Io.Accesses);
         Assert.Equal("0df0feca0df0feca", Convert.ToHexStringLower(guest.Ram.Slice(0x3000, 8)));
     }
@@ -199,7 +199,7 @@ public sealed class KvmExitTests
             End(c);
         });
         guest.Accelerator.SetMemory([.. guest.Layout, bank]);
-        Assert.Equal(VcpuStop.Kicked, guest.RunToEnd());
+        guest.RunToExit();
         Assert.Empty(guest.Io.Accesses);
 
         guest.Accelerator.SetMemory(guest.Layout);
@@ -208,7 +208,7 @@ public sealed class KvmExitTests
             c.mov(__dword_ptr[0x300000], 2);
             End(c);
         });
-        Assert.Equal(VcpuStop.Kicked, guest.RunToEnd());
+        guest.RunToExit();
         Assert.Equal([new Access("write", 0x300000, 4, 2)], guest.Io.Accesses);
     }
 
@@ -251,7 +251,7 @@ public sealed class KvmExitTests
             End(c);
         });
 
-        guest.RunToEnd();
+        guest.RunToExit();
         var exits = guest.Vcpu.RecentExits;
         Assert.Equal(16, exits.Count);
         Assert.Equal("interrupted by a signal", exits[0]);

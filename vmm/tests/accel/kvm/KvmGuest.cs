@@ -105,6 +105,13 @@ public sealed unsafe class KvmGuest : IDisposable
         Vcpu.SetState(state);
     }
 
+    /// <summary>Runs to the guest's own end, which must be how it stops.</summary>
+    public void RunToExit()
+    {
+        var stop = RunToEnd();
+        Assert.True(stop == VcpuStop.Kicked, $"the guest ended with {stop}: {Vcpu.Failure}; its last exits: {string.Join("; ", Vcpu.RecentExits)}");
+    }
+
     /// <summary>Calls Run until something other than a kick stops the vCPU, or the guest has ended itself.</summary>
     public VcpuStop RunToEnd()
     {
