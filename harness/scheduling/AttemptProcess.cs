@@ -1,0 +1,374 @@
+using System.Diagnostics;
+using Gauntlet.Harness.Drivers;
+using Gauntlet.Harness.Measuring;
+using Gauntlet.Linux;
+using Microsoft.Win32.SafeHandles;
+
+namespace Gauntlet.Harness.Scheduling;
+
+/// <summary>
+/// One VMM process under the supervisor. A thread of its own starts it, reads what it writes, samples what it uses, holds it to its limits and reaps
+/// it. The thread must live as long as the process: Linux sends the parent's death signal when the thread that started a process ends.
+/// </summary>
+internal sealed class AttemptProcess : IAttemptProcess
+{
+    /// <summary>The kernel's own limit on CPU time stands beyond the sampled one, in case this process cannot enforce it.</summary>
+    public const double CpuBackstopFactor = 1.5;
+
+    public static readonly TimeSpan CpuBackstop = TimeSpan.FromSeconds(10);
+
+    /// <summary>How often usage is sampled; limits on CPU time and memory are kept to within it.</summary>
+    private static readonly TimeSpan SampleInterval = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Averaging time of <see cref="BusyCpus"/>.</summary>
+    private static readonly TimeSpan BusyAverage = TimeSpan.FromSeconds(1);
+
+    /// <summary>Once everything is gone the pipes end; only a descriptor sent to a stranger keeps one open, and is not waited for longer.</summary>
+    private static readonly TimeSpan PipeGrace = TimeSpan.FromSeconds(1);
+
+    private const int StackBytes = 256 << 10, ReadBytes = 64 << 10;
+
+    private readonly LaunchPlan _plan;
+    private readonly AttemptLimits _limits;
+    private readonly Stopwatch _elapsed = new();
+    private readonly TaskCompletionSource<AttemptExit> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SafeFileHandle _wakeRead, _wakeWrite;
+    private readonly Lock _wakeLock = new();
+    private readonly OutputKeeper _console, _error;
+    private readonly LineSplitter _lines;
+    private readonly GuestInspector? _inspector;
+    private readonly CancellationTokenSource _ending = new();
+
+    private SupervisorReport? _exited, _gone, _failed;
+    private SupervisorReport _isolation;
+    private LimitHit _limit;
+    private volatile bool _killRequested;
+    private volatile int _processId;
+    private bool _killed, _terminated;
+    private double _busyCpus;
+    private long _cpuTicks;
+    private TimeSpan _nextSample = SampleInterval, _lastSample;
+    private Task<IReadOnlyDictionary<string, string>>? _collecting;
+    private Task<bool>? _watching;
+    private CancellationTokenSource? _watchingCancellation;
+    private TimeSpan _cpuAtLastLine, _watchAfter;
+
+    private AttemptProcess(LaunchPlan plan, AttemptLimits limits, Action<string>? onConsoleLine)
+    {
+        _plan = plan;
+        _limits = limits;
+        _console = new OutputKeeper(limits.OutputBytes);
+        _error = new OutputKeeper(limits.OutputBytes);
+        _lines = new LineSplitter(line =>
+        {
+            _cpuAtLastLine = Cpu;
+            onConsoleLine?.Invoke(line);
+        });
+        _busyCpus = plan.BusyThreads;
+        _watchAfter = limits.StallWatchAfter ?? TimeSpan.MaxValue;
+        _inspector = plan.QmpSocket is null ? null : new GuestInspector(plan.QmpSocket, plan.SymbolFile);
+        (_wakeRead, _wakeWrite) = Libc.Pipe();
+    }
+
+    public int ProcessId => _processId;
+
+    public double BusyCpus => Volatile.Read(ref _busyCpus);
+
+    private TimeSpan Cpu => TimeSpan.FromTicks(Volatile.Read(ref _cpuTicks));
+
+    /// <exception cref="LinuxException">The supervisor could not be started.</exception>
+    public static AttemptProcess Start(Supervisor supervisor, SupervisedCommand command, LaunchPlan plan, AttemptLimits limits, Action<string>? onConsoleLine)
+    {
+        var attempt = new AttemptProcess(plan, limits, onConsoleLine);
+        using var started = new ManualResetEventSlim();
+        LinuxException? failure = null;
+        var thread = new Thread(() =>
+        {
+            SupervisedProcess process;
+            try
+            {
+                process = supervisor.Start(command);
+            }
+            catch (LinuxException e)
+            {
+                failure = e;
+                started.Set();
+                return;
+            }
+            started.Set();
+            attempt.Run(process);
+        }, StackBytes)
+        {
+            IsBackground = true,
+            Name = "attempt",
+        };
+        thread.Start();
+        started.Wait();
+        if (failure is null)
+            return attempt;
+        attempt.ReleaseHandles();
+        throw failure;
+    }
+
+    public Task<AttemptExit> WaitAsync(CancellationToken cancellation) => _done.Task.WaitAsync(cancellation);
+
+    public async Task KillAsync()
+    {
+        _killRequested = true;
+        Wake();
+        await Task.WhenAny(_done.Task);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await KillAsync();
+        ReleaseHandles();
+        if (_inspector is not null)
+            await _inspector.DisposeAsync();
+        _ending.Dispose();
+    }
+
+    private void ReleaseHandles()
+    {
+        lock (_wakeLock)
+        {
+            _wakeRead.Dispose();
+            _wakeWrite.Dispose();
+        }
+    }
+
+    private void Wake()
+    {
+        lock (_wakeLock)
+        {
+            if (!_wakeWrite.IsClosed)
+                Libc.WriteByte(_wakeWrite);
+        }
+    }
+
+    private void Run(SupervisedProcess process)
+    {
+        try
+        {
+            using (process)
+            {
+                _elapsed.Start();
+                ReadToTheEnd(process);
+                _ending.Cancel();
+                _lines.Finish();
+            }
+            Finish();
+        }
+        catch (Exception e)
+        {
+            _done.TrySetException(e);
+        }
+    }
+
+    private void ReadToTheEnd(SupervisedProcess process)
+    {
+        const int output = 0, error = 1, reports = 2;
+        SafeFileHandle[] handles = [process.Output, process.Error, process.Reports, _wakeRead];
+        var poll = new Libc.PollFd[handles.Length];
+        for (var i = 0; i < poll.Length; i++)
+            poll[i] = new Libc.PollFd { Fd = (int)handles[i].DangerousGetHandle(), Events = Libc.POLLIN };
+        var buffer = new byte[ReadBytes];
+        var allGone = (TimeSpan?)null;
+        while (poll[output].Fd >= 0 || poll[error].Fd >= 0 || poll[reports].Fd >= 0)
+        {
+            if (allGone is { } since && _elapsed.Elapsed - since > PipeGrace)
+                return;
+            if (Libc.Poll(poll, (int)Math.Ceiling(NextDeadline().TotalMilliseconds)) > 0)
+            {
+                for (var i = 0; i < poll.Length; i++)
+                {
+                    if (poll[i].Fd < 0 || poll[i].ReturnedEvents == 0)
+                        continue;
+                    var length = Libc.Read(handles[i], buffer);
+                    if (length <= 0)
+                    {
+                        poll[i].Fd = -1;
+                        if (i == reports)
+                            allGone = _elapsed.Elapsed;
+                        continue;
+                    }
+                    var bytes = buffer.AsSpan(0, length);
+                    if (i == output)
+                        TakeConsole(bytes);
+                    else if (i == error)
+                        _error.Append(bytes);
+                    else if (i == reports)
+                        TakeReports(bytes);
+                }
+            }
+            if (_exited is null && allGone is null)
+                Enforce(process);
+        }
+    }
+
+    /// <summary>Nothing more is split into lines once the flood limit is hit: it is only read so that the process does not block.</summary>
+    private void TakeConsole(ReadOnlySpan<byte> bytes)
+    {
+        _console.Append(bytes);
+        if (_limit != LimitHit.Output)
+            _lines.Append(bytes);
+    }
+
+    /// <summary>A report is one atomic write, so that a read gets whole ones.</summary>
+    private void TakeReports(ReadOnlySpan<byte> bytes)
+    {
+        for (; bytes.Length >= SupervisorReport.Length; bytes = bytes[SupervisorReport.Length..])
+        {
+            var report = SupervisorReport.Parse(bytes);
+            switch (report.Event)
+            {
+                case SupervisorEvent.Isolation:
+                    _isolation = report;
+                    break;
+                case SupervisorEvent.Started:
+                    _processId = report.ProcessId;
+                    break;
+                case SupervisorEvent.Failed:
+                    _failed = report;
+                    break;
+                case SupervisorEvent.Exited:
+                    _exited = report;
+                    break;
+                case SupervisorEvent.Gone:
+                    _gone = report;
+                    break;
+            }
+        }
+    }
+
+    private TimeSpan NextDeadline()
+    {
+        var now = _elapsed.Elapsed;
+        var next = _nextSample;
+        if (_limit == LimitHit.None && _limits.WallTime is { } wall && wall < next)
+            next = wall;
+        return next > now ? next - now : TimeSpan.Zero;
+    }
+
+    /// <summary>Samples when it is time to, and ends the process when it is over a limit or is to be killed.</summary>
+    private void Enforce(SupervisedProcess process)
+    {
+        var now = _elapsed.Elapsed;
+        if (_killRequested)
+        {
+            _killed = _limit == LimitHit.None;
+            Terminate(process);
+        }
+        if (Math.Max(_console.TotalLength, _error.TotalLength) > _limits.OutputFloodBytes && _limit == LimitHit.None)
+        {
+            _limit = LimitHit.Output;
+            Terminate(process);
+        }
+        if (now >= _nextSample)
+            Sample(now);
+        if (_limits.WallTime is { } wall && now >= wall)
+            EndAt(LimitHit.WallTime);
+        if (_watching is { IsCompleted: true } watched)
+        {
+            if (watched.Result)
+                EndAt(LimitHit.Stalled);
+            else
+                _watchAfter *= 2;
+            _watching = null;
+        }
+        if (_limit != LimitHit.None && (_collecting is null || _collecting.IsCompleted))
+            Terminate(process);
+    }
+
+    private void Sample(TimeSpan now)
+    {
+        _nextSample = now + SampleInterval;
+        if (_processId == 0)
+            return;
+        var usage = ProcessTree.Sample(_processId);
+        // A child that ends without having been waited for takes its time along: what was seen once stays.
+        var used = usage.Cpu > Cpu ? usage.Cpu - Cpu : TimeSpan.Zero;
+        var interval = now - _lastSample;
+        var weight = Math.Min(1, interval / BusyAverage);
+        Volatile.Write(ref _busyCpus, _busyCpus * (1 - weight) + used / interval * weight);
+        Volatile.Write(ref _cpuTicks, (Cpu + used).Ticks);
+        _lastSample = now;
+        if (_limits.CpuTime is { } cpu && usage.Cpu >= cpu)
+            EndAt(LimitHit.CpuTime);
+        if (_limits.ResidentBytes is { } resident && usage.ResidentBytes > resident)
+            EndAt(LimitHit.Memory);
+        WatchForStall();
+    }
+
+    private void WatchForStall()
+    {
+        var silent = Cpu - _cpuAtLastLine;
+        if (_watching is not null)
+        {
+            if (silent < _limits.StallWatchAfter)
+                _watchingCancellation?.Cancel();
+        }
+        else if (_inspector is not null && _limit == LimitHit.None && silent >= _watchAfter)
+        {
+            _watchingCancellation = CancellationTokenSource.CreateLinkedTokenSource(_ending.Token);
+            var token = _watchingCancellation.Token;
+            var processId = _processId;
+            _watching = Task.Run(() => StallWatch.SeesNoProgressAsync(_inspector, () => ProcessTree.Sample(processId).Cpu, token));
+        }
+    }
+
+    /// <summary>A limit is hit: what the guest was doing is asked for first, while its output goes on being read.</summary>
+    private void EndAt(LimitHit limit)
+    {
+        if (_limit != LimitHit.None)
+            return;
+        _limit = limit;
+        _watchingCancellation?.Cancel();
+        if (_inspector is null)
+            return;
+        _collecting = Task.Run(async () =>
+        {
+            var files = await _inspector.CollectAsync(_ending.Token);
+            Wake();
+            return files;
+        });
+    }
+
+    private void Terminate(SupervisedProcess process)
+    {
+        if (_terminated)
+            return;
+        _terminated = true;
+        process.Terminate();
+    }
+
+    private void Finish()
+    {
+        if (_failed is { } failed)
+        {
+            _done.TrySetException(new LinuxException($"starting {_plan.CommandLine[0]}, {failed.Failure.Split(':')[0]}", failed.Value));
+            return;
+        }
+        var limit = _limit == LimitHit.None && _exited?.Signal == Libc.SIGXCPU ? LimitHit.CpuTime : _limit;
+        var diagnostics = _collecting is { IsCompletedSuccessfully: true } collected ? collected.Result : new Dictionary<string, string>();
+        _done.TrySetResult(new AttemptExit(
+            _exited?.ExitStatus, _exited is { } exited ? exited.Signal : Libc.SIGKILL, limit, _exited?.Wall ?? _elapsed.Elapsed,
+            _gone?.Cpu is { } cpu && cpu > Cpu ? cpu : Cpu, _gone?.PeakMemoryBytes ?? 0, _console.Take(), _error.Take(), diagnostics)
+        {
+            KilledByCaller = _killed,
+            IsolationNote = Missing(),
+        });
+    }
+
+    private string? Missing()
+    {
+        var missing = (_plan.Network || _isolation.NetworkIsOff, _isolation.HasOwnPids) switch
+        {
+            (true, true) => null,
+            (false, true) => "its network could not be taken away",
+            (true, false) => "it had no PID namespace of its own",
+            _ => "its network could not be taken away and it had no PID namespace of its own",
+        };
+        return missing is null ? null : $"{missing}: this host permits unprivileged processes no namespaces";
+    }
+}
