@@ -56,6 +56,12 @@ public sealed record LaunchPlan
     /// <summary>Host threads it keeps busy: what the scheduler's CPU budget counts.</summary>
     public int BusyThreads { get; init; } = 1;
 
-    /// <summary>Resident memory it may need in bytes: what the scheduler's memory budget counts and the address-space limit is derived from.</summary>
+    /// <summary>Resident memory it may need in bytes: what the scheduler's memory budget counts and the limit is derived from.</summary>
     public long MemoryBytes { get; init; }
+
+    /// <summary>It may reach the host's network. Else it gets none, where the host permits that.</summary>
+    public bool Network { get; init; }
+
+    /// <summary>ELF file with the guest's symbols, for naming where a hung vCPU is; may not exist; null: none.</summary>
+    public string? SymbolFile { get; init; }
 }

@@ -6,7 +6,11 @@ namespace Gauntlet.Harness.Measuring;
 /// <summary>What a process and its live descendants have used so far.</summary>
 /// <param name="Cpu">User and system time, of children they have waited for too.</param>
 /// <param name="ResidentBytes">Resident sets together; pages shared between them count for each.</param>
-public readonly record struct ProcessUsage(TimeSpan Cpu, long ResidentBytes);
+/// <param name="Delayed">
+/// How long that thread of theirs which waited most was ready to run and the host's CPUs were busy with others: on an idle host the process would be further by so much.
+/// Zero where the kernel does not count it (CONFIG_SCHED_INFO).
+/// </param>
+public readonly record struct ProcessUsage(TimeSpan Cpu, long ResidentBytes, TimeSpan Delayed);
 
 /// <summary>Reads proc(5). Processes come and go while it is read: what is gone counts nothing.</summary>
 public static class ProcessTree
@@ -19,25 +23,28 @@ public static class ProcessTree
     /// <summary>Usage of the process and everything below it; zero when it is gone.</summary>
     public static ProcessUsage Sample(int processId)
     {
-        var counted = 0;
-        var (ticks, pages) = Sum(processId, 0, ref counted);
-        return new ProcessUsage(TimeSpan.FromTicks(ticks * (TimeSpan.TicksPerSecond / TicksPerSecond)), pages * Environment.SystemPageSize);
+        var total = default(Total);
+        Add(processId, 0, ref total);
+        return new ProcessUsage(
+            TimeSpan.FromTicks(total.Ticks * (TimeSpan.TicksPerSecond / TicksPerSecond)), total.Pages * Environment.SystemPageSize,
+            TimeSpan.FromTicks(total.DelayedNs / TimeSpan.NanosecondsPerTick));
     }
 
-    private static (long Ticks, long Pages) Sum(int processId, int depth, ref int counted)
+    private struct Total
+    {
+        public long Ticks, Pages, DelayedNs;
+        public int Processes;
+    }
+
+    private static void Add(int processId, int depth, ref Total total)
     {
         var (ticks, pages) = ReadStat(processId);
-        if (depth >= MaxDepth || pages == 0)
-            return (ticks, pages);
-        foreach (var child in Children(processId))
-        {
-            if (++counted > MaxProcesses)
-                break;
-            var below = Sum(child, depth + 1, ref counted);
-            ticks += below.Ticks;
-            pages += below.Pages;
-        }
-        return (ticks, pages);
+        total.Ticks += ticks;
+        total.Pages += pages;
+        if (depth >= MaxDepth || pages == 0 || ++total.Processes > MaxProcesses)
+            return;
+        foreach (var child in ReadThreads(processId, ref total.DelayedNs))
+            Add(child, depth + 1, ref total);
     }
 
     /// <summary>Fields 14 to 17 (utime, stime, cutime, cstime) and 24 (rss) of /proc/PID/stat.</summary>
@@ -66,7 +73,8 @@ public static class ProcessTree
         return (ticks, pages);
     }
 
-    private static List<int> Children(int processId)
+    /// <summary>The children of every thread, and the longest run delay: the second number of /proc/PID/task/TID/schedstat, in nanoseconds.</summary>
+    private static List<int> ReadThreads(int processId, ref long delayedNs)
     {
         var children = new List<int>();
         Span<byte> buffer = stackalloc byte[8192];
@@ -80,6 +88,10 @@ public static class ProcessTree
                     if (Utf8Parser.TryParse(list[range], out int child, out _))
                         children.Add(child);
                 }
+                ReadOnlySpan<byte> schedule = Read(Path.Join(task, "schedstat"), buffer);
+                var space = schedule.IndexOf((byte)' ');
+                if (space > 0 && Utf8Parser.TryParse(schedule[(space + 1)..], out long delay, out _))
+                    delayedNs = Math.Max(delayedNs, delay);
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -26,6 +26,9 @@ internal sealed class AttemptProcess : IAttemptProcess
     /// <summary>Once everything is gone the pipes end; only a descriptor sent to a stranger keeps one open, and is not waited for longer.</summary>
     private static readonly TimeSpan PipeGrace = TimeSpan.FromSeconds(1);
 
+    /// <summary>Where delays are forgiven, the wall time beyond which nothing is.</summary>
+    private const double MaxForgiveness = 10;
+
     private const int StackBytes = 256 << 10, ReadBytes = 64 << 10;
 
     private readonly LaunchPlan _plan;
@@ -51,7 +54,7 @@ internal sealed class AttemptProcess : IAttemptProcess
     private Task<IReadOnlyDictionary<string, string>>? _collecting;
     private Task<bool>? _watching;
     private CancellationTokenSource? _watchingCancellation;
-    private TimeSpan _cpuAtLastLine, _watchAfter;
+    private TimeSpan _cpuAtLastLine, _watchAfter, _delayed;
 
     private AttemptProcess(LaunchPlan plan, AttemptLimits limits, Action<string>? onConsoleLine)
     {
@@ -241,11 +244,15 @@ internal sealed class AttemptProcess : IAttemptProcess
         }
     }
 
+    private TimeSpan? WallDeadline => _limits.WallTime is not { } wall ? null
+        : _limits.ForgiveDelays ? wall + (_delayed < wall * MaxForgiveness ? _delayed : wall * MaxForgiveness)
+        : wall;
+
     private TimeSpan NextDeadline()
     {
         var now = _elapsed.Elapsed;
         var next = _nextSample;
-        if (_limit == LimitHit.None && _limits.WallTime is { } wall && wall < next)
+        if (_limit == LimitHit.None && WallDeadline is { } wall && wall < next)
             next = wall;
         return next > now ? next - now : TimeSpan.Zero;
     }
@@ -266,7 +273,7 @@ internal sealed class AttemptProcess : IAttemptProcess
         }
         if (now >= _nextSample)
             Sample(now);
-        if (_limits.WallTime is { } wall && now >= wall)
+        if (WallDeadline is { } wall && now >= wall)
             EndAt(LimitHit.WallTime);
         if (_watching is { IsCompleted: true } watched)
         {
@@ -293,6 +300,8 @@ internal sealed class AttemptProcess : IAttemptProcess
         Volatile.Write(ref _busyCpus, _busyCpus * (1 - weight) + used / interval * weight);
         Volatile.Write(ref _cpuTicks, (Cpu + used).Ticks);
         _lastSample = now;
+        if (usage.Delayed > _delayed)
+            _delayed = usage.Delayed;
         if (_limits.CpuTime is { } cpu && usage.Cpu >= cpu)
             EndAt(LimitHit.CpuTime);
         if (_limits.ResidentBytes is { } resident && usage.ResidentBytes > resident)

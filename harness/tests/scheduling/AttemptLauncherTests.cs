@@ -49,7 +49,7 @@ public sealed class AttemptLauncherTests : IDisposable
     public async Task Console_lines_come_one_by_one_the_last_without_its_line_end_too()
     {
         var lines = new List<string>();
-        await using var process = _launcher.Start(Plans.Shell("printf 'a\\r\\n\\nb'"), new AttemptLimits(), lines.Add);
+        await using var process = _launcher.Start(Scripts.Plan("printf 'a\\r\\n\\nb'"), new AttemptLimits(), lines.Add);
         await process.WaitAsync(default);
         Assert.Equal(["a", "", "b"], lines);
     }
@@ -64,7 +64,8 @@ public sealed class AttemptLauncherTests : IDisposable
     [Fact]
     public async Task It_leads_a_session_of_its_own()
     {
-        var exit = await Run("ps -o sid= -p $(readlink /proc/self/../self) 2>/dev/null >&2; awk '{print $6 == $1 || $6 == $4}' /proc/self/stat");
+        // Fields of /proc/PID/stat: 4 is the parent, which is the shell, 6 the session.
+        var exit = await Run("cut -d' ' -f4,6 /proc/self/stat | { read parent session; echo $((parent == session)); }");
         Assert.Equal("1\n", Encoding.UTF8.GetString(exit.Console.Bytes));
     }
 
@@ -81,7 +82,7 @@ public sealed class AttemptLauncherTests : IDisposable
     public async Task A_file_that_is_no_program_is_an_error_of_its_start()
     {
         using var folder = new TemporaryFolder();
-        var path = folder.File("vmm");
+        var path = folder["vmm"];
         await File.WriteAllTextAsync(path, "");
         await using var process = _launcher.Start(new LaunchPlan { CommandLine = [path], WorkingDirectory = "/" }, new AttemptLimits());
         Assert.Equal(13, (await Assert.ThrowsAsync<LinuxException>(() => process.WaitAsync(default))).Errno);
@@ -91,7 +92,7 @@ public sealed class AttemptLauncherTests : IDisposable
     public async Task A_daemon_left_behind_dies_with_its_vmm()
     {
         using var folder = new TemporaryFolder();
-        var pidFile = folder.File("pid");
+        var pidFile = folder["pid"];
         var exit = await Run($"(setsid sh -c 'readlink /proc/self > {pidFile}.new; mv {pidFile}.new {pidFile}; exec sleep 1000' &) ; while ! [ -s {pidFile} ]; do sleep 0.01; done; exit 5");
         Assert.Equal(5, exit.ExitStatus);
         AssertGone(await ReadPid(pidFile));
@@ -101,10 +102,10 @@ public sealed class AttemptLauncherTests : IDisposable
     public async Task Kill_ends_daemons_too_and_returns_when_all_are_gone()
     {
         using var folder = new TemporaryFolder();
-        var pidFile = folder.File("pid");
+        var pidFile = folder["pid"];
         var ready = new TaskCompletionSource();
         await using var process = _launcher.Start(
-            Plans.Shell($"(setsid sh -c 'readlink /proc/self > {pidFile}; echo ready; exec sleep 1000' &) ; trap '' TERM INT; sleep 1000"),
+            Scripts.Plan($"(setsid sh -c 'readlink /proc/self > {pidFile}; echo ready; exec sleep 1000' &) ; trap '' TERM INT; sleep 1000"),
             new AttemptLimits(), line => ready.TrySetResult());
         await ready.Task;
         await process.KillAsync();
@@ -169,9 +170,9 @@ public sealed class AttemptLauncherTests : IDisposable
     public async Task A_file_beyond_its_limit_is_cut_by_the_kernel()
     {
         using var folder = new TemporaryFolder();
-        var exit = await Run($"exec head -c 1000000 /dev/zero > {folder.File("big")}", new AttemptLimits { FileBytes = 65536 });
+        var exit = await Run($"exec head -c 1000000 /dev/zero > {folder["big"]}", new AttemptLimits { FileBytes = 65536 });
         Assert.Equal(Libc.SIGXFSZ, exit.Signal);
-        Assert.Equal(65536, new FileInfo(folder.File("big")).Length);
+        Assert.Equal(65536, new FileInfo(folder["big"]).Length);
     }
 
     [Fact]
@@ -187,7 +188,7 @@ public sealed class AttemptLauncherTests : IDisposable
     [Fact]
     public async Task The_environment_is_the_plans_besides_the_inherited_one()
     {
-        var plan = Plans.Shell("echo $ANSWER $HOME") with { Environment = new Dictionary<string, string> { ["ANSWER"] = "42", ["HOME"] = "/nowhere" } };
+        var plan = Scripts.Plan("echo $ANSWER $HOME") with { Environment = new Dictionary<string, string> { ["ANSWER"] = "42", ["HOME"] = "/nowhere" } };
         await using var process = _launcher.Start(plan, new AttemptLimits());
         Assert.Equal("42 /nowhere\n", Encoding.UTF8.GetString((await process.WaitAsync(default)).Console.Bytes));
     }
@@ -218,7 +219,7 @@ public sealed class AttemptLauncherTests : IDisposable
 
     private async Task<AttemptExit> Run(string script, AttemptLimits? limits = null)
     {
-        await using var process = _launcher.Start(Plans.Shell(script), limits ?? new AttemptLimits());
+        await using var process = _launcher.Start(Scripts.Plan(script), limits ?? new AttemptLimits());
         return await process.WaitAsync(default);
     }
 
