@@ -62,6 +62,28 @@ public sealed class KvmSystemTests
         Assert.Equal(0UL, state.Gpr[1]);
     }
 
+    [Fact]
+    public void Properties_are_QEMUs()
+    {
+        Assert.Equal(new KvmOptions(), KvmOptions.FromProperties(new Dictionary<string, string>()));
+        Assert.Equal(
+            new KvmOptions(KernelIrqChip: false, PitReinject: false, Device: "/dev/kvm2"),
+            KvmOptions.FromProperties(new Dictionary<string, string>
+            {
+                ["kernel-irqchip"] = "off",
+                ["kvm-pit.lost_tick_policy"] = "discard",
+                ["device"] = "/dev/kvm2",
+            }));
+    }
+
+    [Theory]
+    [InlineData("kernel-irqchip", "split", "split")]
+    [InlineData("kernel-irqchip", "perhaps", "cannot be 'perhaps'")]
+    [InlineData("kvm-pit.lost_tick_policy", "merge", "cannot be 'merge'")]
+    [InlineData("thread", "single", "no property 'thread'")]
+    public void A_property_that_KVM_does_not_have_is_named(string name, string value, string expected)
+        => Assert.Contains(expected, Assert.Throws<AcceleratorException>(() => KvmOptions.FromProperties(new Dictionary<string, string> { [name] = value })).Message);
+
     /// <summary>Against include/uapi/linux/kvm.h and arch/x86/include/uapi/asm/kvm.h: the number of an ioctl holds the size of its structure.</summary>
     [Fact]
     public void Requests_have_the_kernels_numbers()
