@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using Gauntlet.Cli.Commands;
+using Gauntlet.Pipelines.Series;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Cli;
@@ -36,6 +37,7 @@ public static class CommandTree
     /// <summary>Each room's commands, in the order of the help text.</summary>
     private static readonly ICommandModule[] Modules =
     [
+        new SeriesCommands(),
         new TestCommand(),
         new CompletionCommand(),
     ];
