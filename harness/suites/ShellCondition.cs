@@ -11,8 +11,6 @@ namespace Gauntlet.Harness.Suites;
 public sealed class ShellCondition
 {
     private const int MaxDepth = 64;
-    private static readonly TimeSpan MatchTimeout = TimeSpan.FromSeconds(1);
-
     private readonly List<Token> tokens;
     private readonly IReadOnlyDictionary<string, string> variables;
     private int position;
@@ -187,7 +185,7 @@ public sealed class ShellCondition
         if (right.Text.Contains('['))
             throw new ShellUnsupportedException($"the pattern '{right.Text}'");
         var expression = "\\A" + Regex.Escape(right.Text).Replace("\\*", ".*", StringComparison.Ordinal).Replace("\\?", ".", StringComparison.Ordinal) + "\\z";
-        return Regex.IsMatch(left, expression, RegexOptions.NonBacktracking | RegexOptions.Singleline | RegexOptions.CultureInvariant, MatchTimeout);
+        return Regex.IsMatch(left, expression, RegexOptions.NonBacktracking | RegexOptions.Singleline | RegexOptions.CultureInvariant);
     }
 
     private static bool Matches(string left, Token right)
@@ -195,9 +193,9 @@ public sealed class ShellCondition
         try
         {
             return Regex.IsMatch(
-                left, right.Quoted ? Regex.Escape(right.Text) : right.Text, RegexOptions.NonBacktracking | RegexOptions.Singleline | RegexOptions.CultureInvariant, MatchTimeout);
+                left, right.Quoted ? Regex.Escape(right.Text) : right.Text, RegexOptions.NonBacktracking | RegexOptions.Singleline | RegexOptions.CultureInvariant);
         }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException or RegexMatchTimeoutException)
+        catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
             throw new ShellUnsupportedException($"the regular expression '{right.Text}'");
         }

@@ -114,6 +114,8 @@ public static class UnittestsCfg
             if (append.Count > 1 && skip is null)
                 Note("test_args", $"only the first word is the guest's command line, the others go to the VMM; quote them: test_args = \"{string.Join(' ', append)}\"");
             arguments.AddRange(Words(target == "kvmtool" ? CfgReader.KvmtoolParameters : CfgReader.QemuParameters));
+            if (arguments.Any(word => word is "-enable-kvm" or "--enable-kvm"))
+                Note(CfgReader.QemuParameters, $"[{block.Name}] asks for KVM itself (-enable-kvm): it runs on KVM in every cell, as with kvm-unit-tests' own runner");
             var memory = TakeMemory(arguments);
             return new TestCase
             {
