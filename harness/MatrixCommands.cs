@@ -1,0 +1,97 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Gauntlet.Harness.Drivers;
+using Gauntlet.Harness.Matrix;
+using Gauntlet.Harness.Suites;
+using Gauntlet.Results.Records;
+using Gauntlet.Terminal;
+using Spectre.Console;
+
+namespace Gauntlet.Harness;
+
+/// <summary><c>gauntlet matrix show</c>: the cells of a matrix, which of them this host can run, and for suites which cases become jobs in them.</summary>
+public sealed class MatrixCommands : ICommandModule
+{
+    public IEnumerable<Command> CreateCommands(Output output)
+    {
+        var matrix = new Option<string>("--matrix") { Description = "Matrix by name (matrices/NAME.yaml) or file", HelpName = "NAME|FILE", DefaultValueFactory = _ => MatrixFile.DefaultName };
+        var suites = Several("--suite", "Also count the jobs of these suites (in-tree names, or paths)", "NAME|PATH");
+        var vmms = Several("--vmm", "Instead of the matrix's VMMs", "NAME[@VERSION]");
+        var accels = Several("--accel", "Instead of the matrix's accelerators", "ACCEL");
+        var archs = Several("--arch", "Instead of the matrix's architectures", "ARCH");
+        var group = new Option<string?>("--group", "-g") { Description = "Only cases of this group", HelpName = "GROUP" };
+        var all = new Option<bool>("--all", "-a") { Description = "Also cases of the group 'nodefault'" };
+        var json = new Option<bool>("--json") { Description = "As JSON" };
+        var show = new Command("show", "Print a matrix's cells, and why each skipped one is skipped") { matrix, suites, vmms, accels, archs, group, all, json };
+        show.SetAction(async (parsed, cancellation) =>
+        {
+            var context = SuiteContext.ForProcess(parsed.GetValue(archs) is [var only] ? only : null);
+            var definition = MatrixFile.Load(parsed.GetValue(matrix)!, context.TreeRoot);
+            var loaded = parsed.GetValue(suites)!.Select(name => SuiteLoader.Load(name, context)).ToList();
+            // Suites that are named bring their architecture with them.
+            var wanted = parsed.GetValue(archs)!.Length > 0 || loaded.Count == 0 ? parsed.GetValue(archs)! : [.. loaded.Select(suite => suite.Arch).Distinct()];
+            var cells = definition.Expand(new MatrixOverrides(parsed.GetValue(vmms)!, parsed.GetValue(accels)!, wanted));
+            var statuses = await DriverRegistry.For(definition.Vmms).AskAsync(cells, cancellation);
+            var options = new JobOptions { Group = parsed.GetValue(group), All = parsed.GetValue(all), KernelRelease = JobOptions.HostKernelRelease() };
+            var jobs = statuses.SelectMany(status => loaded.SelectMany(suite => JobMaker.Make(suite, status, options))).ToList();
+            if (parsed.GetValue(json))
+                PrintJson(output, definition, statuses, jobs);
+            else
+                Print(output, definition, statuses, loaded, jobs);
+            return ExitCode.Success;
+        });
+        yield return new Command("matrix", "Matrices of VMM, accelerator, architecture, machine and CPU") { show }
+            .WithExample("./gauntlet matrix show", "cells of the default matrix")
+            .WithExample("./gauntlet matrix show --matrix full --suite cpu", "and what becomes of a suite's cases in them");
+    }
+
+    private static Option<string[]> Several(string name, string description, string value) => new(name)
+    {
+        Description = description,
+        HelpName = value,
+        AllowMultipleArgumentsPerToken = true,
+        DefaultValueFactory = _ => [],
+    };
+
+    private static void Print(Output output, MatrixDefinition definition, IReadOnlyList<CellStatus> statuses, List<Suite> suites, List<Job> jobs)
+    {
+        var table = new Table().Border(TableBorder.Simple).Title(Markup.Escape($"matrix {definition.Name}")).AddColumns("cell", "here", "why not, or the VMM's version");
+        foreach (var status in statuses)
+        {
+            table.AddRow(
+                Markup.Escape(status.Cell.ToString()), status.SkipReason is null ? "[green]runs[/]" : "[yellow]skipped[/]", Markup.Escape(status.SkipReason ?? status.VmmVersion ?? ""));
+        }
+
+        output.Console.Write(table);
+        foreach (var note in suites.SelectMany(suite => suite.Notes))
+            output.Out.WriteLine($"note: {note}");
+        foreach (var suite in suites.Where(suite => jobs.TrueForAll(job => job.Suite != suite.Name)))
+            output.Out.WriteLine($"{suite.Name}: no cell of the matrix is for {suite.Arch}, or no case is in the group");
+        foreach (var cell in jobs.GroupBy(job => (job.Suite, job.Cell)))
+        {
+            var skipped = cell.Where(job => job.SkipReason is not null).ToList();
+            output.Out.WriteLine($"{cell.Key.Suite} @ {cell.Key.Cell}: {cell.Count() - skipped.Count} to run, {skipped.Count} skipped");
+            foreach (var job in skipped)
+                output.Out.WriteLine($"  skip {job.Case}: {job.SkipReason}");
+        }
+    }
+
+    private static void PrintJson(Output output, MatrixDefinition definition, IReadOnlyList<CellStatus> statuses, List<Job> jobs)
+    {
+        var shown = new MatrixShown(
+            1, definition.Name, definition.Source,
+            [.. statuses.Select(status => new CellShown(status.Cell.ToString(), status.Cell, status.SkipReason is null, status.SkipReason, status.VmmVersion))],
+            jobs);
+        output.Out.WriteLine(JsonSerializer.Serialize(shown, MatrixJson.Default.MatrixShown));
+    }
+}
+
+/// <summary>What <c>gauntlet matrix show --json</c> prints.</summary>
+internal sealed record MatrixShown(int Schema, string Name, string Source, IReadOnlyList<CellShown> Cells, IReadOnlyList<Job> Jobs);
+
+internal sealed record CellShown(string Name, Cell Cell, bool Runs, string? SkipReason, string? VmmVersion);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, WriteIndented = true)]
+[JsonSerializable(typeof(MatrixShown))]
+internal sealed partial class MatrixJson : JsonSerializerContext;
