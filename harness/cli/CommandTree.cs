@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using Gauntlet.Cli.Commands;
+using Gauntlet.Harness;
 using Gauntlet.Pipelines.Series;
 using Gauntlet.Terminal;
 
@@ -37,6 +38,7 @@ public static class CommandTree
     /// <summary>Each room's commands, in the order of the help text.</summary>
     private static readonly ICommandModule[] Modules =
     [
+        new MatrixCommands(),
         new SeriesCommands(),
         new TestCommand(),
         new CompletionCommand(),

@@ -136,7 +136,8 @@ public sealed class MatrixTests
         {
             var combinations = MatrixExpansion.Expand(
                 [KeyValuePair.Create<string, IReadOnlyList<string>>("x", matrix.Xs), KeyValuePair.Create<string, IReadOnlyList<string>>("y", matrix.Ys)], matrix.Exclude, []);
-            var expected = from x in matrix.Xs from y in matrix.Ys
+            var expected = from x in matrix.Xs
+                           from y in matrix.Ys
                            where !matrix.Exclude.Any(e => (!e.TryGetValue("x", out var ex) || ex == x) && (!e.TryGetValue("y", out var ey) || ey == y))
                            select (x, y);
             return combinations.Select(combination => (combination["x"], combination["y"])).SequenceEqual(expected);

@@ -92,7 +92,9 @@ public sealed class SuiteYamlTests
     public void NoTextEverThrowsAnythingButAMessageForTheUser()
     {
         const string Whole = "schema: 1\nname: a\narch: x86_64\ntimeout: 3s\ncases:\n  - name: b\n    image: c\n    args: [x, \"y\"]\n    check: [/a=b]\n    smp: 2\n";
-        var mutations = from at in Gen.Choose(0, Whole.Length - 1) from length in Gen.Choose(0, 6) from text in Gen.Elements("", "\0", "[", "{", "\"", ": ", "\n", "\t", "- ", "&a", "*a", "!!int", "é", "%", "|", "99999999999")
+        var mutations = from at in Gen.Choose(0, Whole.Length - 1)
+                        from length in Gen.Choose(0, 6)
+                        from text in Gen.Elements("", "\0", "[", "{", "\"", ": ", "\n", "\t", "- ", "&a", "*a", "!!int", "é", "%", "|", "99999999999")
                         select Whole.Remove(at, Math.Min(length, Whole.Length - at)).Insert(at, text);
         Prop.ForAll(mutations.ToArbitrary(), text =>
         {
