@@ -73,6 +73,12 @@ public sealed class MultibootProgram : IBootProgram
     /// <summary>True when the file has a multiboot header: magic, flags and checksum on a 4-byte boundary in its first 8 KiB.</summary>
     public static bool IsMultiboot(ReadOnlySpan<byte> image) => FindHeader(image) >= 0;
 
+    /// <summary>What the first loaded piece brings from the file: what fw_cfg shows as the kernel.</summary>
+    public ReadOnlySpan<byte> LoadedBytes => _image.AsSpan(_pieces[0].Offset, _pieces[0].Bytes);
+
+    /// <summary>Where that piece goes.</summary>
+    public uint LoadAddress => _pieces[0].Address;
+
     public void Start(GuestMemory memory, ref X86State state)
     {
         var map = MemoryMap.Of(memory);

@@ -1,0 +1,287 @@
+using Gauntlet.Vmm.Accel;
+using Gauntlet.Vmm.Boot;
+using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Devices.Interrupt;
+using Gauntlet.Vmm.Devices.Pci;
+using Gauntlet.Vmm.Devices.Platform;
+using Gauntlet.Vmm.Devices.Serial;
+using Gauntlet.Vmm.Devices.Test;
+using Gauntlet.Vmm.Devices.Timer;
+using Gauntlet.Vmm.Memory;
+
+namespace Gauntlet.Vmm.Machines;
+
+/// <summary>What a <c>pc</c> is made of.</summary>
+public sealed record PcConfig
+{
+    /// <summary>As after <c>-accel</c>, most wanted first.</summary>
+    public required IReadOnlyList<(string Name, IReadOnlyDictionary<string, string> Properties)> Accelerators { get; init; }
+
+    /// <summary>1 to 255: an APIC ID of 255 is the broadcast.</summary>
+    public int CpuCount { get; init; } = 1;
+
+    public string CpuModel { get; init; } = "qemu64";
+
+    /// <summary>Bytes of RAM, a multiple of 4 KiB, at least 1 MiB.</summary>
+    public ulong RamBytes { get; init; } = 128UL << 20;
+
+    /// <summary>COM1 and COM2, as far as there are; at most 2.</summary>
+    public IReadOnlyList<ISerialBackend> SerialPorts { get; init; } = [];
+
+    /// <summary>Time of day at the start.</summary>
+    public DateTime StartUtc { get; init; }
+
+    public bool NoReboot { get; init; }
+
+    public bool NoShutdown { get; init; }
+}
+
+/// <summary>
+/// The <c>pc</c> machine: memory map, chip set and interrupt wiring of a PC with a 440FX and a PIIX, without firmware: what firmware would have set
+/// up before it starts a kernel is set up at each reset.
+/// </summary>
+public sealed class PcBoard : IDisposable
+{
+    public const int MaxCpus = 255;
+    public const ulong MinRamBytes = MemoryMap.OneMiB;
+
+    /// <summary>More than any host has: what is above is a mistyped unit.</summary>
+    public const ulong MaxRamBytes = 1UL << 40;
+
+    // PCI and the APICs take the space from 3.5 GiB; a PC with more RAM has 3 GiB there and the rest above 4 GiB.
+    private const ulong LowRamLimit = 0xe0000000, SplitLowRam = 0xc0000000, HighRamAddress = 1UL << 32;
+    private const ulong ShadowAddress = 0xc0000;
+    private const int RtcIrq = 8, KeyboardIrq = 1, PitIrq = 0;
+
+    // What firmware gives the first device with BARs.
+    private const uint FirstMemoryBar = 0xfebf1000, FirstIoBar = 0xc000;
+
+    private static readonly (ushort Port, int Irq)[] SerialWiring = [(0x3f8, 4), (0x2f8, 3)];
+
+    private readonly PcConfig _config;
+    private readonly I8259? _pic;
+    private readonly ApicBus? _apicBus;
+    private uint _nextMemoryBar = FirstMemoryBar, _nextIoBar = FirstIoBar;
+
+    /// <exception cref="AcceleratorException">None of the accelerators can be had here.</exception>
+    /// <exception cref="Linux.LinuxException">The host has no memory for it.</exception>
+    public PcBoard(PcConfig config, Action<string> onAcceleratorFallback)
+    {
+        _config = config;
+        var bus = new IoBus();
+        var clock = new HostClock(bus.DeviceLock, config.StartUtc);
+        var accelerator = AcceleratorFactory.CreateFirst(config.Accelerators, clock, config.CpuCount, onAcceleratorFallback);
+        Machine = new Machine(new GuestMemory(LayOut(config.RamBytes)), bus, clock, accelerator) { NoReboot = config.NoReboot, NoShutdown = config.NoShutdown };
+
+        if (accelerator.IrqChip is { } irqChip)
+        {
+            Lines = new PcInterruptLines(irqChip);
+        }
+        else
+        {
+            var intr = new Intr();
+            _pic = new I8259(intr);
+            _apicBus = new ApicBus();
+            var ioApic = new IoApic(_apicBus);
+            for (var i = 0; i < config.CpuCount; i++)
+            {
+                var apic = new LocalApic(i, _apicBus, clock, bus.DeviceLock, _pic);
+                intr.Targets.Add(apic.Intr);
+                Machine.Add(apic);
+            }
+            Lines = new PcInterruptLines(_pic, ioApic);
+            Machine.Add(_pic);
+            Machine.Add(ioApic);
+            bus.MapPorts(_pic, I8259.MasterRegion, 0x20);
+            bus.MapPorts(_pic, I8259.SlaveRegion, 0xa0);
+            bus.MapPorts(_pic, I8259.ElcrRegion, 0x4d0);
+            bus.MapMmio(ioApic, 0, IoApic.DefaultAddress);
+        }
+        AddTimers(clock);
+        AddPlatform(clock);
+        FwCfg = AddFwCfg();
+        Pci = AddPci();
+        for (var i = 0; i < config.SerialPorts.Count; i++)
+        {
+            var uart = new Uart16550A(Lines[SerialWiring[i].Irq], config.SerialPorts[i], clock);
+            Machine.Add(uart);
+            bus.MapPorts(uart, 0, SerialWiring[i].Port);
+            SerialPorts.Add(uart);
+        }
+    }
+
+    /// <summary>Owns all that is on the board.</summary>
+    public Machine Machine { get; }
+
+    public PcInterruptLines Lines { get; }
+
+    public I440Fx Pci { get; }
+
+    public FwCfg FwCfg { get; }
+
+    /// <summary>COM1, COM2.</summary>
+    public List<Uart16550A> SerialPorts { get; } = [];
+
+    /// <summary>How many serial ports there can be.</summary>
+    public static int MaxSerialPorts => SerialWiring.Length;
+
+    /// <summary>Adds <c>isa-debug-exit</c>.</summary>
+    /// <exception cref="InvalidOperationException">Its ports are taken.</exception>
+    public void AddDebugExit(ushort basePort, int size)
+    {
+        var device = new IsaDebugExit(Machine, size);
+        Machine.Bus.MapPorts(device, 0, basePort);
+        Machine.Add(device);
+    }
+
+    /// <summary>Adds <c>pc-testdev</c>.</summary>
+    /// <exception cref="InvalidOperationException">There is one already.</exception>
+    public void AddPcTestDev()
+    {
+        var device = new PcTestDev(Lines);
+        device.Map(Machine.Bus);
+        Machine.Add(device);
+    }
+
+    /// <summary>Adds <c>pci-testdev</c> to the first free slot.</summary>
+    /// <exception cref="InvalidOperationException">There is no free slot.</exception>
+    public void AddPciTestDev()
+    {
+        var slot = Pci.FindFreeSlot();
+        if (slot < 0)
+            throw new InvalidOperationException("all 32 PCI slots are taken");
+        var device = new PciTestDev();
+        Pci.Add(slot, 0, new PciFunction(Machine.Bus, new PciIdentity(PciTestDev.Vendor, PciTestDev.Device, 0xff, 0), device,
+            new PciBar(PciTestDev.MemoryRegion, _nextMemoryBar), new PciBar(PciTestDev.IoRegion, _nextIoBar)));
+        _nextMemoryBar += PciTestDev.MemoryBytes;
+        _nextIoBar += PciTestDev.IoBytes;
+        Machine.Add(device);
+    }
+
+    /// <summary>Makes the vCPUs and sets what they start with. Last of all, when all devices are there.</summary>
+    /// <exception cref="AcceleratorException">The host cannot make them.</exception>
+    public void Complete(IBootProgram program)
+    {
+        if (program is MultibootProgram multiboot)
+        {
+            FwCfg.Add(FwCfg.KernelAddressKey, (ulong)multiboot.LoadAddress);
+            FwCfg.Add(FwCfg.KernelDataKey, multiboot.LoadedBytes.ToArray());
+        }
+        Machine.CreateVcpus<LocalApic>(_config.CpuCount, _config.CpuModel, i => _apicBus?.Apics[i]);
+        Machine.SetBoot(() =>
+        {
+            lock (Machine.Bus.DeviceLock)
+            {
+                _pic?.InitializeAsFirmware();
+                _apicBus?.Apics[0].EnterVirtualWireMode();
+            }
+            AcpiTables.Write(Machine.Memory, _config.CpuCount);
+            Machine.Vcpus[0].GetState(out var state);
+            program.Start(Machine.Memory, ref state);
+            Machine.Vcpus[0].SetState(in state);
+        });
+    }
+
+    public void Dispose() => Machine.Dispose();
+
+    private static List<GuestRam> LayOut(ulong bytes)
+    {
+        var low = bytes >= LowRamLimit ? SplitLowRam : bytes;
+        var layout = new List<GuestRam>
+        {
+            new("pc.conventional", 0, MemoryMap.ConventionalEnd),
+            new("pc.shadow", ShadowAddress, MemoryMap.OneMiB - ShadowAddress),
+        };
+        if (low > MemoryMap.OneMiB)
+            layout.Add(new GuestRam("pc.ram", MemoryMap.OneMiB, low - MemoryMap.OneMiB));
+        if (bytes > low)
+            layout.Add(new GuestRam("pc.ram-high", HighRamAddress, bytes - low));
+        return layout;
+    }
+
+    private void AddTimers(HostClock clock)
+    {
+        if (Machine.Accelerator.IrqChip is not { HasPit: true })
+        {
+            var pit = new I8254(Lines[PitIrq], clock);
+            Machine.Add(pit);
+            Machine.Bus.MapPorts(pit, I8254.CounterRegion, 0x40);
+            Machine.Bus.MapPorts(pit, I8254.PortBRegion, 0x61);
+        }
+        var rtc = new Mc146818(Lines[RtcIrq], clock);
+        SetMemorySizes(rtc, _config.RamBytes);
+        rtc.SetRam(0x5f, (byte)(_config.CpuCount - 1));
+        Machine.Add(rtc);
+        Machine.Bus.MapPorts(rtc, 0, 0x70);
+    }
+
+    // The bytes where firmware keeps sizes: 640 KiB; KiB from 1 MiB; 64-KiB units from 16 MiB and, at 0x5b, from 4 GiB.
+    private static void SetMemorySizes(Mc146818 rtc, ulong bytes)
+    {
+        var low = bytes >= LowRamLimit ? SplitLowRam : bytes;
+        Put(0x15, 640, 2);
+        var extended = Math.Min((low - MemoryMap.OneMiB) >> 10, 0xffff);
+        Put(0x17, extended, 2);
+        Put(0x30, extended, 2);
+        Put(0x34, low > 16 << 20 ? Math.Min((low - (16 << 20)) >> 16, 0xffff) : 0, 2);
+        Put(0x5b, (bytes - low) >> 16, 3);
+
+        void Put(int index, ulong value, int count)
+        {
+            for (var i = 0; i < count; i++)
+                rtc.SetRam(index + i, (byte)(value >> (i * 8)));
+        }
+    }
+
+    private void AddPlatform(HostClock clock)
+    {
+        var pm = new AcpiPm(Lines[AcpiTables.SciIrq], clock, Machine);
+        Machine.Add(pm);
+        Machine.Bus.MapPorts(pm, 0, AcpiPm.BasePort);
+        var keyboard = new I8042(Lines[KeyboardIrq], Machine);
+        Machine.Add(keyboard);
+        Machine.Bus.MapPorts(keyboard, I8042.DataRegion, 0x60);
+        Machine.Bus.MapPorts(keyboard, I8042.CommandRegion, 0x64);
+        Machine.Bus.MapPorts(keyboard, I8042.SystemControlRegion, 0x92);
+    }
+
+    private FwCfg AddFwCfg()
+    {
+        var fwCfg = new FwCfg();
+        fwCfg.Add(FwCfg.RamSizeKey, _config.RamBytes);
+        fwCfg.Add(FwCfg.NoGraphicKey, (ushort)1);
+        fwCfg.Add(FwCfg.CpuCountKey, (ushort)_config.CpuCount);
+        fwCfg.Add(FwCfg.MaxCpusKey, (ushort)_config.CpuCount);
+        Machine.Add(fwCfg);
+        Machine.Bus.MapPorts(fwCfg, 0, FwCfg.BasePort);
+        return fwCfg;
+    }
+
+    // Host bridge, ISA bridge, and the power management function with its base address where the registers are (PIIX4, 7.1.16 and 7.1.26).
+    private I440Fx AddPci()
+    {
+        var pci = new I440Fx(Machine);
+        pci.Add(0, 0, new PciFunction(Machine.Bus, new PciIdentity(0x8086, 0x1237, 0x06, 0x00, Revision: 2)));
+        pci.Add(1, 0, new PciFunction(Machine.Bus, new PciIdentity(0x8086, 0x7000, 0x06, 0x01, MultiFunction: true)));
+        var pm = new PciFunction(Machine.Bus, new PciIdentity(0x8086, 0x7113, 0x06, 0x80, Revision: 3));
+        pm.SetConstant(0x40, AcpiPm.BasePort & 0xff | 1);
+        pm.SetConstant(0x41, AcpiPm.BasePort >> 8);
+        pm.SetConstant(0x80, 1);
+        pci.Add(1, 3, pm);
+        Machine.Add(pci);
+        Machine.Bus.MapPorts(pci, 0, I440Fx.BasePort);
+        return pci;
+    }
+
+    /// <summary>INTR, wired to LINT0 of every CPU.</summary>
+    private sealed class Intr : IIrqLine
+    {
+        public List<IIrqLine> Targets { get; } = [];
+
+        public void Set(bool level)
+        {
+            foreach (var target in Targets)
+                target.Set(level);
+        }
+    }
+}
