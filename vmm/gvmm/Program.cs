@@ -1,1 +1,215 @@
-return 0;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using Gauntlet.Linux;
+using Gauntlet.Vmm.Accel;
+using Gauntlet.Vmm.Boot;
+using Gauntlet.Vmm.Machines;
+using Gauntlet.Vmm.Program.Options;
+using Gauntlet.Vmm.Program.Serial;
+using Gauntlet.Vmm.Protocols.Qmp;
+
+namespace Gauntlet.Vmm.Program;
+
+/// <summary>gvmm: parses its command line, builds the machine, runs it, and ends with its status.</summary>
+internal static class Program
+{
+    private static int Main(string[] arguments)
+    {
+        try
+        {
+            var options = OptionParser.Parse(arguments);
+            if (options.Listing != Listing.None)
+            {
+                Print(Descriptors.StandardOutput, Listings.Of(options.Listing));
+                return ExitStatus.Done;
+            }
+            if (options.PidFile is { } pidFile)
+                WritePidFile(pidFile);
+            return options.Machine == "none" ? RunWithoutMachine(options) : RunMachine(options);
+        }
+        catch (Exception refused) when (refused is OptionException or BootException or AcceleratorException or LinuxException)
+        {
+            Complain(refused.Message);
+            return ExitStatus.Refused;
+        }
+    }
+
+    private static int RunMachine(GvmmOptions options)
+    {
+        var program = ReadProgram(options);
+        Machine? machine = null;
+        using var serial = new SerialPorts(options.Serial, () => machine?.RequestQuit());
+        using var board = new PcBoard(ConfigOf(options, serial), reason => Complain(reason));
+        machine = board.Machine;
+        foreach (var device in options.Devices)
+            DeviceCatalog.Add(board, device);
+        AddFwCfg(board, options);
+        board.Complete(program);
+
+        using var qmp = OpenQmp(options, new QmpCommands(machine, DeviceCatalog.Names, machine.RequestQuit));
+        if (qmp is not null)
+            machine.Happened += qmp.OnMachineEvent;
+        serial.Start(board);
+        qmp?.Start(options.Qmp!.Value.Wait);
+        using var signals = new EndingSignals(machine.RequestQuit);
+        var end = machine.Run(options.StartPaused);
+        serial.Flush();
+        var status = Report(machine, end);
+        // What is left would only be taken apart to be thrown away: the kernel does that faster. A guest's RAM and vCPUs go with the process.
+        qmp?.Dispose();
+        serial.Dispose();
+        Descriptors.ExitNow(status);
+        return status;
+    }
+
+    // For probing: no guest, QMP only, until told to quit.
+    private static int RunWithoutMachine(GvmmOptions options)
+    {
+        using var ended = new ManualResetEventSlim();
+        using var qmp = OpenQmp(options, new QmpCommands(null, DeviceCatalog.Names, ended.Set));
+        qmp?.Start(options.Qmp!.Value.Wait);
+        using var signals = new EndingSignals(ended.Set);
+        ended.Wait();
+        return ExitStatus.Done;
+    }
+
+    private static IBootProgram ReadProgram(GvmmOptions options)
+    {
+        if (options.Kernel is not { } path)
+            throw new OptionException("no kernel given: gvmm has no firmware to start a disk with; use -kernel");
+        var image = BootFile.Read(path, "kernel", options.RamBytes);
+        var flat = options.KernelFormat switch
+        {
+            KernelFormat.Flat => true,
+            KernelFormat.Multiboot => false,
+            _ => !MultibootProgram.IsMultiboot(image) && path.EndsWith(".bin", StringComparison.Ordinal),
+        };
+        if (flat)
+        {
+            if (options.Initrd is not null || options.Append is not null)
+                throw new OptionException("-initrd and -append: a flat binary has nowhere to look for them");
+            return new FlatProgram(path, image);
+        }
+        var commandLine = options.Append is { Length: > 0 } append ? $"{path} {append}" : path;
+        return new MultibootProgram(path, image, commandLine, ReadModules(options));
+    }
+
+    // As QEMU: modules are separated by commas, each a path and its arguments.
+    private static List<BootModule> ReadModules(GvmmOptions options)
+    {
+        var modules = new List<BootModule>();
+        if (options.Initrd is not { } initrd)
+            return modules;
+        foreach (var word in PropertyList.Split(initrd))
+        {
+            var space = word.IndexOf(' ', StringComparison.Ordinal);
+            modules.Add(new BootModule(BootFile.Read(space < 0 ? word : word[..space], "initrd", options.RamBytes), word));
+        }
+        return modules;
+    }
+
+    private static PcConfig ConfigOf(GvmmOptions options, SerialPorts serial)
+    {
+        var accelerators = new (string, IReadOnlyDictionary<string, string>)[options.Accelerators.Count];
+        for (var i = 0; i < accelerators.Length; i++)
+            accelerators[i] = (options.Accelerators[i].Name, options.Accelerators[i].Properties);
+        var now = options.RtcLocalTime ? DateTime.Now : DateTime.UtcNow;
+        return new PcConfig
+        {
+            Accelerators = accelerators,
+            CpuCount = options.CpuCount,
+            CpuModel = options.Cpu,
+            RamBytes = options.RamBytes,
+            SerialPorts = serial.Backends,
+            StartUtc = DateTime.SpecifyKind(options.RtcBase ?? now, DateTimeKind.Utc),
+            NoReboot = options.NoReboot,
+            NoShutdown = options.NoShutdown,
+        };
+    }
+
+    private static void AddFwCfg(PcBoard board, GvmmOptions options)
+    {
+        foreach (var item in options.FwCfg)
+        {
+            try
+            {
+                board.FwCfg.AddFile(item.Name, item.File is { } path ? BootFile.Read(path, "fw_cfg file", options.RamBytes) : Encoding.UTF8.GetBytes(item.Text!));
+            }
+            catch (ArgumentException why)
+            {
+                throw new OptionException($"-fw_cfg: {why.Message}");
+            }
+        }
+    }
+
+    private static QmpServer? OpenQmp(GvmmOptions options, QmpCommands commands) =>
+        options.Qmp is { } qmp ? new QmpServer(qmp.Path, qmp.Target == CharacterTarget.UnixListen, commands) : null;
+
+    private static int Report(Machine machine, MachineEnd end)
+    {
+        switch (end.Kind)
+        {
+            case MachineEndKind.Exit:
+                return end.Status;
+            case MachineEndKind.TripleFault:
+                Print(Descriptors.StandardError, FailureReport.Of(machine, end.Vcpu!, "triple fault, and -no-reboot was given"));
+                return ExitStatus.Done;
+            case MachineEndKind.VcpuFailure:
+                Print(Descriptors.StandardError, FailureReport.Of(machine, end.Vcpu!, end.Vcpu!.Failure ?? "the accelerator cannot go on"));
+                return ExitStatus.Failed;
+            case MachineEndKind.InternalFault:
+                Complain($"internal error, a fault of gvmm, not of the guest: {end.Fault}");
+                if (end.Vcpu is { } vcpu)
+                    Print(Descriptors.StandardError, FailureReport.Of(machine, vcpu, "stopped by the error above"));
+                return ExitStatus.Failed;
+            default:
+                return ExitStatus.Done;
+        }
+    }
+
+    private static void WritePidFile(string path)
+    {
+        try
+        {
+            File.WriteAllText(path, string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}\n"));
+        }
+        catch (Exception why) when (why is IOException or UnauthorizedAccessException)
+        {
+            throw new OptionException($"-pidfile {path}: {why.Message}");
+        }
+    }
+
+    private static void Complain(string message) => Print(Descriptors.StandardError, $"gvmm: {message}\n");
+
+    private static void Print(int fd, string text) => _ = Descriptors.WriteAll(fd, Encoding.UTF8.GetBytes(text));
+
+    /// <summary>SIGTERM, SIGINT and SIGHUP end the machine, as they end QEMU: with a line that says so, and status 0.</summary>
+    private sealed class EndingSignals : IDisposable
+    {
+        // A vCPU that waits for a reader of its console cannot be parked.
+        private static readonly TimeSpan OrderlyEnd = TimeSpan.FromMilliseconds(500);
+
+        private readonly PosixSignalRegistration[] _registrations;
+
+        public EndingSignals(Action onEnd)
+        {
+            _registrations = [Register(PosixSignal.SIGTERM, 15), Register(PosixSignal.SIGINT, 2), Register(PosixSignal.SIGHUP, 1)];
+
+            PosixSignalRegistration Register(PosixSignal signal, int number) => PosixSignalRegistration.Create(signal, context =>
+            {
+                context.Cancel = true;
+                Complain(string.Create(CultureInfo.InvariantCulture, $"terminating on signal {number}"));
+                onEnd();
+                Thread.Sleep(OrderlyEnd);
+                Descriptors.ExitNow(ExitStatus.Done);
+            });
+        }
+
+        public void Dispose()
+        {
+            foreach (var registration in _registrations)
+                registration.Dispose();
+        }
+    }
+}

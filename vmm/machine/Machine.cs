@@ -50,6 +50,9 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
     /// <summary>By index.</summary>
     public IReadOnlyList<IVcpu> Vcpus => _vcpus;
 
+    /// <summary>The kernel's id of the thread that runs a vCPU.</summary>
+    public int VcpuThreadId(int index) => _threads[index].NativeThreadId;
+
     public MachineState State { get; private set; } = MachineState.Prelaunch;
 
     /// <summary>A reset that the guest asks for ends the machine.</summary>

@@ -1,3 +1,4 @@
+using Gauntlet.Linux;
 using Gauntlet.Vmm.Accel;
 
 namespace Gauntlet.Vmm.Machines;
@@ -53,6 +54,9 @@ public sealed class VcpuThread
 
     public IVcpu Vcpu { get; }
 
+    /// <summary>The kernel's id of the thread (gettid), 0 until it runs.</summary>
+    public int NativeThreadId { get; private set; }
+
     /// <summary>Lets the vCPU run. No effect once it has ended.</summary>
     public void Resume()
     {
@@ -100,6 +104,7 @@ public sealed class VcpuThread
 
     private void Serve()
     {
+        NativeThreadId = Libc.gettid();
         try
         {
             while (WaitUntilWanted())

@@ -1,0 +1,51 @@
+using Gauntlet.Vmm.Accel;
+using Gauntlet.Vmm.Program.Options;
+using Gauntlet.Vmm.Protocols.Qmp;
+
+namespace Gauntlet.Vmm.Program;
+
+/// <summary>What is printed instead of running a machine.</summary>
+internal static class Listings
+{
+    public static string Of(Listing listing) => listing switch
+    {
+        Listing.Version => $"gvmm version {QmpCommands.Version.ToString(3)}\n",
+        Listing.Accelerators => $"Accelerators supported in gvmm:\n{Lines(AcceleratorFactory.Names)}",
+        Listing.Machines => "Supported machines are:\nnone                 empty machine\npc                   Standard PC (i440FX + PIIX, 1996), no firmware (default)\n",
+        Listing.Devices => $"Devices:\n{Lines(DeviceCatalog.Names)}",
+        Listing.Cpus => $"Available CPUs:\n{Lines(QmpCommands.CpuModels)}\nFlags follow the model: -cpu max,+svm,-x2apic\n",
+        _ => Help,
+    };
+
+    private const string Help = """
+        usage: gvmm [options]
+
+        Runs a guest, with the part of QEMU's command line that test suites use. An option has one dash or two.
+
+        Machine
+          -M, -machine TYPE[,prop=value]  pc (default), none; accel=kvm:tcg, kernel-irqchip=on|off, kernel-format=auto|multiboot|flat
+          -accel NAME[,prop=value]        kvm, tcg; several: the first that can be had; -enable-kvm is -accel kvm
+          -cpu MODEL[,+flag,-flag]        host, max, qemu64 (default)
+          -smp N                          or cpus=N, sockets=, cores=, threads=
+          -m SIZE                         MiB, or with K, M, G, T (default 128M)
+          -rtc base=utc|localtime|TIME
+        Boot
+          -kernel FILE                    multiboot 1 (ELF32 or by address), or a flat binary
+          -initrd FILE[ ARGS][,FILE...]   multiboot modules
+          -append TEXT                    the kernel's command line
+          -fw_cfg name=N,file=F|string=S
+        Devices
+          -device NAME[,prop=value]       -device help lists them
+          -global DRIVER.PROP=VALUE       kvm-pit.lost_tick_policy=delay|discard, or a device's property
+          -serial TARGET                  stdio, mon:stdio (Ctrl-A x ends), null, file:PATH, unix:PATH[,server=on][,wait=off]
+          -display none, -nographic, -nodefaults
+        Running
+          -qmp unix:PATH[,server=on][,wait=off]
+          -no-reboot, -no-shutdown, -S, -name NAME, -pidfile FILE, -version, -help
+
+        Status: isa-debug-exit's (value << 1) | 1; 0 powered off or ended; 1 refused; 70 a vCPU failed.
+
+        """;
+
+    private static string Lines(IReadOnlyList<string> names) => string.Join('\n', names) + "\n";
+}
