@@ -1,6 +1,4 @@
 using System.Buffers;
-using System.Diagnostics;
-using System.Text;
 using System.Text.Json;
 using Gauntlet.Linux;
 using Gauntlet.Vmm.Machines;
