@@ -18,8 +18,5 @@
 /* The real-mode page where other CPUs start; the start-up IPI's vector is its number. */
 #define AP_TRAMPOLINE	0x8000
 
-/* The gate by which user mode returns to run_user's caller. */
-#define USER_RETURN_VECTOR 0x81
-
 /* Offsets in struct cpu, checked where it is declared. */
 #define CPU_RECOVERY_RSP 8

@@ -25,6 +25,7 @@ extern const u8 trap_entries[256][GATE_ENTRY_SIZE];
 void call_recoverable(void (*code)(u64), u64 argument);
 void call_recovered(void);
 void enter_user(u64 entry);
+void user_return(void);
 void trap_dispatch(struct trap_frame *frame);
 
 static struct gate idt[256] __attribute__((aligned(16)));
@@ -46,7 +47,6 @@ void trap_init(void)
 	}
 	/* A double fault's stack may be what was at fault. */
 	trap_set_ist(VECTOR_DF, 1);
-	trap_set_gate(USER_RETURN_VECTOR, 3, true);
 }
 
 void trap_load(void)
@@ -76,6 +76,7 @@ static void recover(struct cpu *cpu, struct trap_frame *frame, int vector)
 	struct fault *fault = cpu->fault;
 
 	fault->frame = *frame;
+	fault->frame_address = (u64)frame;
 	fault->cr2 = read_cr2();
 	fault->value = frame->rax;
 	fault->vector = vector;
@@ -117,7 +118,7 @@ void trap_dispatch(struct trap_frame *frame)
 	else if (!cpu->recovery_rsp)
 		unexpected(cpu, frame);
 	else
-		recover(cpu, frame, frame->vector == USER_RETURN_VECTOR ? NO_FAULT : (int)frame->vector);
+		recover(cpu, frame, frame->rip == (u64)user_return ? NO_FAULT : (int)frame->vector);
 }
 
 int catch_fault(void (*code)(u64), u64 argument, struct fault *fault)

@@ -19,6 +19,7 @@ struct trap_frame {
 
 struct fault {
 	struct trap_frame frame;
+	u64 frame_address; /* where it was pushed */
 	u64 cr2; /* as the handler found it */
 	u64 value; /* RAX when user code returned without a fault */
 	int vector; /* or NO_FAULT */

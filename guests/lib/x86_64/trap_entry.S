@@ -101,6 +101,7 @@ enter_user:
 	mov 8(%rdi), %rdi
 	iretq
 
+/* Where user code returns to. An exception leads on to ring 0, and not INT n: emulators that lack INT n are many. */
+	.globl user_return
 user_return:
-	int $USER_RETURN_VECTOR
 	ud2
