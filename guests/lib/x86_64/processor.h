@@ -214,10 +214,10 @@ static inline void interrupts_disable(void)
 	asm volatile("cli" : : : "memory");
 }
 
-/* Opens the interrupt window for one instruction's time: what is pending is delivered. */
+/* Opens the interrupt window for a moment: what is pending is delivered. The port read makes a VMM look, however it batches instructions. */
 static inline void interrupts_window(void)
 {
-	asm volatile("sti; nop; cli" : : : "memory");
+	asm volatile("sti; nop; inb $0x61, %%al; nop; cli" : : : "rax", "memory");
 }
 
 /* Sleeps until an interrupt, which cannot get lost between the two instructions: STI holds interrupts off for one more (SDM volume 2, STI). */

@@ -3,6 +3,7 @@
 #include "cpu.h"
 #include "environment.h"
 #include "io.h"
+#include "pic.h"
 #include "platform.h"
 #include "report.h"
 #include "smp.h"
@@ -90,6 +91,8 @@ void cpu_start(u32 index)
 	trap_init();
 	cpu_init(index);
 	console_init();
+	/* A firmware may have left the timer's line open; interrupts come only to those who ask for them. */
+	pic_mask_all();
 	int argc = parse_multiboot();
 	exit(main(argc, args));
 }
