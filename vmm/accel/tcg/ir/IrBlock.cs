@@ -8,7 +8,7 @@ namespace Gauntlet.Vmm.Accel.Tcg.Ir;
 public sealed unsafe class IrBlock : IDisposable
 {
     /// <summary>Upper bounds of one block; a front end ends a block well before.</summary>
-    public const int MaxOps = 4096, MaxTemps = 512, MaxConstants = 2048;
+    public const int MaxOps = 4096, MaxTemps = 512, MaxConstants = 8192;
 
     private IrOp* _ops = (IrOp*)NativeMemory.Alloc(MaxOps, (nuint)sizeof(IrOp));
     private ulong* _constants = (ulong*)NativeMemory.Alloc(MaxConstants, sizeof(ulong));

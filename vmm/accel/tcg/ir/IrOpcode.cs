@@ -192,7 +192,7 @@ public static class IrOpcodes
         IrOpcode.Select => IrOperands.Dst | IrOperands.A | IrOperands.B | IrOperands.C,
         IrOpcode.Load or IrOpcode.LoadSigned => IrOperands.Dst | IrOperands.A | IrOperands.Imm | IrOperands.Attr | IrOperands.SideExit | IrOperands.Effect,
         IrOpcode.Store => IrOperands.A | IrOperands.B | IrOperands.Imm | IrOperands.Attr | IrOperands.SideExit | IrOperands.Effect,
-        IrOpcode.Call => IrOperands.Dst | IrOperands.A | IrOperands.B | IrOperands.C | IrOperands.Imm | IrOperands.Attr | IrOperands.OperandsOptional | IrOperands.Effect,
+        IrOpcode.Call => IrOperands.Dst | IrOperands.A | IrOperands.B | IrOperands.C | IrOperands.Imm | IrOperands.OperandsOptional | IrOperands.Effect,
         IrOpcode.ExitIf => IrOperands.A | IrOperands.B | IrOperands.Cond | IrOperands.Attr | IrOperands.Imm | IrOperands.State | IrOperands.SideExit | IrOperands.Effect,
         IrOpcode.Goto => IrOperands.Attr | IrOperands.Imm | IrOperands.State | IrOperands.Terminator | IrOperands.Effect,
         IrOpcode.GotoPc or IrOpcode.Leave => IrOperands.State | IrOperands.Terminator | IrOperands.Effect,

@@ -109,7 +109,6 @@ public static class IrText
     {
         IrOpcode.Lea => "shift",
         IrOpcode.Load or IrOpcode.LoadSigned or IrOpcode.Store => "mmu",
-        IrOpcode.Call => "attr",
         IrOpcode.ExitIf or IrOpcode.Goto => "slot",
         _ => null,
     };
@@ -180,7 +179,7 @@ public static class IrText
         {
             int open = rest.IndexOf('('), close = rest.IndexOf(')');
             if (open < 0 || close < open)
-                throw Error("a call is written 'call [destination,] helper(arguments), attr=N, 0xN'");
+                throw Error("a call is written 'call [destination,] helper(arguments), 0xN'");
             var target = rest[..open].Split(',', StringSplitOptions.TrimEntries);
             if (target.Length == 2)
                 op.Dst = ValueOf(target[0]);

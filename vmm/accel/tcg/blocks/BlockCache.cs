@@ -1,0 +1,142 @@
+using System.Runtime.InteropServices;
+
+namespace Gauntlet.Vmm.Accel.Tcg.Blocks;
+
+/// <summary>
+/// One vCPU's translated blocks: by what they translate, by physical page for invalidation, and a jump cache by program counter.
+/// Owned and used by the vCPU's thread alone.
+/// </summary>
+/// <remarks>
+/// An invalid block stays in the arena with its code replaced by a stub, because other blocks may be chained to it; memory comes back
+/// when the arena is full and everything is translated anew.
+/// </remarks>
+public sealed unsafe class BlockCache : IDisposable
+{
+    /// <summary>Entries of the jump cache, a power of two.</summary>
+    public const int JumpCacheEntries = 4096;
+
+    /// <summary>In bytes; when this much is translated, the cache starts over.</summary>
+    public const int MaxArenaBytes = 16 << 20;
+
+    private const int ChunkBytes = 1 << 20, Buckets = 1 << 13;
+
+    private readonly List<nint> _chunks = [];
+    private readonly Dictionary<ulong, nint> _pages = [];
+    private readonly TranslatedBlock** _buckets = (TranslatedBlock**)NativeMemory.AllocZeroed(Buckets, (nuint)sizeof(TranslatedBlock*));
+    private int _chunk = -1, _used = ChunkBytes;
+
+    /// <summary>Blocks by <see cref="JumpHash"/> of the program counter; each entry null or to be compared with the key wanted.</summary>
+    public TranslatedBlock** JumpCache { get; private set; } =
+        (TranslatedBlock**)NativeMemory.AllocZeroed(JumpCacheEntries, (nuint)sizeof(TranslatedBlock*));
+
+    /// <summary>How often everything was dropped for want of space.</summary>
+    public int Generations { get; private set; }
+
+    public static int JumpHash(ulong pc) => (int)(pc ^ pc >> 12) & (JumpCacheEntries - 1);
+
+    /// <summary>The block of these bytes, or null.</summary>
+    public TranslatedBlock* Find(in BlockKey key, ulong physical)
+    {
+        for (var block = _buckets[Bucket(physical)]; block != null; block = block->NextInBucket)
+            if (block->Physical == physical && block->Key == key)
+                return block;
+        return null;
+    }
+
+    /// <summary>True when a block of this many bytes may not fit: call <see cref="Clear"/> before translating.</summary>
+    public bool IsFull => _chunk >= 0 && (_chunk + 1) * ChunkBytes >= MaxArenaBytes && _used > ChunkBytes / 2;
+
+    /// <summary>Memory for a block and its code; zeroed. At most half a MiB.</summary>
+    public void* Allocate(int bytes)
+    {
+        bytes = (bytes + 15) & ~15;
+        if (ChunkBytes - _used < bytes)
+        {
+            if (++_chunk == _chunks.Count)
+                _chunks.Add((nint)NativeMemory.AlignedAlloc(ChunkBytes, 64));
+            _used = 0;
+        }
+        var start = (byte*)_chunks[_chunk] + _used;
+        _used += bytes;
+        new Span<byte>(start, bytes).Clear();
+        return start;
+    }
+
+    /// <summary>Makes a finished block findable.</summary>
+    public void Add(TranslatedBlock* block)
+    {
+        ref var bucket = ref _buckets[Bucket(block->Physical)];
+        block->NextInBucket = bucket;
+        bucket = block;
+        var page = block->Physical & ~0xffful;
+        block->NextInPage = First(page);
+        _pages[page] = (nint)block;
+        if (block->SecondPage == TranslatedBlock.NoPage)
+            return;
+        block->NextInSecondPage = First(block->SecondPage);
+        _pages[block->SecondPage] = (nint)block;
+    }
+
+    /// <summary>Drops all blocks with bytes in a physical page.</summary>
+    /// <param name="running">The block being executed, or null.</param>
+    /// <returns>True when <paramref name="running"/> was one of them.</returns>
+    public bool InvalidatePage(ulong physicalPage, TranslatedBlock* running)
+    {
+        if (!_pages.Remove(physicalPage, out var first))
+            return false;
+        var hit = false;
+        TranslatedBlock* next;
+        for (var block = (TranslatedBlock*)first; block != null; block = next)
+        {
+            next = (block->Physical & ~0xffful) == physicalPage ? block->NextInPage : block->NextInSecondPage;
+            hit |= block == running;
+            if (block->Invalid)
+                continue;
+            block->Invalid = true;
+            Backends.Interp.Lowering.MakeStub(block);
+            Unlink(block);
+        }
+        return hit;
+    }
+
+    /// <summary>The jump cache goes by linear addresses: it is dropped with the TLB.</summary>
+    public void ClearJumpCache() => new Span<nint>(JumpCache, JumpCacheEntries).Clear();
+
+    /// <summary>Unchains every block: exits look up their targets again.</summary>
+    public void Clear()
+    {
+        ClearJumpCache();
+        new Span<nint>(_buckets, Buckets).Clear();
+        _pages.Clear();
+        _chunk = -1;
+        _used = ChunkBytes;
+        Generations++;
+    }
+
+    public void Dispose()
+    {
+        foreach (var chunk in _chunks)
+            NativeMemory.AlignedFree((void*)chunk);
+        _chunks.Clear();
+        NativeMemory.Free(_buckets);
+        NativeMemory.Free(JumpCache);
+        JumpCache = null;
+    }
+
+    private static int Bucket(ulong physical) => (int)(physical * 0x9e3779b97f4a7c15 >> 51);
+
+    private TranslatedBlock* First(ulong page) => _pages.TryGetValue(page, out var first) ? (TranslatedBlock*)first : null;
+
+    private void Unlink(TranslatedBlock* block)
+    {
+        for (var link = &_buckets[Bucket(block->Physical)]; *link != null; link = &(*link)->NextInBucket)
+            if (*link == block)
+            {
+                *link = block->NextInBucket;
+                break;
+            }
+        ref var jump = ref JumpCache[JumpHash(block->Key.Pc)];
+        if (jump == block)
+            jump = null;
+    }
+}
