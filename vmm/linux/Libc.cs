@@ -18,6 +18,10 @@ public static unsafe partial class Libc
     [LibraryImport(Library, SetLastError = true)]
     public static partial nint mmap(nint addr, nuint length, int prot, int flags, int fd, long offset);
 
+    /// <summary>mprotect(2).</summary>
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int mprotect(nint addr, nuint length, int prot);
+
     /// <summary>munmap(2).</summary>
     [LibraryImport(Library, SetLastError = true)]
     public static partial int munmap(nint addr, nuint length);
