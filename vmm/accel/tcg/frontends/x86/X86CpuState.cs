@@ -154,6 +154,9 @@ public unsafe struct X86CpuState
 
     [FieldOffset(1176)] public ulong Xcr0;
 
+    /// <summary>A memory operand of a vector instruction, where it acts as a register.</summary>
+    [FieldOffset(1184)] public Vector128<byte> VectorScratch;
+
     /// <summary>In bytes; a multiple of 64.</summary>
     public const int Size = 1216;
 }
