@@ -1,0 +1,32 @@
+using Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
+using Gauntlet.Vmm.Accel.Tcg.SoftMmu;
+using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Memory;
+
+namespace Gauntlet.Vmm.Accel.Tcg;
+
+/// <summary>
+/// The translator as an accelerator: guest code becomes IR, the IR is interpreted; each vCPU has its own blocks and TLB and runs on its own thread.
+/// Needs nothing of the host.
+/// </summary>
+/// <param name="clock">The time-stamp counter runs by it.</param>
+public sealed class TcgAccelerator(IClock clock) : IAccelerator, IGuestMemoryObserver
+{
+    private readonly PhysicalMap _physical = new();
+
+    public string Name => "tcg";
+
+    /// <summary>None: the machine's own models are used.</summary>
+    public IKernelIrqChip? IrqChip => null;
+
+    public void SetMemory(IReadOnlyList<GuestRam> layout) => _physical.SetLayout(layout);
+
+    public IVcpu CreateVcpu(VcpuSetup setup) => new TcgVcpu(setup, _physical, X86CpuModel.Parse(setup.CpuModel, setup.Count), ReadTsc);
+
+    public void OnGuestMemoryWritten(ulong address, ulong length) => _physical.DeviceWrites(address, length);
+
+    public void Dispose() => _physical.Dispose();
+
+    // At X86CpuModel.TscHz, one tick a nanosecond.
+    private ulong ReadTsc() => (ulong)clock.NowNs;
+}

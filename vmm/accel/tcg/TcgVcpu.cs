@@ -1,0 +1,302 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using Gauntlet.Vmm.Accel.Tcg.Backends.Interp;
+using Gauntlet.Vmm.Accel.Tcg.Blocks;
+using Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
+using Gauntlet.Vmm.Accel.Tcg.SoftMmu;
+
+namespace Gauntlet.Vmm.Accel.Tcg;
+
+/// <summary>
+/// The run loop of one x86-64 vCPU: takes events between blocks, finds or translates the next block, and runs until something needs the loop again.
+/// </summary>
+/// <remarks>
+/// Other threads reach it by <see cref="CoreHeader.ExitRequest"/>, a set of bits that every block looks at when it is entered, and by
+/// the wake event that ends a halt. A bit is set before the event; the loop clears bits before it looks at what they announce, so that
+/// nothing announced later is lost.
+/// </remarks>
+public sealed unsafe class TcgVcpu : IVcpu
+{
+    private readonly X86Core _core;
+    private readonly X86Translator _translator;
+    private readonly ILocalApic? _apic;
+    private readonly ManualResetEventSlim _wake = new(false, 0);
+    private readonly RecentEvents _recent = new();
+    private volatile int _startUpVector = -1;
+    private bool _nmiPending, _alone;
+
+    /// <param name="readTsc">The machine's clock in TSC ticks.</param>
+    public TcgVcpu(VcpuSetup setup, PhysicalMap physical, X86CpuModel model, Func<ulong> readTsc)
+    {
+        _core = new X86Core(setup, physical, model, readTsc);
+        _translator = new X86Translator(_core);
+        _apic = setup.Apic;
+        _apic?.Connect(this);
+    }
+
+    public int Index => _core.Index;
+
+    public string? Failure { get; private set; }
+
+    public IReadOnlyList<string> RecentExits => _recent.NewestFirst();
+
+    /// <summary>Guest instructions executed so far.</summary>
+    public long Instructions => _core.Header->Instructions;
+
+    /// <summary>The IR of the block translated last: for tests and debugging.</summary>
+    public string LastIr => _translator.LastIr;
+
+    public VcpuStop Run()
+    {
+        if (Failure is not null)
+            return VcpuStop.Failed;
+        var header = _core.Header;
+        var state = _core.S;
+        while (true)
+        {
+            if (header->ExitRequest != 0 && TakeRequests())
+                return VcpuStop.Kicked;
+            if (state->Activity == X86Activity.WaitForSipi)
+                return VcpuStop.Halted;
+            if (state->InterruptShadow == 0 && !TakeInterrupts())
+                return Stopped();
+            if (state->Activity == X86Activity.Halted)
+                return VcpuStop.Halted;
+            var stop = RunBlocks();
+            if (stop is { } reason)
+                return reason;
+        }
+    }
+
+    public void Kick()
+    {
+        _core.Request(TcgCore.RequestKick);
+        _wake.Set();
+    }
+
+    public void SignalInterrupt()
+    {
+        _core.Request(TcgCore.RequestInterrupt);
+        _wake.Set();
+    }
+
+    public void SignalNmi()
+    {
+        _core.Request(TcgCore.RequestNmi);
+        _wake.Set();
+    }
+
+    public void SignalInit()
+    {
+        _core.Request(TcgCore.RequestInit);
+        _wake.Set();
+    }
+
+    public void SignalStartUp(byte vector)
+    {
+        _startUpVector = vector;
+        _core.Request(TcgCore.RequestStartUp);
+        _wake.Set();
+    }
+
+    public void Wake() => _wake.Set();
+
+    public void WaitWhileHalted()
+    {
+        _wake.Wait();
+        _wake.Reset();
+    }
+
+    public void Reset()
+    {
+        Failure = null;
+        _nmiPending = _alone = false;
+        _startUpVector = -1;
+        Interlocked.And(ref Unsafe.AsRef<int>(_core.Header), TcgCore.RequestKick);
+        _core.TakeMemoryRequests(TcgCore.RequestFlush);
+        _core.Reset();
+    }
+
+    public void GetState(out X86State state) => X86StateTransfer.Save(_core, out state);
+
+    public void SetState(in X86State state) => X86StateTransfer.Load(_core, state);
+
+    public void Dispose()
+    {
+        _translator.Dispose();
+        _core.Dispose();
+        _wake.Dispose();
+    }
+
+    /// <summary>Clears and serves what other threads asked for. True: Run must return.</summary>
+    private bool TakeRequests()
+    {
+        var requests = Interlocked.Exchange(ref Unsafe.AsRef<int>(_core.Header), 0);
+        if ((requests & (TcgCore.RequestCode | TcgCore.RequestFlush)) != 0)
+            _core.TakeMemoryRequests(requests);
+        if ((requests & TcgCore.RequestNmi) != 0)
+            _nmiPending = true;
+        if ((requests & TcgCore.RequestInit) != 0)
+        {
+            _nmiPending = false;
+            _core.ResetRegisters();
+            _recent.Add("INIT");
+        }
+        if ((requests & TcgCore.RequestStartUp) != 0 && _core.S->Activity == X86Activity.WaitForSipi)
+        {
+            var vector = _startUpVector;
+            _core.StartAt((byte)vector);
+            _recent.Add($"SIPI vector 0x{vector:x2}");
+        }
+        return (requests & TcgCore.RequestKick) != 0;
+    }
+
+    /// <summary>Delivers an NMI or interrupt that the CPU takes now. False: the delivery ended in a triple fault or failure.</summary>
+    private bool TakeInterrupts()
+    {
+        var state = _core.S;
+        if (_nmiPending && state->NmiBlocked == 0)
+        {
+            _nmiPending = false;
+            state->NmiBlocked = 1;
+            _recent.Add("NMI");
+            return _core.DeliverExternal(Vector.NMI);
+        }
+        if ((state->Rflags & Flags.IF) == 0 || _apic is not { HasInterrupt: true })
+            return true;
+        var vector = _apic.Acknowledge();
+        if (vector < 0)
+            return true;
+        _recent.Add("interrupt", vector, state->Rip);
+        return _core.DeliverExternal(vector);
+    }
+
+    /// <summary>Runs blocks until an event or a fault is to be looked at. Null: go on.</summary>
+    private VcpuStop? RunBlocks()
+    {
+        var state = _core.S;
+        var mode = _core.ComputeMode();
+        var shadow = state->InterruptShadow;
+        // One instruction after STI or MOV SS, and one that modifies its own block, are on their own.
+        if (shadow != 0 || _alone)
+            mode |= Mode.Alone;
+        state->InterruptShadow = 0;
+        _core.WritesOwnBlock = _alone;
+        _alone = false;
+        while (true)
+        {
+            var block = Lookup(mode);
+            if (block == null)
+                return Fault();
+            var exit = Interpreter.Run(_core, block);
+            switch (exit)
+            {
+                case InterpExit.Lookup:
+                    continue;
+                case InterpExit.Fault:
+                    return Fault();
+                case InterpExit.Requested:
+                    _core.Unchained = null;
+                    state->InterruptShadow = shadow;
+                    return null;
+                default:
+                    _core.Unchained = null;
+                    // The trap of a single step, but not after MOV SS (SDM Vol. 3A, 6.8.3).
+                    if ((mode & Mode.SingleStep) != 0 && state->InterruptShadow != 2)
+                    {
+                        state->Dr[6] |= 0x4000;
+                        _core.RaiseAfter(Vector.DB, EventSource.Trap, state->Rip);
+                        return Fault();
+                    }
+                    return null;
+            }
+        }
+    }
+
+    private TranslatedBlock* Lookup(uint mode)
+    {
+        var core = _core;
+        var pc = core.S->Rip;
+        var codeBase = (mode & Mode.CodeSize) == 2 ? 0 : core.Seg(X86Seg.Cs).Base;
+        var key = new BlockKey(pc, codeBase, mode);
+        ref var cached = ref core.Blocks.JumpCache[BlockCache.JumpHash(pc)];
+        if (cached != null && cached->Key == key)
+        {
+            core.TryChain(cached);
+            return cached;
+        }
+        var linear = (mode & Mode.CodeSize) == 2 ? pc : (uint)(pc + codeBase);
+        if (!core.TryTranslateCode(linear, core.MmuIndex, out var physical))
+            return null;
+        var block = core.Blocks.Find(key, physical);
+        if (block != null && block->SecondPage != TranslatedBlock.NoPage
+            && (!core.TryPeekCode((linear | 0xfff) + 1, out var second) || second != block->SecondPage))
+            block = null;
+        if (block == null)
+        {
+            block = _translator.Translate(key, physical);
+            if (block == null)
+                return null;
+        }
+        core.Blocks.JumpCache[BlockCache.JumpHash(pc)] = block;
+        core.TryChain(block);
+        return block;
+    }
+
+    private VcpuStop? Fault()
+    {
+        _core.Unchained = null;
+        var header = _core.Header;
+        var kind = (FaultKind)header->Fault;
+        header->Fault = 0;
+        switch (kind)
+        {
+            case FaultKind.Restart:
+                return null;
+            case FaultKind.RestartAlone:
+                _alone = true;
+                return null;
+            case FaultKind.Exception:
+                _recent.Add("exception", _core.PendingVector, _core.S->Rip);
+                return _core.DeliverPending() ? null : Stopped();
+            default:
+                return Stopped();
+        }
+    }
+
+    private VcpuStop Stopped()
+    {
+        _core.Header->Fault = 0;
+        if (_core.FatalMessage is { } message)
+        {
+            Failure = message;
+            _recent.Add(message);
+            return VcpuStop.Failed;
+        }
+        _recent.Add("triple fault");
+        Failure = null;
+        return VcpuStop.Shutdown;
+    }
+}
+
+/// <summary>The last events of a vCPU: kept as numbers, made text only when somebody asks.</summary>
+internal sealed class RecentEvents
+{
+    private const int Kept = 16;
+
+    private readonly (string What, int Vector, ulong Rip)[] _events = new (string, int, ulong)[Kept];
+    private int _next;
+
+    public void Add(string what, int vector = -1, ulong rip = 0) => _events[_next++ & (Kept - 1)] = (what, vector, rip);
+
+    public List<string> NewestFirst()
+    {
+        var lines = new List<string>();
+        for (var i = 1; i <= Math.Min(_next, Kept); i++)
+        {
+            var (what, vector, rip) = _events[(_next - i) & (Kept - 1)];
+            lines.Add(vector < 0 ? what : string.Create(CultureInfo.InvariantCulture, $"{what} {vector} at 0x{rip:x}"));
+        }
+        return lines;
+    }
+}
