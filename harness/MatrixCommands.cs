@@ -72,7 +72,9 @@ public sealed class MatrixCommands : ICommandModule
         {
             var skipped = cell.Where(job => job.SkipReason is not null).ToList();
             output.Out.WriteLine($"{cell.Key.Suite} @ {cell.Key.Cell}: {cell.Count() - skipped.Count} to run, {skipped.Count} skipped");
-            foreach (var job in skipped)
+            // The cell's own reason stands in the table.
+            var status = statuses.First(candidate => candidate.Cell == cell.Key.Cell);
+            foreach (var job in skipped.Where(job => job.SkipReason != status.SkipReason))
                 output.Out.WriteLine($"  skip {job.Case}: {job.SkipReason}");
         }
     }

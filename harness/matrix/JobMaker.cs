@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Gauntlet.Harness.Suites;
+using Gauntlet.Linux;
 using Gauntlet.Results.Records;
 using Gauntlet.Terminal;
 
@@ -62,7 +63,7 @@ public static class JobMaker
         var environment = suite.WantsEnvironmentFile ? BuildEnvironment(suite, status, options) : null;
         // Without a file of its own the runner still hands over one that the user names.
         var named = suite.Variables.GetValueOrDefault("KVM_UNIT_TESTS_ENV");
-        var initrd = environment is null && suite.Variables.ContainsKey("ENVIRON_DEFAULT") && File.Exists(named) ? Path.GetFullPath(named!) : null;
+        var initrd = environment is null && suite.Variables.ContainsKey("ENVIRON_DEFAULT") && named is not null && FileKind.IsRegular(named) ? Path.GetFullPath(named) : null;
         var jobs = new List<Job>(suite.Cases.Count);
         foreach (var testCase in suite.Cases)
         {
@@ -157,7 +158,7 @@ public static class JobMaker
         var (path, value) = equals < 0 ? (check, check) : (check[..equals], check[(equals + 1)..]);
         try
         {
-            if (!File.Exists(path))
+            if (!FileKind.IsRegular(path))
                 return $"{path} not equal to {value} (there is no such file)";
             using var file = File.OpenHandle(path);
             Span<byte> bytes = stackalloc byte[MaxCheckBytes];
@@ -173,9 +174,9 @@ public static class JobMaker
 
     private static string? MissingFile(TestCase testCase)
     {
-        if (!File.Exists(testCase.Image))
+        if (!FileKind.IsRegular(testCase.Image))
             return $"the image {testCase.Image} is not there; build the suite";
-        return testCase.Initrd is { } initrd && !File.Exists(initrd) ? $"the initrd {initrd} is not there; build the suite" : null;
+        return testCase.Initrd is { } initrd && !FileKind.IsRegular(initrd) ? $"the initrd {initrd} is not there; build the suite" : null;
     }
 
     private static IReadOnlyList<string> Arguments(Suite suite, TestCase testCase, Cell cell)

@@ -55,7 +55,7 @@ public static partial class EnvironmentFile
         Add("KERNEL_EXTRAVERSION", Text(kernel.ExtraVersion));
         if (variables.GetValueOrDefault("KVM_UNIT_TESTS_ENV") is { Length: > 0 } further && File.Exists(further))
         {
-            foreach (var line in ReadText(further, "KVM_UNIT_TESTS_ENV").Split('\n'))
+            foreach (var line in TextFile.Read(further, MaxBytes, "KVM_UNIT_TESTS_ENV").Split('\n'))
             {
                 if (Assignment().Match(line) is { Success: true } match)
                     Add(match.Groups[1].Value, match.Groups[2].Value.TrimEnd('\r').Trim('"', '\''));
@@ -86,7 +86,7 @@ public static partial class EnvironmentFile
         if (variables.GetValueOrDefault("ERRATATXT") is not { Length: > 0 } path)
             return errata;
         var number = 0;
-        foreach (var line in ReadText(path, "ERRATATXT").Split('\n'))
+        foreach (var line in TextFile.Read(path, MaxBytes, "ERRATATXT").Split('\n'))
         {
             number++;
             if (line.TrimStart().StartsWith('#'))
@@ -102,20 +102,6 @@ public static partial class EnvironmentFile
         }
 
         return errata;
-    }
-
-    private static string ReadText(string path, string variable)
-    {
-        try
-        {
-            return new FileInfo(path) is { Exists: true, Length: > MaxBytes }
-                ? throw new UserException($"{path} ({variable}): has more than {MaxBytes} bytes.")
-                : File.ReadAllText(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new UserException($"{path} ({variable}): can't be read: {e.Message}", inner: e);
-        }
     }
 
     private static string Text(int? number) => number?.ToString(CultureInfo.InvariantCulture) ?? "";

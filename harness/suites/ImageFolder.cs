@@ -45,7 +45,12 @@ public static class ImageFolder
         foreach (var path in images)
         {
             var image = ImageFile.Inspect(path);
-            RefuseScript(path);
+            if (image.IsScript)
+            {
+                throw new UserException(
+                    $"{path}: is a script, not an image. For a standalone test of kvm-unit-tests give the image itself (its .flat), or the {UnittestsCfg.FileName} with --only NAME.");
+            }
+
             if (image.IsLinux)
             {
                 throw new UserException(
@@ -72,16 +77,5 @@ public static class ImageFolder
     {
         var configuration = KutConfiguration.Read(Path.Combine(Path.GetDirectoryName(folder) ?? folder, KutConfiguration.FileName));
         return configuration.TryGetValue("ARCH", out var arch) && arch.Length > 0 ? KutConfiguration.KernelArch(arch) : KutConfiguration.ArchOfFolder(folder);
-    }
-
-    private static void RefuseScript(string path)
-    {
-        Span<byte> head = stackalloc byte[2];
-        using var file = File.OpenHandle(path);
-        if (RandomAccess.Read(file, head, 0) == 2 && head.SequenceEqual("#!"u8))
-        {
-            throw new UserException(
-                $"{path}: is a script, not an image. For a standalone test of kvm-unit-tests give the image itself (its .flat), or the {UnittestsCfg.FileName} with --only NAME.");
-        }
     }
 }

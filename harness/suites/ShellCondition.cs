@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using Gauntlet.Linux;
 
 namespace Gauntlet.Harness.Suites;
 
@@ -143,7 +144,7 @@ public sealed class ShellCondition
     private bool Test(string end, bool pattern)
     {
         var left = Word();
-        if (Peek is null || Peek == end || Peek is "&&" or "||" or ")")
+        if (position == tokens.Count || Peek == end || Peek is "&&" or "||" or ")")
             return left.Text.Length > 0;
         if (left.Plain && left.Text is "-n" or "-z" or "-f" or "-e" or "-d" or "-v")
         {
@@ -152,7 +153,7 @@ public sealed class ShellCondition
             {
                 "-n" => operand.Length > 0,
                 "-z" => operand.Length == 0,
-                "-f" => File.Exists(operand),
+                "-f" => FileKind.IsRegular(operand),
                 "-d" => Directory.Exists(operand),
                 "-v" => variables.ContainsKey(operand),
                 _ => Path.Exists(operand),

@@ -17,7 +17,12 @@ public ref struct ShellWords
     private readonly IReadOnlyDictionary<string, string> variables;
     private readonly List<string> words = [];
     private readonly StringBuilder word = new();
+
+    // A word has begun that will be there, though it may be empty.
     private bool inWord;
+
+    // Something stands before this character without a space between: then '#' starts no comment, though what stands there may expand to nothing.
+    private bool joined;
     private int position;
 
     private ShellWords(ReadOnlySpan<char> text, IReadOnlyDictionary<string, string> variables)
@@ -49,8 +54,9 @@ public ref struct ShellWords
                 case ' ' or '\t' or '\n' or '\r':
                     position++;
                     EndWord();
-                    break;
-                case '#' when !inWord:
+                    joined = false;
+                    continue;
+                case '#' when !joined:
                     return text[position..].ToString();
                 case '\'':
                     Take(Closing('\'', position + 1));
@@ -63,13 +69,12 @@ public ref struct ShellWords
                 case '\\':
                     if (position + 1 == text.Length)
                         throw new ShellUnsupportedException("a backslash at the end");
-                    if (text[position + 1] != '\n')
-                    {
-                        inWord = true;
-                        word.Append(text[position + 1]);
-                    }
-
                     position += 2;
+                    // A joined line leaves no trace.
+                    if (text[position - 1] == '\n')
+                        continue;
+                    inWord = true;
+                    word.Append(text[position - 1]);
                     break;
                 case '$' or '`':
                     AppendSplit(Expansion());
@@ -84,6 +89,8 @@ public ref struct ShellWords
                     position++;
                     break;
             }
+
+            joined = true;
         }
 
         EndWord();

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using System.Text.RegularExpressions;
 using Gauntlet.Terminal;
 
@@ -41,7 +40,7 @@ public static class UnittestsCfg
                 $"{path}: for which architecture the images are can't be told: there is no {KutConfiguration.FileName} and the folder is not named after one; give --arch.");
         variables.TryAdd("ARCH", arch == "aarch64" ? "arm64" : arch);
         variables.TryAdd("ENVIRON_DEFAULT", "yes");
-        return Parse(ReadText(path), path, folder, arch, variables);
+        return Parse(TextFile.Read(path, CfgReader.MaxBytes), path, folder, arch, variables);
     }
 
     /// <summary>Reads a text.</summary>
@@ -68,6 +67,8 @@ public static class UnittestsCfg
             cases.Add(new CaseReader(block, name, path, folder, arch, variables, notes).Read());
         }
 
+        if (variables.GetValueOrDefault("ACCEL") is { } accel && accel.Contains(',') && arch is not ("x86_64" or "i386"))
+            notes.Add($"{path}: the properties in ACCEL={accel} are not handed on for {arch}, only its name counts");
         return new Suite
         {
             Name = "kvm-unit-tests/" + Path.GetFileName(folder),
@@ -78,24 +79,6 @@ public static class UnittestsCfg
             WantsEnvironmentFile = variables.GetValueOrDefault("ENVIRON_DEFAULT") == "yes",
             Variables = variables,
         };
-    }
-
-    private static string ReadText(string path)
-    {
-        try
-        {
-            if (new FileInfo(path) is { Exists: true, Length: > CfgReader.MaxBytes } large)
-                throw new UserException($"{path}: has {large.Length} bytes; at most {CfgReader.MaxBytes} are read.");
-            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(File.ReadAllBytes(path));
-        }
-        catch (DecoderFallbackException)
-        {
-            throw new UserException($"{path}: is not a text file (UTF-8 was expected).");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new UserException($"{path}: can't be read: {e.Message}", inner: e);
-        }
     }
 
     /// <summary>One block to one case.</summary>

@@ -162,6 +162,6 @@ public sealed class MatrixTests
             {
                 return e.Message.StartsWith("m.yaml", StringComparison.Ordinal);
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
     }
 }

@@ -106,6 +106,6 @@ public sealed class SuiteYamlTests
             {
                 return e.Message.StartsWith("/t/cpu/suite.yaml:", StringComparison.Ordinal);
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
     }
 }

@@ -218,7 +218,7 @@ public sealed class UnittestsCfgTests
             {
                 return e.Message.StartsWith("x86/unittests.cfg:", StringComparison.Ordinal);
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
     }
 
     [Fact]

@@ -179,7 +179,7 @@ public sealed class JudgeTests
             return judgement.Verdict == Verdict.Pass == (judgement.Reason is null)
                 && judgement.Verdict is not (Verdict.KnownFail or Verdict.UnexpectedPass)
                 && !(judgement.Reason is { } reason && (reason.Contains('\n') || reason.Contains('\0')));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(3000));
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
     }
 
     private static void AssertJudged(Verdict verdict, string? reason, Harness.Verdicts.Judgement judgement)
