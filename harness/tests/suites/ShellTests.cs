@@ -170,7 +170,12 @@ public sealed class ShellTests
             from left in word from op in Gen.Elements("==", "!=", "=") from right in Gen.OneOf(word, Gen.Elements("q*", "?", "\"q*\"")) select $"{left} {op} {right}",
             from number in Gen.Choose(0, 8) from op in Gen.Elements("-eq", "-ne", "-lt", "-le", "-gt", "-ge") select $"$MAX_SMP {op} {number}",
             from op in Gen.Elements("-n", "-z") from operand in word select $"{op} {operand}");
-        var bracket = from first in test from glue in Gen.Elements("&&", "||") from second in test from third in test from negate in Gen.Elements("", "! ") from form in Gen.Choose(0, 2)
+        var bracket = from first in test
+                      from glue in Gen.Elements("&&", "||")
+                      from second in test
+                      from third in test
+                      from negate in Gen.Elements("", "! ")
+                      from form in Gen.Choose(0, 2)
                       select form switch { 0 => $"[[ {first} ]]", 1 => $"[[ {negate}{first} {glue} {second} && {third} ]]", _ => $"[[ {negate}( {first} {glue} {second} ) || {third} ]]" };
         if (depth == 0)
             return bracket;
