@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using Gauntlet.Cli.Commands;
 using Gauntlet.Harness;
+using Gauntlet.Pipelines.Gate;
 using Gauntlet.Pipelines.Series;
 using Gauntlet.Terminal;
 
@@ -40,6 +41,7 @@ public static class CommandTree
     [
         new MatrixCommands(),
         new SeriesCommands(),
+        new GateCommands(),
         new TestCommand(),
         new CompletionCommand(),
     ];

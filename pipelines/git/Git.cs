@@ -36,6 +36,12 @@ public sealed class Git(string? folder)
     /// <summary>Identity for commits that git makes here; patches keep their authors. Null: whatever the repository says.</summary>
     public (string Name, string Address)? Committer { get; init; }
 
+    /// <summary>Author of commits made here that have none of their own; its date is the committer's. Null: whatever git makes of it.</summary>
+    public (string Name, string Address)? Author { get; init; }
+
+    /// <summary>Committer date of commits that git makes here, so that the same work gives the same commits; null: now.</summary>
+    public string? CommitterDate { get; init; }
+
     /// <summary>Runs it; the caller looks at the status.</summary>
     /// <param name="arguments">After <c>git</c>.</param>
     /// <param name="input">Standard input; empty: closed at once.</param>
@@ -62,6 +68,16 @@ public sealed class Git(string? folder)
         {
             start.Environment["GIT_COMMITTER_NAME"] = committerName;
             start.Environment["GIT_COMMITTER_EMAIL"] = address;
+        }
+
+        if (CommitterDate is not null)
+            start.Environment["GIT_COMMITTER_DATE"] = CommitterDate;
+        if (Author is var (authorName, authorAddress))
+        {
+            start.Environment["GIT_AUTHOR_NAME"] = authorName;
+            start.Environment["GIT_AUTHOR_EMAIL"] = authorAddress;
+            if (CommitterDate is not null)
+                start.Environment["GIT_AUTHOR_DATE"] = CommitterDate;
         }
 
         using var process = StartGit(start);

@@ -54,11 +54,14 @@ public sealed class ScratchTree : IDisposable
     public async Task<string> HeadAsync(CancellationToken cancellation) => (await Git.RunAsync(["rev-parse", "HEAD"], default, cancellation)).Text;
 
     /// <summary>Applies one mail with <c>git am</c>; on failure the tree is as before and the result says what git said.</summary>
-    public async Task<GitResult> ApplyAsync(byte[] mail, CancellationToken cancellation)
+    public Task<GitResult> ApplyAsync(byte[] mail, CancellationToken cancellation) => ApplyAsync(Git, mail, cancellation);
+
+    /// <summary>As <see cref="ApplyAsync(byte[], CancellationToken)"/>, with another committer or date on the same folder.</summary>
+    public static async Task<GitResult> ApplyAsync(Git git, byte[] mail, CancellationToken cancellation)
     {
-        var result = await Git.TryRunAsync(["am", "--quiet", "--no-gpg-sign", "--keep-non-patch"], mail, cancellation);
+        var result = await git.TryRunAsync(["am", "--quiet", "--no-gpg-sign", "--keep-non-patch"], mail, cancellation);
         if (result.ExitStatus != 0)
-            await Git.TryRunAsync(["am", "--abort"], default, cancellation);
+            await git.TryRunAsync(["am", "--abort"], default, cancellation);
         return result;
     }
 

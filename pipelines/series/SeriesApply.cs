@@ -1,3 +1,5 @@
+using Gauntlet.Pipelines.GitTool;
+
 namespace Gauntlet.Pipelines.Series;
 
 /// <summary>How applying went.</summary>
@@ -37,27 +39,29 @@ public static class SeriesApply
                 if (result.ExitStatus != 0)
                     return new ApplyResult(below, null, patch, Explain(step, patch, result.Error, result.Text));
                 if (addTrailers)
-                    await AddTrailersAsync(tree, step, patch.Number, cancellation);
+                    await AddTrailersAsync(tree.Git, step, patch.Number, cancellation);
             }
         }
 
         return new ApplyResult(below, await tree.HeadAsync(cancellation), null, null);
     }
 
-    private static async Task AddTrailersAsync(ScratchTree tree, SeriesVersion version, int number, CancellationToken cancellation)
+    /// <summary>Adds to the newest commit what reviewers gave to a patch of a version.</summary>
+    public static async Task AddTrailersAsync(Git git, SeriesVersion version, int number, CancellationToken cancellation)
     {
         var trailers = version.Trailers
             .Where(trailer => trailer.Rejected is null && trailer.Key != "Nacked-by" && (trailer.Number is null || trailer.Number == number))
             .Select(trailer => trailer.ToString()).Distinct().ToArray();
         if (trailers.Length == 0)
             return;
-        var message = await tree.Git.RunAsync(["log", "-1", "--format=%B"], default, cancellation);
-        var amended = await tree.Git.RunAsync(
+        var message = await git.RunAsync(["log", "-1", "--format=%B"], default, cancellation);
+        var amended = await git.RunAsync(
             ["interpret-trailers", "--if-exists", "addIfDifferent", .. trailers.SelectMany(trailer => new[] { "--trailer", trailer })], message.Output, cancellation);
-        await tree.Git.RunAsync(["commit", "--amend", "--quiet", "--no-verify", "--allow-empty", "--cleanup=verbatim", "--file=-"], amended.Output, cancellation);
+        await git.RunAsync(["commit", "--amend", "--quiet", "--no-verify", "--allow-empty", "--cleanup=verbatim", "--file=-"], amended.Output, cancellation);
     }
 
-    private static string Explain(SeriesVersion step, SeriesPatch patch, string error, string output)
+    /// <summary>What <c>git am</c> said, in one line.</summary>
+    public static string Explain(SeriesVersion step, SeriesPatch patch, string error, string output)
     {
         var said = (error + "\n" + output).Split('\n')
             .Where(line => line.StartsWith("error:", StringComparison.Ordinal) || line.StartsWith("fatal:", StringComparison.Ordinal) || line.StartsWith("Patch ", StringComparison.Ordinal))

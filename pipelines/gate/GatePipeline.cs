@@ -1,0 +1,115 @@
+using System.Security.Cryptography;
+using System.Text;
+using Gauntlet.Harness.Suites;
+using Gauntlet.Harness.Yaml;
+using Gauntlet.Pipelines.GitTool;
+using Gauntlet.Terminal;
+
+namespace Gauntlet.Pipelines.Gate;
+
+/// <summary>How a series becomes part of the target.</summary>
+public enum MergeMethod
+{
+    /// <summary>A merge commit above the series, so that the history shows what was merged together.</summary>
+    MergeCommit,
+
+    /// <summary>The series' commits on top of the target.</summary>
+    FastForward,
+}
+
+/// <summary>What a step does.</summary>
+public enum GateStepKind
+{
+    /// <summary><c>gauntlet check</c> on the series' mails.</summary>
+    Check,
+
+    /// <summary>A shell command in the tree, isolated.</summary>
+    Command,
+}
+
+/// <summary>One step of a pipeline.</summary>
+/// <param name="Name">Unique within the pipeline.</param>
+/// <param name="Kind">What it does.</param>
+/// <param name="Text">Arguments of the check, or the shell command.</param>
+/// <param name="EachPatch">On the tree after every patch, so that history can be bisected; else on the tip alone.</param>
+/// <param name="Timeout">Wall time of one execution.</param>
+/// <param name="AllowFailure">A failure is reported and holds nothing up.</param>
+/// <param name="Retries">How often an error of the infrastructure is tried again. A failure never is.</param>
+public sealed record GateStep(string Name, GateStepKind Kind, string Text, bool EachPatch, TimeSpan Timeout, bool AllowFailure, int Retries)
+{
+    /// <summary>Changes when the step does, so that an old verdict is not used for a new step.</summary>
+    public string Hash => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Kind}\n{Text}\n{EachPatch}\n{Timeout}")))[..32];
+}
+
+/// <summary>
+/// What a change has to pass: read from the commit that it would go on, never from the change. <c>pipelines/gate.yaml</c> in the target's tree.
+/// </summary>
+/// <param name="Merge">How.</param>
+/// <param name="Window">Series that are tested at once, each on top of those before it; 1 to 16.</param>
+/// <param name="Steps">In order.</param>
+public sealed record GatePipeline(MergeMethod Merge, int Window, IReadOnlyList<GateStep> Steps)
+{
+    /// <summary>Where it is in the target's tree.</summary>
+    public const string Path = "pipelines/gate.yaml";
+
+    /// <summary>Changes when anything that decides changes.</summary>
+    public string Hash => string.Join(',', Steps.Select(step => $"{step.Name}:{step.Hash}:{step.AllowFailure}")) + Merge;
+
+    private const int MaxWindow = 16, MaxRetries = 5;
+
+    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromHours(1);
+
+    /// <summary>Reads it from a commit.</summary>
+    /// <exception cref="UserException">It is not there, or not a pipeline.</exception>
+    public static async Task<GatePipeline> ReadAsync(Git git, string commit, CancellationToken cancellation)
+    {
+        var file = await git.TryRunAsync(["cat-file", "blob", $"{commit}:{Path}"], default, cancellation);
+        return file.ExitStatus == 0
+            ? Parse(file.Text, $"{commit[..12]}:{Path}")
+            : throw new UserException($"reading the gate's pipeline: {Path} is not in the tree of {commit[..12]}; add it to the target branch");
+    }
+
+    /// <exception cref="UserException">File, line, and what was expected.</exception>
+    public static GatePipeline Parse(string text, string name)
+    {
+        var root = YamlFile.Parse(text, name);
+        root.RefuseOthersThan("schema", "merge", "window", "steps");
+        if (root.Integer("schema", 1, int.MaxValue) is not 1)
+            throw root.Error("'schema' must be 1", "schema");
+        var steps = root.Maps("steps").Select(ReadStep).ToArray();
+        if (steps.Length == 0)
+            throw root.Error("'steps' must name at least one step: a gate without one would merge untested", "steps");
+        if (steps.GroupBy(step => step.Name).FirstOrDefault(same => same.Count() > 1) is { } twice)
+            throw root.Error($"two steps are named '{twice.Key}'", "steps");
+        var merge = root.Text("merge") switch
+        {
+            null or "merge-commit" => MergeMethod.MergeCommit,
+            "fast-forward" => MergeMethod.FastForward,
+            var other => throw root.Error($"'merge' must be merge-commit or fast-forward, not '{other}'", "merge"),
+        };
+        return new GatePipeline(merge, root.Integer("window", 1, MaxWindow) ?? 3, steps);
+    }
+
+    private static GateStep ReadStep(YamlMap step)
+    {
+        step.RefuseOthersThan("name", "check", "build", "run", "fuzz", "command", "each-patch", "timeout", "allow-failure", "retries");
+        var kinds = ((string[])["check", "build", "run", "fuzz", "command"]).Where(step.Has).ToArray();
+        if (kinds is not [var kind])
+            throw step.Error($"a step has exactly one of check, build, run, fuzz, command; this one has {(kinds.Length == 0 ? "none" : string.Join(" and ", kinds))}");
+        var text = step.Text(kind) ?? "";
+        var timeout = DefaultTimeout;
+        if (step.Text("timeout") is { } limit && (!DurationText.TryParse(limit, out timeout) || timeout <= TimeSpan.Zero))
+            throw step.Error($"'timeout' must be a time such as 90s, 10m or 2h, not '{limit}'", "timeout");
+        if (text.Length == 0 && kind is "build" or "command")
+            throw step.Error($"'{kind}' must be a shell command", kind);
+        return new GateStep(
+            step.Text("name") ?? kind,
+            kind == "check" ? GateStepKind.Check : GateStepKind.Command,
+            // The program itself is at hand in the isolated tree, under this name.
+            kind is "run" or "fuzz" ? $"\"$GAUNTLET\" {kind} {text}" : text,
+            step.Flag("each-patch") ?? false,
+            timeout,
+            step.Flag("allow-failure") ?? false,
+            step.Integer("retries", 0, MaxRetries) ?? 1);
+    }
+}

@@ -1,0 +1,164 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using Gauntlet.Pipelines.Isolation;
+using Gauntlet.Pipelines.Series;
+
+namespace Gauntlet.Pipelines.Gate;
+
+/// <summary>Where a step's commands find this program and what they may use.</summary>
+/// <param name="Program">The program <c>gauntlet</c> itself.</param>
+/// <param name="ProgramTree">Folder that it needs at run time, read-only for steps.</param>
+/// <param name="Limits">Of one execution; the time is the step's own.</param>
+public sealed record GateEnvironment(string Program, string ProgramTree, IsolationLimits Limits);
+
+/// <summary>Runs a pipeline's steps on a candidate, reusing what is known of the same trees.</summary>
+public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironment environment)
+{
+    /// <summary>Characters of a step's output that are kept for the report.</summary>
+    private const int KeptLogCharacters = 4000;
+
+    /// <summary>All steps until one fails that may not.</summary>
+    /// <param name="candidate">What would be merged.</param>
+    /// <param name="folder">A repository that holds its commits.</param>
+    /// <param name="pipeline">From the commit below the queue.</param>
+    /// <param name="cancellation">Ends it: what is tested will not be merged like this.</param>
+    public async Task<GateRecord> RunAsync(GateCandidate candidate, string folder, GatePipeline pipeline, CancellationToken cancellation)
+    {
+        var results = new List<StepResult>();
+        var subjects = new HashSet<string>();
+        foreach (var step in pipeline.Steps)
+        {
+            var fatal = false;
+            foreach (var (subject, patch, commit) in Subjects(step, candidate))
+            {
+                subjects.Add(subject);
+                var result = await RunOnceAsync(step, subject, patch, commit, candidate, folder, cancellation);
+                results.Add(result);
+                if (result.Verdict == StepVerdict.Pass || step.AllowFailure)
+                    continue;
+                fatal = true;
+                break;
+            }
+
+            if (fatal)
+                break;
+        }
+
+        return new GateRecord { Below = candidate.Below, Tip = candidate.Tip, Tree = candidate.Tree, Patches = candidate.Patches, Steps = results, Subjects = [.. subjects] };
+    }
+
+    /// <summary>What a record says of its entry: the first failure that counts; else the first error; else a pass.</summary>
+    public static StepResult? Decisive(GateRecord record, GatePipeline pipeline)
+    {
+        var counting = record.Steps.Where(result => pipeline.Steps.Any(step => step.Name == result.Step && !step.AllowFailure)).ToArray();
+        return counting.FirstOrDefault(result => result.Verdict == StepVerdict.Fail) ?? counting.FirstOrDefault(result => result.Verdict == StepVerdict.InfraError);
+    }
+
+    private static IEnumerable<(string Subject, int? Patch, string Commit)> Subjects(GateStep step, GateCandidate candidate)
+    {
+        if (step.Kind == GateStepKind.Check)
+            return [(HashOfMails(candidate), null, candidate.Tip)];
+        return step.EachPatch
+            ? candidate.Patches.Select(patch => (patch.Tree, (int?)patch.Number, patch.Commit))
+            : [(candidate.Tree, null, candidate.Tip)];
+    }
+
+    private static string HashOfMails(GateCandidate candidate) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join('\n', candidate.Patches.Select(patch => patch.MailSha256)))));
+
+    private async Task<StepResult> RunOnceAsync(
+        GateStep step, string subject, int? patch, string commit, GateCandidate candidate, string folder, CancellationToken cancellation)
+    {
+        if (queue.FindVerdict(step.Hash, subject) is { } known)
+            return known with { Step = step.Name, Patch = patch, Reused = true };
+        for (var attempt = 0; ; attempt++)
+        {
+            StepResult result;
+            try
+            {
+                result = step.Kind == GateStepKind.Check
+                    ? await CheckAsync(step, candidate, cancellation)
+                    : await CommandAsync(step, patch, commit, folder, cancellation);
+            }
+            catch (IOException exception)
+            {
+                result = new StepResult(step.Name, StepVerdict.InfraError, exception.Message, null, patch);
+            }
+
+            if (result.Verdict == StepVerdict.InfraError && attempt < step.Retries)
+                continue;
+            queue.KeepVerdict(step.Hash, subject, result);
+            return result;
+        }
+    }
+
+    private async Task<StepResult> CheckAsync(GateStep step, GateCandidate candidate, CancellationToken cancellation)
+    {
+        var mails = Directory.CreateTempSubdirectory("gauntlet-gate-check-");
+        try
+        {
+            var files = new List<string>();
+            foreach (var patch in candidate.Patches)
+            {
+                var file = Path.Combine(mails.FullName, $"{patch.Number:d4}.patch");
+                await File.WriteAllBytesAsync(file, series.ReadMail(patch.MailSha256), cancellation);
+                files.Add(file);
+            }
+
+            var start = new ProcessStartInfo(environment.Program, ["check", .. step.Text.Split(' ', StringSplitOptions.RemoveEmptyEntries), .. files])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                RedirectStandardInput = true,
+                WorkingDirectory = mails.FullName,
+            };
+            using var process = Process.Start(start)!;
+            process.StandardInput.Close();
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            limit.CancelAfter(step.Timeout);
+            var output = new TailBuffer(KeptLogCharacters, long.MaxValue);
+            try
+            {
+                await Task.WhenAll(output.DrainAsync(process.StandardOutput.BaseStream), output.DrainAsync(process.StandardError.BaseStream)).WaitAsync(limit.Token);
+                await process.WaitForExitAsync(limit.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                process.Kill(entireProcessTree: true);
+                cancellation.ThrowIfCancellationRequested();
+                return new StepResult(step.Name, StepVerdict.Fail, $"the check took longer than {step.Timeout.TotalSeconds:0} s", output.Text);
+            }
+
+            var log = output.Text.Replace(mails.FullName + "/", "", StringComparison.Ordinal);
+            return process.ExitCode switch
+            {
+                0 => new StepResult(step.Name, StepVerdict.Pass, null, log),
+                1 => new StepResult(step.Name, StepVerdict.Fail, "the check rules found errors", log),
+                var status => new StepResult(step.Name, StepVerdict.InfraError, $"gauntlet check ended with status {status}", log),
+            };
+        }
+        finally
+        {
+            mails.Delete(recursive: true);
+        }
+    }
+
+    private async Task<StepResult> CommandAsync(GateStep step, int? patch, string commit, string folder, CancellationToken cancellation)
+    {
+        using var tree = await ScratchTree.CreateAsync(folder, commit, cancellation);
+        // The command gets the files alone: nothing that git would read afterwards.
+        Directory.Delete(Path.Combine(tree.Folder, ".git"), recursive: true);
+        var variables = new Dictionary<string, string> { ["GAUNTLET"] = environment.Program, ["GAUNTLET_ROOT"] = environment.ProgramTree, ["CI"] = "true" };
+        var result = await IsolatedCommand.RunAsync(tree.Folder, step.Text, [environment.ProgramTree], variables, environment.Limits with { Time = step.Timeout }, cancellation);
+        var log = result.Output.Length > KeptLogCharacters ? result.Output[^KeptLogCharacters..] : result.Output;
+        return result switch
+        {
+            { LimitHit: { } limit } => new StepResult(step.Name, StepVerdict.Fail, limit, log, patch),
+            { ExitStatus: 0 } => new StepResult(step.Name, StepVerdict.Pass, null, log, patch),
+            // What gauntlet's own commands say when the environment is at fault.
+            { ExitStatus: 3 } when step.Text.StartsWith("\"$GAUNTLET\"", StringComparison.Ordinal) => new StepResult(step.Name, StepVerdict.InfraError, "the environment is at fault", log, patch),
+            _ => new StepResult(step.Name, StepVerdict.Fail, $"the command ended with status {result.ExitStatus}", log, patch),
+        };
+    }
+}

@@ -1,0 +1,50 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Gauntlet.Pipelines.Gate;
+using Gauntlet.Terminal;
+
+namespace Gauntlet.Pipelines.Tests.Gate;
+
+public sealed class GatePipelineTests
+{
+    [Fact]
+    public void StepsAreReadWithTheirDefaults()
+    {
+        var pipeline = GatePipeline.Parse("schema: 1\nsteps:\n  - check: --strict\n  - name: make\n    build: make -j2\n    each-patch: true\n    timeout: 5m\n  - run: --matrix full\n    allow-failure: true\n", "gate.yaml");
+
+        Assert.Equal((MergeMethod.MergeCommit, 3), (pipeline.Merge, pipeline.Window));
+        Assert.Equal(["check", "make", "run"], pipeline.Steps.Select(step => step.Name));
+        Assert.Equal([GateStepKind.Check, GateStepKind.Command, GateStepKind.Command], pipeline.Steps.Select(step => step.Kind));
+        Assert.Equal(TimeSpan.FromMinutes(5), pipeline.Steps[1].Timeout);
+        Assert.Equal("\"$GAUNTLET\" run --matrix full", pipeline.Steps[2].Text);
+    }
+
+    [Theory]
+    [InlineData("schema: 1\nsteps: []\n", "at least one step")]
+    [InlineData("schema: 2\nsteps:\n  - build: x\n", "'schema' must be 1")]
+    [InlineData("schema: 1\nsteps:\n  - build: x\n    run: y\n", "exactly one of")]
+    [InlineData("schema: 1\nsteps:\n  - build: x\n    timeout: soon\n", ":4: 'timeout' must be a time")]
+    [InlineData("schema: 1\nmerge: squash\nsteps:\n  - build: x\n", "merge-commit or fast-forward")]
+    [InlineData("schema: 1\nsteps:\n  - build: x\n  - build: y\n", "two steps are named 'build'")]
+    [InlineData("schema: 1\nsteps:\n  - biuld: x\n", "unknown key 'biuld'")]
+    [InlineData("a: [", "not valid YAML")]
+    public void WhatIsWrongIsSaidWithItsPlace(string text, string expected)
+    {
+        var error = Assert.Throws<UserException>(() => GatePipeline.Parse(text, "gate.yaml"));
+
+        Assert.StartsWith("gate.yaml:", error.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void NoTextEndsInAnythingButAUsersError() => Prop.ForAll<string>(text =>
+    {
+        try
+        {
+            GatePipeline.Parse("schema: 1\nsteps:\n" + (text ?? ""), "gate.yaml");
+        }
+        catch (UserException)
+        {
+        }
+    }).QuickCheckThrowOnFailure();
+}

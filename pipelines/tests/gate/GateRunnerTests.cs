@@ -1,0 +1,230 @@
+using Gauntlet.Pipelines.Gate;
+using Gauntlet.Pipelines.Series;
+using Gauntlet.Pipelines.Tests.Isolation;
+using Gauntlet.Terminal;
+using static Gauntlet.Pipelines.Tests.Series.MailMaker;
+
+namespace Gauntlet.Pipelines.Tests.Gate;
+
+public sealed class GateRunnerTests
+{
+    [IsolationFact]
+    public async Task AQueueOfGoodBadConflictingAndDependentSeriesEndsWithTheRightOnesMerged()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        var good = await gate.EnqueueFileAsync("good.c", "int good;");
+        var bad = await gate.EnqueueAsync("bad topic", [
+            Make("[PATCH 0/3] bad topic", "bad0@x"), Patch("[PATCH 1/3] fine", "bad1@x", "bad0@x", change: GateFixture.NewFile("x1.c", "1")),
+            Patch("[PATCH 2/3] breaks it", "bad2@x", "bad0@x", change: GateFixture.NewFile("x2.c", "BROKEN")), Patch("[PATCH 3/3] more", "bad3@x", "bad0@x", change: GateFixture.NewFile("x3.c", "3"))]);
+        var first = await gate.EnqueueAsync("widen", [Patch("[PATCH] widen", "widen@x")]);
+        var conflicting = await gate.EnqueueAsync("narrow", [Patch("[PATCH] narrow", "narrow@x", change: Change(after: "short a;"))]);
+        var dependent = await gate.EnqueueAsync("on top", [
+            Make("[PATCH 0/1] on top", "top0@x", body: "Based-on: <widen@x>\n"), Patch("[PATCH 1/1] rename", "top1@x", "top0@x", change: Change(before: "long a;", after: "long aa;"))]);
+        var waiting = await gate.EnqueueAsync("needs", [Make("[PATCH 0/1] needs", "n0@x", body: "Based-on: <unknown@x>\n"), Patch("[PATCH 1/1] needs it", "n1@x", "n0@x", change: GateFixture.NewFile("n.c", "n"))]);
+        var last = await gate.EnqueueFileAsync("last.c", "int last;");
+
+        await gate.RunAsync();
+
+        Assert.Equal((GateState.Merged, GateState.Failed, GateState.Merged, GateState.Failed), (gate.StateOf(good), gate.StateOf(bad), gate.StateOf(first), gate.StateOf(conflicting)));
+        Assert.Equal((GateState.Merged, GateState.Queued, GateState.Merged), (gate.StateOf(dependent), gate.StateOf(waiting), gate.StateOf(last)));
+        Assert.Equal(["start", "pipeline", "Merge add good.c v1", "Merge widen v1", "Merge on top v1", "Merge add last.c v1"], await gate.HistoryAsync());
+        Assert.Contains("at patch 2, breaks it", gate.ReasonOf(bad), StringComparison.Ordinal);
+        Assert.Contains("does not apply", gate.ReasonOf(conflicting), StringComparison.Ordinal);
+        Assert.Contains("<unknown@x>", gate.ReasonOf(waiting), StringComparison.Ordinal);
+        Assert.Equal("long aa;\n", await gate.FileAsync("a.c"));
+    }
+
+    [IsolationFact]
+    public async Task WhatIsMergedIsExactlyWhatWasTested()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        var entry = await gate.EnqueueFileAsync("good.c", "int good;");
+
+        await gate.RunAsync();
+
+        var record = gate.Queue.GetRecord(entry.Id)!;
+        Assert.Equal(await gate.Repository.RevisionAsync(GateFixture.Target), record.Tip);
+        Assert.Equal(await gate.Repository.RevisionAsync(GateFixture.Target + "^{tree}"), record.Tree);
+        var patch = Assert.Single(record.Patches);
+        Assert.Equal("<good.c@x>", patch.MessageId);
+        Assert.Equal(await gate.Repository.RevisionAsync(GateFixture.Target + "^2"), patch.Commit);
+        Assert.NotNull(patch.PatchId);
+    }
+
+    [IsolationFact]
+    public async Task TheAuthorStaysAndTheGateCommits()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        await gate.EnqueueFileAsync("good.c", "int good;");
+
+        await gate.RunAsync();
+
+        var who = (await gate.Repository.Git.RunAsync(["log", "-1", "--format=%an <%ae> / %cn", GateFixture.Target + "^2"])).Text;
+        Assert.Equal($"{Author} / Gauntlet", who);
+    }
+
+    [IsolationFact]
+    public async Task ATargetThatMovesUnderneathIsNotForcedAndTheSeriesIsTestedAgain()
+    {
+        // The step itself waits until the target has moved, as a push by somebody else would.
+        using var gate = await GateFixture.CreateAsync();
+        var entry = await gate.EnqueueFileAsync("good.c", "int good;");
+        var runner = gate.NewRunner();
+        var moved = false;
+        gate.Log.Clear();
+        var old = await gate.Repository.RevisionAsync(GateFixture.Target);
+        var other = (await gate.Repository.Git.RunAsync(["-c", "user.name=O", "-c", "user.email=o@x", "commit-tree", old + "^{tree}", "-p", old, "-m", "pushed by another"])).Text;
+        runner.Settled += (_, _) => { };
+        var running = runner.RunAsync(untilEmpty: true, CancellationToken.None);
+        while (!running.IsCompleted && !moved)
+        {
+            lock (gate.Log)
+                moved = gate.Log.Exists(line => line.StartsWith("testing", StringComparison.Ordinal));
+            await Task.Yield();
+        }
+
+        await gate.Repository.Git.RunAsync(["update-ref", GateFixture.Target, other, old]);
+        await running;
+
+        Assert.Equal(GateState.Merged, gate.StateOf(entry));
+        Assert.Equal(["start", "pipeline", "pushed by another", "Merge add good.c v1"], await gate.HistoryAsync());
+    }
+
+    [IsolationFact]
+    public async Task APriorityGoesFirst()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        await gate.EnqueueFileAsync("usual.c", "1");
+        await gate.EnqueueFileAsync("urgent.c", "2", priority: 5);
+
+        await gate.RunAsync();
+
+        Assert.Equal(["start", "pipeline", "Merge add urgent.c v1", "Merge add usual.c v1"], await gate.HistoryAsync());
+    }
+
+    [IsolationFact]
+    public async Task ATryRunsAllStepsAndMergesNothing()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        var good = await gate.EnqueueFileAsync("good.c", "1", tryOnly: true);
+        var bad = await gate.EnqueueFileAsync("bad.c", "BROKEN", tryOnly: true);
+
+        await gate.RunAsync();
+
+        Assert.Equal((GateState.Tried, GateState.Failed), (gate.StateOf(good), gate.StateOf(bad)));
+        Assert.Equal(2, (await gate.HistoryAsync()).Length);
+    }
+
+    [IsolationFact]
+    public async Task TheSameTreeUnderTheSamePipelineIsNotTestedTwice()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        var tried = await gate.EnqueueFileAsync("good.c", "1", tryOnly: true);
+        await gate.RunAsync();
+
+        var merged = gate.Queue.Enqueue(gate.Series.Find("add good.c"), gate.GitFolder, GateFixture.Target, 0, tryOnly: false);
+        await gate.RunAsync();
+
+        Assert.NotEqual(tried.Id, merged.Id);
+        Assert.All(gate.Queue.GetRecord(merged.Id)!.Steps, step => Assert.True(step.Reused));
+    }
+
+    [IsolationFact]
+    public async Task APausedGateMergesNothingUntilItIsResumed()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        var entry = await gate.EnqueueFileAsync("good.c", "1");
+        gate.Queue.Pause(gate.GitFolder, GateFixture.Target);
+        await gate.RunAsync();
+        Assert.Equal(GateState.Queued, gate.StateOf(entry));
+
+        gate.Queue.Resume(gate.GitFolder, GateFixture.Target);
+        await gate.RunAsync();
+
+        Assert.Equal(GateState.Merged, gate.StateOf(entry));
+    }
+
+    [IsolationFact]
+    public async Task ANewVersionTakesTheOldOnesPlace()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        var old = await gate.EnqueueAsync("topic", [Patch("[PATCH] topic", "v1@x", change: GateFixture.NewFile("t.c", "BROKEN"))]);
+        var better = await gate.EnqueueAsync("topic@2", [Patch("[PATCH v2] topic", "v2@x", change: GateFixture.NewFile("t.c", "fixed"))]);
+
+        await gate.RunAsync();
+
+        Assert.Equal((GateState.Removed, GateState.Merged), (gate.StateOf(old), gate.StateOf(better)));
+    }
+
+    [IsolationFact]
+    public async Task AHostilePatchFailsItsOwnSeriesAndNothingElse()
+    {
+        var escape = $"/usr/local/gauntlet-escape-{Guid.NewGuid():n}";
+        using var gate = await GateFixture.CreateAsync("schema: 1\nsteps:\n  - name: build\n    build: \"sh ./build.sh\"\n    timeout: 5s\n");
+        await gate.Repository.Git.RunAsync(["checkout", "--quiet", "master"]);
+        await gate.Repository.CommitAsync("build", ("build.sh", "true\n"));
+        await gate.Repository.Git.RunAsync(["checkout", "--quiet", "--detach"]);
+        string[] attacks =
+        [
+            $"echo evil > {escape} && exit 0; exit 1", "bash -c 'echo > /dev/tcp/127.0.0.1/22'", "b() { b | b & }; b; sleep 100", "dd if=/dev/zero of=/build/x bs=1M", "kill -9 -1; exit 1",
+        ];
+        var hostile = new List<GateEntry>();
+        foreach (var (attack, i) in attacks.Select((attack, i) => (attack, i)))
+        {
+            var change = $"---\n\ndiff --git a/build.sh b/build.sh\n--- a/build.sh\n+++ b/build.sh\n@@ -1 +1 @@\n-true\n+{attack}\n";
+            hostile.Add(await gate.EnqueueAsync($"attack {i}", [Patch($"[PATCH] attack {i}", $"attack{i}@x", change: change)]));
+        }
+
+        var innocent = await gate.EnqueueFileAsync("good.c", "1");
+
+        await gate.RunAsync();
+
+        Assert.All(hostile, entry => Assert.Equal(GateState.Failed, gate.StateOf(entry)));
+        Assert.Equal(GateState.Merged, gate.StateOf(innocent));
+        Assert.False(File.Exists(escape));
+    }
+
+    [IsolationFact]
+    public async Task ASeriesThatChangesThePipelineIsJudgedByTheOldOne()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        var change = $"---\n\ndiff --git a/{GatePipeline.Path} b/{GatePipeline.Path}\n--- a/{GatePipeline.Path}\n+++ b/{GatePipeline.Path}\n@@ -5,3 +5,3 @@\n   - name: build\n-    build: \"! grep -rl --include='*.c' BROKEN .\"\n+    build: \"true\"\n     each-patch: true\n"
+            + GateFixture.NewFile("evil.c", "BROKEN")[4..];
+        var entry = await gate.EnqueueAsync("loosen", [Patch("[PATCH] loosen", "loosen@x", change: change)]);
+
+        await gate.RunAsync();
+
+        Assert.Equal(GateState.Failed, gate.StateOf(entry));
+        Assert.Contains("step build", gate.ReasonOf(entry), StringComparison.Ordinal);
+    }
+
+    [IsolationFact]
+    public async Task ACheckedOutTargetIsRefused()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        await gate.Repository.Git.RunAsync(["checkout", "--quiet", "master"]);
+
+        var error = await Assert.ThrowsAsync<UserException>(() => gate.RunAsync());
+
+        Assert.Contains("checked out", error.Message, StringComparison.Ordinal);
+    }
+
+    [IsolationFact]
+    public async Task TheReplyNamesTheFirstFailingPatchAndGoesBelowIt()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        var entry = await gate.EnqueueAsync("bad topic", [
+            Make("[PATCH 0/2] bad topic", "bad0@x"), Patch("[PATCH 1/2] fine", "bad1@x", "bad0@x", change: GateFixture.NewFile("x1.c", "1")),
+            Patch("[PATCH 2/2] breaks it", "bad2@x", "bad0@x", change: GateFixture.NewFile("x2.c", "BROKEN"))]);
+        await gate.RunAsync();
+
+        var mail = GateReport.Mail(gate.Queue.Get(entry.Id), gate.Queue.GetRecord(entry.Id), gate.Series.Find("bad topic"), "CI <ci@example.org>", DateTimeOffset.UnixEpoch);
+
+        var headers = MailHeaders.Parse(System.Text.Encoding.UTF8.GetBytes(mail));
+        Assert.Equal("<bad2@x>", headers["In-Reply-To"]);
+        Assert.Equal("<bad0@x> <bad2@x>", headers["References"]);
+        Assert.Equal("Re: [PATCH 2/2] breaks it", headers["Subject"]);
+        Assert.Contains("x2.c", mail, StringComparison.Ordinal);
+        Assert.Contains("gauntlet series apply", mail, StringComparison.Ordinal);
+    }
+}
