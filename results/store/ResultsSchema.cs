@@ -58,5 +58,10 @@ internal static class ResultsSchema
             FOREIGN KEY (run_seq, job_key, repetition) REFERENCES results (run_seq, job_key, repetition) ON DELETE CASCADE);
         CREATE INDEX result_artifacts_sha256 ON result_artifacts (sha256);
         """,
+
+        // Overviews of many runs read this index alone, never the records, which are thousands of times as large.
+        """
+        CREATE INDEX results_overview ON results (run_seq, verdict, flaky, job_key, repetition, cpu_seconds, wall_seconds);
+        """,
     ], "SELECT sha256 FROM result_artifacts");
 }
