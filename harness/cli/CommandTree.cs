@@ -4,6 +4,7 @@ using Gauntlet.Cli.Commands;
 using Gauntlet.Harness;
 using Gauntlet.Pipelines.Gate;
 using Gauntlet.Pipelines.Series;
+using Gauntlet.Results.Commands;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Cli;
@@ -42,6 +43,7 @@ public static class CommandTree
         new MatrixCommands(),
         new SeriesCommands(),
         new GateCommands(),
+        new ResultsCommands(),
         new TestCommand(),
         new CompletionCommand(),
     ];

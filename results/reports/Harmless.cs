@@ -39,7 +39,7 @@ public static class Harmless
         return clean.ToString();
     }
 
-    private static bool IsHarmful(Rune rune) => Rune.GetUnicodeCategory(rune) switch
+    internal static bool IsHarmful(Rune rune) => Rune.GetUnicodeCategory(rune) switch
     {
         // Format characters reorder (bidirectional controls) or hide (zero width); the others have no look at all.
         UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator

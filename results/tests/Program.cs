@@ -15,8 +15,13 @@ internal static class Program
                 Write(location, runId, int.Parse(count));
                 return 0;
 
+            case ["demo", var location]:
+                using (var store = ResultStore.Open(location))
+                    Demo.Fill(store);
+                return 0;
+
             default:
-                Console.Error.WriteLine("usage: write LOCATION RUN COUNT");
+                Console.Error.WriteLine("usage: write LOCATION RUN COUNT | demo LOCATION");
                 return 2;
         }
     }
