@@ -39,7 +39,15 @@ internal sealed class PostgresDatabase : StoreDatabase
 
     protected override DbConnection Connect() => source.OpenConnection();
 
-    protected override DbTransaction BeginWrite(DbConnection connection) => connection.BeginTransaction();
+    protected override DbTransaction? BeginWrite(DbConnection connection) => connection.BeginTransaction();
+
+    protected override void EndWrite(DbConnection connection, DbTransaction? transaction, bool keep)
+    {
+        if (keep)
+            transaction!.Commit();
+        else
+            transaction!.Rollback();
+    }
 
     protected override bool IsCollision(DbException exception) =>
         exception is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected };

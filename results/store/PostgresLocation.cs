@@ -59,7 +59,7 @@ internal sealed partial record PostgresLocation
             location = key switch
             {
                 "host" => location with { Host = value },
-                "sslmode" when Enum.TryParse<SslMode>(value.Replace("-", "", StringComparison.Ordinal), ignoreCase: true, out var mode) => location with { Ssl = mode },
+                "sslmode" when Enum.TryParse<SslMode>(value.Replace("-", "", StringComparison.Ordinal), ignoreCase: true, out var mode) && !int.TryParse(value, out _) => location with { Ssl = mode },
                 "sslmode" => throw Malformed($"the sslmode '{value}' is none of disable, allow, prefer, require, verify-ca, verify-full"),
                 "schema" when SchemaShape().IsMatch(value) => location with { Schema = value },
                 "schema" => throw Malformed($"the schema '{value}' is not made of a to z, 0 to 9 and _"),
@@ -67,7 +67,9 @@ internal sealed partial record PostgresLocation
             };
         }
 
-        return location;
+        return new[] { location.Host, location.User, location.Password, location.Database }.Any(part => part?.Contains('\0', StringComparison.Ordinal) == true)
+            ? throw Malformed("it holds a NUL character")
+            : location;
     }
 
     public string ToConnectionString()

@@ -86,7 +86,17 @@ internal sealed class SqliteDatabase : StoreDatabase
         }
     }
 
-    protected override DbTransaction BeginWrite(DbConnection connection) => ((SqliteConnection)connection).BeginTransaction(deferred: false);
+    /// <summary>
+    /// By statements: the provider's transaction object cannot be disposed of, nor its connection closed, after SQLite has rolled back by itself.
+    /// IMMEDIATE takes the writer's lock at once, so that a transaction never fails for another half way.
+    /// </summary>
+    protected override DbTransaction? BeginWrite(DbConnection connection)
+    {
+        connection.Execute("BEGIN IMMEDIATE");
+        return null;
+    }
+
+    protected override void EndWrite(DbConnection connection, DbTransaction? transaction, bool keep) => connection.Execute(keep ? "COMMIT" : "ROLLBACK");
 
     /// <summary>Threads of this process take turns here, since waiting for SQLite's lock is polling.</summary>
     protected override IDisposable EnterWrite()

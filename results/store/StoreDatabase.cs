@@ -52,14 +52,7 @@ public abstract class StoreDatabase : IDisposable
             {
                 using var turn = EnterWrite();
                 using var connection = Connect();
-                using var transaction = BeginWrite(connection);
-                var work = new StoreTransaction(connection, transaction);
-                var result = write(work);
-                if (work.WillRollBack)
-                    transaction.Rollback();
-                else
-                    transaction.Commit();
-                return result;
+                return Run(connection, write);
             }
             catch (DbException e) when (attempt < WriteAttempts && IsCollision(e))
             {
@@ -112,8 +105,11 @@ public abstract class StoreDatabase : IDisposable
     /// <summary>A new open connection, set up.</summary>
     protected abstract DbConnection Connect();
 
-    /// <summary>Starts a transaction that will write.</summary>
-    protected abstract DbTransaction BeginWrite(DbConnection connection);
+    /// <summary>Starts a transaction that will write; null when the engine's own statements do it.</summary>
+    protected abstract DbTransaction? BeginWrite(DbConnection connection);
+
+    /// <summary>Commits what <see cref="BeginWrite"/> started, or rolls it back.</summary>
+    protected abstract void EndWrite(DbConnection connection, DbTransaction? transaction, bool keep);
 
     /// <summary>Waits for this thread's turn to write in this process; disposing gives it up. Null: the engine orders writers itself.</summary>
     protected virtual IDisposable? EnterWrite() => null;
@@ -145,6 +141,31 @@ public abstract class StoreDatabase : IDisposable
         new($"Cannot {doing} in the results store {Location}: {found.Trim().TrimEnd('.')}. {advice}", inner);
 
     public abstract void Dispose();
+
+    private T Run<T>(DbConnection connection, Func<StoreTransaction, T> write)
+    {
+        using var transaction = BeginWrite(connection);
+        try
+        {
+            var work = new StoreTransaction(connection, transaction);
+            var result = write(work);
+            EndWrite(connection, transaction, keep: !work.WillRollBack);
+            return result;
+        }
+        catch
+        {
+            try
+            {
+                EndWrite(connection, transaction, keep: false);
+            }
+            catch (Exception e) when (e is DbException or InvalidOperationException)
+            {
+                // The engine undid it already, as SQLite does when the disk is full; that there is nothing left to undo must not hide why.
+            }
+
+            throw;
+        }
+    }
 
     private string Dialect(string sql) => sql.Replace("{identity}", Identity, StringComparison.Ordinal);
 

@@ -183,7 +183,7 @@ public sealed partial class ReportTests(DemoStore demo) : IClassFixture<DemoStor
 
             var tap = Write(TapReport.Write, report).Split('\n');
             Assert.Equal(hostile.Count, tap.Count(line => PointLine().IsMatch(line)));
-            Assert.Empty(tap.Where(line => line.Contains('\x1b') || line.Contains('\u202e')));
+            Assert.DoesNotContain(tap, line => line.Contains('\x1b') || line.Contains('\u202e'));
 
             using var json = JsonDocument.Parse(Write(JsonReport.Write, report));
             Assert.Equal(hostile.Count, json.RootElement.GetProperty("results").GetArrayLength());
