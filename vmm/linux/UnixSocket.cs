@@ -34,17 +34,24 @@ public static unsafe partial class UnixSocket
         return handle;
     }
 
-    /// <summary>Waits for a connection; null when the listener was shut down.</summary>
+    /// <summary>Waits for a connection; null when the listener was shut down or closed, by whichever thread.</summary>
     public static SafeFileHandle? Accept(SafeFileHandle listener)
     {
-        while (true)
+        try
         {
-            var handle = accept4(listener, null, null, SOCK_CLOEXEC);
-            if (!handle.IsInvalid)
-                return handle;
-            handle.Dispose();
-            if (Marshal.GetLastPInvokeError() is not (EINTR or ECONNABORTED))
-                return null;
+            while (true)
+            {
+                var handle = accept4(listener, null, null, SOCK_CLOEXEC);
+                if (!handle.IsInvalid)
+                    return handle;
+                handle.Dispose();
+                if (Marshal.GetLastPInvokeError() is not (EINTR or ECONNABORTED))
+                    return null;
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            return null;
         }
     }
 

@@ -6,7 +6,7 @@ namespace Gauntlet.Vmm.Machines;
 public sealed class ManualClock : IClock
 {
     /// <summary>A timer that re-arms itself in the past fires at most this often in one advance; the rest waits for the next one.</summary>
-    public const int MaxFiringsPerAdvance = 100_000;
+    public const int MaxFiringsPerAdvance = 1_000;
 
     private readonly TimerQueue _timers = new(static () => { });
     private readonly Lock _deviceLock;

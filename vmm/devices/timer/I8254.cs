@@ -95,6 +95,7 @@ public sealed class I8254 : IPortDevice, IResettable, ISaveable
         writer.Byte(_portB);
         foreach (var counter in _counters)
             counter.Save(writer);
+        writer.Int64(_timer.DeadlineNs ?? -1);
     }
 
     public void Load(ref StateReader reader)
@@ -102,7 +103,12 @@ public sealed class I8254 : IPortDevice, IResettable, ISaveable
         _portB = (byte)(reader.Byte() & 0xf);
         foreach (var counter in _counters)
             counter.Load(ref reader);
-        UpdateIrq(NowTicks);
+        // Not by looking at the counter: an edge that nobody has seen yet is still to come.
+        var deadline = reader.Int64();
+        if (deadline < 0)
+            _timer.Cancel();
+        else
+            _timer.Arm(deadline);
     }
 
     private void WriteControl(byte value, long now)

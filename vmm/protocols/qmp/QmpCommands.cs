@@ -157,7 +157,9 @@ public sealed class QmpCommands(Machine? machine, IReadOnlyList<string> devices,
 
     private Action<Utf8JsonWriter> ListTypes(JsonElement arguments)
     {
-        var kind = arguments.ValueKind == JsonValueKind.Object && arguments.TryGetProperty("implements", out var implements) ? implements.GetString() : null;
+        string? kind = null;
+        if (arguments.ValueKind == JsonValueKind.Object && arguments.TryGetProperty("implements", out var implements))
+            kind = implements.ValueKind == JsonValueKind.String ? implements.GetString() : throw new QmpException("Parameter 'implements' must be a string");
         return writer =>
         {
             writer.WriteStartArray();

@@ -69,7 +69,10 @@ public sealed class QmpServer : IDisposable
             lock (_gate)
             {
                 if (_ended)
+                {
+                    client.Dispose();
                     return;
+                }
                 (_client, _session) = (client, session);
             }
             session.Run();

@@ -1,0 +1,79 @@
+using System.Buffers.Binary;
+using Gauntlet.Vmm.Boot;
+using Gauntlet.Vmm.Memory;
+
+namespace Gauntlet.Vmm.Tests.Boot;
+
+/// <summary>ACPI Specification 6.4, 5.2: found and read as an operating system does.</summary>
+public sealed class AcpiTablesTests : IDisposable
+{
+    private readonly GuestMemory _memory = new([new GuestRam("low", 0, 0x100000)]);
+
+    public void Dispose() => _memory.Dispose();
+
+    [Fact]
+    public void The_rsdp_is_found_on_16_bytes_below_1_mib_and_leads_to_tables_that_sum_to_0()
+    {
+        var tables = Tables(4);
+        Assert.Equal(["FACP", "APIC"], tables.Keys);
+        Assert.All(tables.Values, table => Assert.Equal(0, (byte)table.Sum(value => value)));
+    }
+
+    [Fact]
+    public void The_fadt_points_to_the_pm_registers_the_dsdt_and_an_aligned_facs()
+    {
+        var fadt = Tables(1)["FACP"];
+        Assert.Equal((0x600u, 0x604u, 0x608u), (Word(fadt, 56), Word(fadt, 64), Word(fadt, 76)));
+        Assert.Equal(0u, Word(fadt, 36) % 64);
+        Assert.Equal("FACS"u8.ToArray(), Read(Word(fadt, 36), 4));
+        var dsdt = Read(Word(fadt, 40), 48);
+        Assert.Equal("DSDT"u8.ToArray(), dsdt[..4]);
+        Assert.Contains("_S5_", System.Text.Encoding.Latin1.GetString(dsdt), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(255)]
+    public void The_madt_has_one_local_apic_for_each_cpu(int cpus)
+    {
+        var madt = Tables(cpus)["APIC"];
+        var found = new List<int>();
+        for (var at = 44; at < madt.Length; at += madt[at + 1])
+        {
+            if (madt[at] == 0)
+                found.Add(madt[at + 3]);
+        }
+        Assert.Equal(Enumerable.Range(0, cpus), found);
+    }
+
+    private Dictionary<string, byte[]> Tables(int cpus)
+    {
+        AcpiTables.Write(_memory, cpus);
+        for (ulong at = 0xe0000; at < 0x100000; at += 16)
+        {
+            var rsdp = Read(at, 20);
+            if (!rsdp.AsSpan().StartsWith("RSD PTR "u8))
+                continue;
+            Assert.Equal(0, (byte)rsdp.Sum(value => value));
+            var rsdt = Read(Word(rsdp, 16), 36);
+            var tables = new Dictionary<string, byte[]>();
+            for (var i = 36u; i < Word(rsdt, 4); i += 4)
+            {
+                var address = Word(Read(Word(rsdp, 16) + i, 4), 0);
+                var table = Read(address, (int)Word(Read(address, 8), 4));
+                tables.Add(System.Text.Encoding.ASCII.GetString(table, 0, 4), table);
+            }
+            return tables;
+        }
+        throw new InvalidOperationException("no RSDP");
+    }
+
+    private byte[] Read(ulong address, int count)
+    {
+        var bytes = new byte[count];
+        Assert.True(_memory.TryRead(address, bytes));
+        return bytes;
+    }
+
+    private static uint Word(byte[] table, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(table.AsSpan(offset));
+}

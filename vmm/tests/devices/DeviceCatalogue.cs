@@ -1,0 +1,119 @@
+using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Devices.Interrupt;
+using Gauntlet.Vmm.Devices.Pci;
+using Gauntlet.Vmm.Devices.Platform;
+using Gauntlet.Vmm.Devices.Serial;
+using Gauntlet.Vmm.Devices.Test;
+using Gauntlet.Vmm.Devices.Timer;
+using Gauntlet.Vmm.Machines;
+
+namespace Gauntlet.Vmm.Tests.Devices;
+
+/// <summary>One device with everything it needs around it, on a bus of its own, so that it can be driven by address alone.</summary>
+internal sealed class Bench
+{
+    public required IoBus Bus { get; init; }
+
+    public required ManualClock Clock { get; init; }
+
+    /// <summary>What is reset, saved and loaded, in order.</summary>
+    public required IReadOnlyList<IDevice> Devices { get; init; }
+
+    /// <summary>First addresses of what is mapped.</summary>
+    public IReadOnlyList<IoBus.Mapping> Mappings => Bus.GetMappings();
+}
+
+/// <summary>Every device that a machine can have, by name, each on a fresh bench.</summary>
+internal static class DeviceCatalogue
+{
+    /// <summary>A serial port with somebody typing: what comes from outside is not part of its state.</summary>
+    public const string BusySerial = "isa-serial on a busy line";
+
+    public static IReadOnlyDictionary<string, Func<Bench>> All { get; } = new Dictionary<string, Func<Bench>>
+    {
+        ["i8259"] = () => Ports(_ => new I8259(new RecordingLine()), 0x20, 0xa0, 0x4d0),
+        ["ioapic and apics"] = NewApics,
+        ["isa-serial"] = () => Ports(clock => new Uart16550A(new RecordingLine(), NullSerialBackend.Instance, clock), 0x3f8),
+        [BusySerial] = () => Ports(clock => new Uart16550A(new RecordingLine(), new Typist(), clock), 0x3f8),
+        ["isa-pit"] = () => Ports(clock => new I8254(new RecordingLine(), clock), 0x40, 0x61),
+        ["mc146818rtc"] = () => Ports(clock => new Mc146818(new RecordingLine(), clock), 0x70),
+        ["acpi-pm"] = () => Ports(clock => new AcpiPm(new RecordingLine(), clock, new RecordingMachine()), 0x600),
+        ["i8042"] = () => Ports(_ => new I8042(new RecordingLine(), new RecordingMachine()), 0x60, 0x64, 0x92),
+        ["fw_cfg"] = () => Ports(_ => NewFwCfg(), 0x510),
+        ["isa-debug-exit"] = () => Ports(_ => new IsaDebugExit(new RecordingMachine(), 4), 0xf4),
+        ["pc-testdev"] = NewPcTestDev,
+        ["pci-testdev"] = NewPci,
+    };
+
+    private static Bench Ports(Func<ManualClock, IPortDevice> make, params ushort[] bases)
+    {
+        var clock = Rig.NewClock();
+        var bus = new IoBus();
+        var device = make(clock);
+        for (var region = 0; region < bases.Length; region++)
+            bus.MapPorts(device, region, bases[region]);
+        return new Bench { Bus = bus, Clock = clock, Devices = [device] };
+    }
+
+    private static FwCfg NewFwCfg()
+    {
+        var device = new FwCfg();
+        device.Add(FwCfg.RamSizeKey, 128UL << 20);
+        device.AddFile("opt/test", "content"u8.ToArray());
+        return device;
+    }
+
+    private static Bench NewApics()
+    {
+        var clock = Rig.NewClock();
+        var bus = new IoBus();
+        var apicBus = new ApicBus();
+        var ioApic = new IoApic(apicBus);
+        var first = new LocalApic(0, apicBus, clock, bus.DeviceLock, null);
+        var second = new LocalApic(1, apicBus, clock, bus.DeviceLock, null);
+        bus.MapMmio(ioApic, 0, IoApic.DefaultAddress);
+        bus.MapMmio(first, 0, LocalApic.DefaultAddress);
+        bus.MapMmio(second, 0, LocalApic.DefaultAddress + 0x1000);
+        return new Bench { Bus = bus, Clock = clock, Devices = [ioApic, first, second] };
+    }
+
+    private static Bench NewPcTestDev()
+    {
+        var clock = Rig.NewClock();
+        var bus = new IoBus();
+        var device = new PcTestDev(new PcInterruptLines(new I8259(new RecordingLine()), new IoApic(new ApicBus())));
+        device.Map(bus);
+        return new Bench { Bus = bus, Clock = clock, Devices = [device] };
+    }
+
+    private static Bench NewPci()
+    {
+        var clock = Rig.NewClock();
+        var bus = new IoBus();
+        var host = new I440Fx(new RecordingMachine());
+        var device = new PciTestDev();
+        host.Add(0, 0, new PciFunction(bus, new PciIdentity(0x8086, 0x1237, 6, 0)));
+        host.Add(2, 0, new PciFunction(bus, new PciIdentity(PciTestDev.Vendor, PciTestDev.Device, 0xff, 0), device,
+            new PciBar(PciTestDev.MemoryRegion, 0xfebf1000), new PciBar(PciTestDev.IoRegion, 0xc000)));
+        bus.MapPorts(host, 0, I440Fx.BasePort);
+        host.Reset();
+        return new Bench { Bus = bus, Clock = clock, Devices = [host, device] };
+    }
+
+    /// <summary>Somebody at the other end who always has something to say.</summary>
+    private sealed class Typist : ISerialBackend
+    {
+        private byte _next;
+
+        public void Write(byte value) { }
+
+        public int Read(Span<byte> destination)
+        {
+            var count = Math.Min(destination.Length, _next % 3);
+            for (var i = 0; i < count; i++)
+                destination[i] = (byte)(_next + i);
+            _next++;
+            return count;
+        }
+    }
+}

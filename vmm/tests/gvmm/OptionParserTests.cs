@@ -1,0 +1,134 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Gauntlet.Vmm.Program.Options;
+
+namespace Gauntlet.Vmm.Tests.Gvmm;
+
+public sealed class OptionParserTests
+{
+    [Fact]
+    public void The_command_line_of_kvm_unit_tests_runner_is_understood()
+    {
+        var options = Parse("--no-reboot -nodefaults -global kvm-pit.lost_tick_policy=discard -device pc-testdev -device isa-debug-exit,iobase=0xf4,iosize=0x4 "
+            + "-display none -serial stdio -device pci-testdev -machine accel=kvm -kernel x86/setjmp.flat -smp 2 -cpu max,+svm -initrd /tmp/env");
+        Assert.True(options is { NoReboot: true, NoDefaults: true, CpuCount: 2, Cpu: "max,+svm", Kernel: "x86/setjmp.flat", Initrd: "/tmp/env", Machine: "pc" });
+        Assert.Equal(["pc-testdev", "isa-debug-exit", "pci-testdev"], options.Devices.Select(device => device.Driver));
+        Assert.Equal("0xf4", options.Devices[1].Properties["iobase"]);
+        var accel = Assert.Single(options.Accelerators);
+        Assert.Equal(("kvm", "discard"), (accel.Name, accel.Properties["kvm-pit.lost_tick_policy"]));
+        Assert.Equal(CharacterTarget.Stdio, Assert.Single(options.Serial).Target);
+    }
+
+    [Theory]
+    [InlineData("-machine accel=kvm:tcg", "kvm tcg")]
+    [InlineData("-accel tcg -accel kvm", "tcg kvm")]
+    [InlineData("-accel tcg -machine accel=kvm", "tcg")]
+    [InlineData("-enable-kvm", "kvm")]
+    [InlineData("", "kvm tcg")]
+    public void Accelerators_are_tried_in_the_order_given(string line, string expected) =>
+        Assert.Equal(expected, string.Join(' ', Parse(line).Accelerators.Select(accel => accel.Name)));
+
+    [Theory]
+    [InlineData("-smp 4", 4)]
+    [InlineData("-smp cpus=3", 3)]
+    [InlineData("-smp sockets=2,cores=3,threads=2", 12)]
+    [InlineData("-smp 4,sockets=1,cores=2,threads=2", 4)]
+    [InlineData("-smp 4,cores=2", 4)]
+    [InlineData("-smp 2,maxcpus=2", 2)]
+    public void Smp_forms(string line, int cpus) => Assert.Equal(cpus, Parse(line).CpuCount);
+
+    [Theory]
+    [InlineData("-m 256", 256UL << 20)]
+    [InlineData("-m 1G", 1UL << 30)]
+    [InlineData("-m size=2048k", 2UL << 20)]
+    [InlineData("-m 512M,slots=2,maxmem=1G", 512UL << 20)]
+    [InlineData("-m 8g", 8UL << 30)]
+    public void Memory_forms(string line, ulong bytes) => Assert.Equal(bytes, Parse(line).RamBytes);
+
+    [Theory]
+    [InlineData("-frobnicate", "-frobnicate: invalid option")]
+    [InlineData("--vnc :1", "--vnc: invalid option")]
+    [InlineData("disk.img", "disk.img: not an option")]
+    [InlineData("-kernel", "-kernel: requires an argument")]
+    [InlineData("-device edu", "'edu' is not a valid device model name")]
+    [InlineData("-machine q35", "-machine q35: unsupported machine type")]
+    [InlineData("-machine pc,frob=on", "no property 'frob'")]
+    [InlineData("-machine pc,smm=on", "smm=on")]
+    [InlineData("-smp 0", "'0' is not a number from 1 to 255")]
+    [InlineData("-smp 300", "300")]
+    [InlineData("-smp 2,maxcpus=4", "maxcpus")]
+    [InlineData("-smp 3,cores=2", "does not make 3 CPUs")]
+    [InlineData("-m 64k", "from 1M to 1T")]
+    [InlineData("-m lots", "'lots' is not a size")]
+    [InlineData("-serial telnet:x", "-serial telnet:x")]
+    [InlineData("-serial stdio -serial stdio", "one port only")]
+    [InlineData("-serial null -serial null -serial null", "3 ports")]
+    [InlineData("-display gtk", "only 'none'")]
+    [InlineData("-qmp stdio", "unix:PATH")]
+    [InlineData("-global hpet.frob=1", "no such driver")]
+    [InlineData("-global kvm-pit.lost_tick_policy=slew", "delay and discard")]
+    [InlineData("-rtc base=yesterday", "yesterday")]
+    [InlineData("-fw_cfg name=x", "either file= or string=")]
+    [InlineData("-uuid 1", "not a UUID")]
+    [InlineData("-bios seabios.bin", "without firmware")]
+    public void What_is_wrong_is_named(string line, string message)
+    {
+        var error = Assert.Throws<OptionException>(() => Parse(line));
+        Assert.Contains(message, error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("-qmp unix:/tmp/q,server=on,wait=off", CharacterTarget.UnixListen, false)]
+    [InlineData("-qmp unix:/tmp/q,server,nowait", CharacterTarget.UnixListen, false)]
+    [InlineData("-qmp unix:/tmp/q,server=on", CharacterTarget.UnixListen, true)]
+    [InlineData("-qmp unix:/tmp/q", CharacterTarget.UnixConnect, false)]
+    public void Qmp_forms(string line, CharacterTarget target, bool wait) =>
+        Assert.Equal(new CharacterOption(target, "/tmp/q", wait), Parse(line).Qmp);
+
+    [Fact]
+    public void A_doubled_comma_is_one_in_a_value()
+    {
+        Assert.Equal("a,b", OptionParser.Parse(["-fw_cfg", "name=opt/x,string=a,,b"]).FwCfg[0].Text);
+        Assert.Equal(["one,two", "three"], PropertyList.Split("one,,two,three"));
+    }
+
+    [Fact]
+    public void Nographic_connects_the_serial_port_unless_there_are_no_defaults()
+    {
+        Assert.Equal(CharacterTarget.MonitoredStdio, Assert.Single(Parse("-nographic").Serial).Target);
+        Assert.Empty(Parse("-nographic -nodefaults").Serial);
+    }
+
+    [Theory]
+    [InlineData("-help", Listing.Help)]
+    [InlineData("--version", Listing.Version)]
+    [InlineData("-accel help", Listing.Accelerators)]
+    [InlineData("-M help", Listing.Machines)]
+    [InlineData("-device ?", Listing.Devices)]
+    [InlineData("-cpu help", Listing.Cpus)]
+    public void Listings_are_asked_for_as_of_qemu(string line, Listing listing) => Assert.Equal(listing, Parse(line).Listing);
+
+    [Fact]
+    public void Any_words_are_understood_or_refused_with_a_message()
+    {
+        string[] names = ["-M", "-machine", "-accel", "-cpu", "-smp", "-m", "-kernel", "-initrd", "-append", "-device", "-global", "-serial", "-display",
+            "-name", "-uuid", "-qmp", "-rtc", "-fw_cfg", "-S", "-nodefaults", "--no-reboot"];
+        string[] pieces = ["pc", "=", ",", ",,", "kvm", "on", "0x", "9999999999999999999", "-1", "size", "cpus", "unix:", "file:", "a.b=c", "stdio", "", "é", "\0", "G"];
+        var argument = Gen.ListOf(Gen.Elements(pieces)).Select(words => string.Concat(words));
+        var line = Gen.ListOf(Gen.OneOf(Gen.Elements(names), argument, ArbMap.Default.GeneratorFor<NonNull<string>>().Select(text => text.Get)));
+        Prop.ForAll(line.ToArbitrary(), words =>
+        {
+            try
+            {
+                _ = OptionParser.Parse([.. words]);
+                return true;
+            }
+            catch (OptionException refused)
+            {
+                return refused.Message.Length > 0;
+            }
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+    }
+
+    private static GvmmOptions Parse(string line) => OptionParser.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+}
