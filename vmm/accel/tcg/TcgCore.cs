@@ -16,7 +16,8 @@ public enum MemoryAccess
 /// <summary>A page's translation, as the guest's paging unit answers.</summary>
 /// <param name="Physical">Address of the page.</param>
 /// <param name="Readable">And the same for the two others: what the TLB may cache for this privilege.</param>
-public readonly record struct PageTranslation(ulong Physical, bool Readable, bool Writable, bool Executable);
+/// <param name="Watched">Every access to the page has to be shown to <see cref="TcgCore.BeforeSlowAccess"/>.</param>
+public readonly record struct PageTranslation(ulong Physical, bool Readable, bool Writable, bool Executable, bool Watched = false);
 
 /// <summary>
 /// One vCPU as back ends and the soft MMU see it, whatever its architecture: CPU state and temporaries in unmanaged memory, TLB, guest memory accesses.
@@ -94,6 +95,11 @@ public abstract unsafe partial class TcgCore : IDisposable
     /// <param name="attributes">MMU index and <see cref="StackAccess"/>.</param>
     protected abstract bool TryTranslate(ulong linear, MemoryAccess access, int attributes, out PageTranslation translation);
 
+    /// <summary>
+    /// An access to a watched page, a device, or code that is written. False: it must not be done, and <see cref="CoreHeader.Fault"/> is set.
+    /// </summary>
+    protected abstract bool BeforeSlowAccess(ulong linear, int size, MemoryAccess access, int attributes);
+
     /// <summary>The vCPU's own blocks of this page must go. True when the block being executed is one of them.</summary>
     protected abstract bool InvalidatePage(ulong physicalPage);
 
@@ -112,9 +118,14 @@ public abstract unsafe partial class TcgCore : IDisposable
             return LoadAcrossPages(linear, size, attributes, result);
         if ((entry->Read & ~SoftTlb.Slow) != (linear & ~0xffful) && !Fill(linear, MemoryAccess.Read, attributes))
             return false;
-        *result = (entry->Read & SoftTlb.Slow) == 0
-            ? ReadHost((byte*)(linear + (ulong)entry->Addend), size)
-            : ReadPhysical(Tlb.PhysicalOf(index) | linear & 0xfff, size);
+        if ((entry->Read & SoftTlb.Slow) == 0)
+        {
+            *result = ReadHost((byte*)(linear + (ulong)entry->Addend), size);
+            return true;
+        }
+        if (!BeforeSlowAccess(linear, size, MemoryAccess.Read, attributes))
+            return false;
+        *result = ReadPhysical(Tlb.PhysicalOf(index) | linear & 0xfff, size);
         return true;
     }
 
@@ -138,7 +149,7 @@ public abstract unsafe partial class TcgCore : IDisposable
             WriteHost((byte*)(linear + (ulong)entry->Addend), size, value);
             return true;
         }
-        return WritePhysical(Tlb.PhysicalOf(index) | linear & 0xfff, size, value);
+        return BeforeSlowAccess(linear, size, MemoryAccess.Write, attributes) && WritePhysical(Tlb.PhysicalOf(index) | linear & 0xfff, size, value);
     }
 
     /// <summary>
@@ -169,7 +180,7 @@ public abstract unsafe partial class TcgCore : IDisposable
         var physical = Tlb.PhysicalOf(index) | linear & 0xfff;
         if (access != MemoryAccess.Write || Physical.Find(physical) is not { ReadOnly: false } region)
             return true;
-        if (!AnnounceWrite(region, physical, size))
+        if (!BeforeSlowAccess(linear, size, access, attributes) || !AnnounceWrite(region, physical, size))
             return false;
         host = region.Host + (physical - region.Start);
         return true;
@@ -279,7 +290,7 @@ public abstract unsafe partial class TcgCore : IDisposable
         var index = SoftTlb.IndexOf(linear, attributes & MmuIndexMask);
         var entry = Tlb.Table + index;
         var region = Physical.Find(translation.Physical);
-        var slow = region == null ? SoftTlb.Slow : 0;
+        var slow = region == null || translation.Watched ? SoftTlb.Slow : 0;
         entry->Write = SoftTlb.Invalid;
         entry->Addend = region == null ? 0 : (long)((ulong)(region.Host + (translation.Physical - region.Start)) - page);
         Volatile.Write(ref Tlb.PhysicalOf(index), translation.Physical);
@@ -299,6 +310,8 @@ public abstract unsafe partial class TcgCore : IDisposable
 
     private bool LoadAcrossPages(ulong linear, int size, int attributes, ulong* result)
     {
+        if (!BeforeSlowAccess(linear, size, MemoryAccess.Read, attributes))
+            return false;
         ulong value = 0, part;
         for (var i = 0; i < size; i++)
         {
@@ -314,7 +327,7 @@ public abstract unsafe partial class TcgCore : IDisposable
     {
         // Both pages are checked before either is written: an exception must leave memory as it was. A restart for self-modified code
         // repeats the same bytes.
-        if (!Probe(linear, size, MemoryAccess.Write, attributes))
+        if (!BeforeSlowAccess(linear, size, MemoryAccess.Write, attributes) || !Probe(linear, size, MemoryAccess.Write, attributes))
             return false;
         for (var i = 0; i < size; i++)
             if (!Store(linear + (ulong)i, 1, attributes, value >> (8 * i)))

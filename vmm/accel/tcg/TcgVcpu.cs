@@ -17,6 +17,9 @@ namespace Gauntlet.Vmm.Accel.Tcg;
 /// </remarks>
 public sealed unsafe class TcgVcpu : IVcpu
 {
+    // DR6.BS
+    private const uint SingleStepTrap = 0x4000;
+
     private readonly X86Core _core;
     private readonly X86Translator _translator;
     private readonly ILocalApic? _apic;
@@ -178,37 +181,36 @@ public sealed unsafe class TcgVcpu : IVcpu
         var mode = _core.ComputeMode();
         var shadow = state->InterruptShadow;
         // One instruction after STI or MOV SS, and one that modifies its own block, are on their own.
-        if (shadow != 0 || _alone)
+        // RF holds off instruction breakpoints for one instruction.
+        var resume = state->Rflags & Flags.RF;
+        if (shadow != 0 || _alone || resume != 0 || _core.HasBreakpoints)
             mode |= Mode.Alone;
+        if (_core.HasBreakpoints && resume == 0 && shadow != 2 && _core.HitsInstructionBreakpoint(state->Rip + ((mode & Mode.CodeSize) == 2 ? 0 : _core.Seg(X86Seg.Cs).Base)))
+            return Fault(0);
         state->InterruptShadow = 0;
+        state->Rflags &= ~(ulong)Flags.RF;
         _core.WritesOwnBlock = _alone;
         _alone = false;
         while (true)
         {
             var block = Lookup(mode);
             if (block == null)
-                return Fault();
+                return Fault(resume);
             var exit = Interpreter.Run(_core, block);
             switch (exit)
             {
                 case InterpExit.Lookup:
                     continue;
                 case InterpExit.Fault:
-                    return Fault();
+                    return Fault(resume);
                 case InterpExit.Requested:
                     _core.Unchained = null;
                     state->InterruptShadow = shadow;
+                    state->Rflags |= resume;
                     return null;
                 default:
                     _core.Unchained = null;
-                    // The trap of a single step, but not after MOV SS (SDM Vol. 3A, 6.8.3).
-                    if ((mode & Mode.SingleStep) != 0 && state->InterruptShadow != 2)
-                    {
-                        state->Dr[6] |= 0x4000;
-                        _core.RaiseAfter(Vector.DB, EventSource.Trap, state->Rip);
-                        return Fault();
-                    }
-                    return null;
+                    return Trap((mode & Mode.SingleStep) != 0 ? SingleStepTrap : 0);
             }
         }
     }
@@ -243,7 +245,19 @@ public sealed unsafe class TcgVcpu : IVcpu
         return block;
     }
 
-    private VcpuStop? Fault()
+    /// <summary>The traps after an instruction: single step, data and I/O breakpoints; MOV SS holds them off (SDM Vol. 3A, 6.8.3).</summary>
+    private VcpuStop? Trap(uint hits)
+    {
+        hits |= _core.TakeDebugHits();
+        if (hits == 0 || _core.S->InterruptShadow == 2)
+            return null;
+        _core.S->Dr[6] |= hits;
+        _core.RaiseAfter(Vector.DB, EventSource.Trap, _core.S->Rip);
+        return Fault(0);
+    }
+
+    /// <param name="resume">RF before the instruction, for one that is executed again.</param>
+    private VcpuStop? Fault(ulong resume)
     {
         _core.Unchained = null;
         var header = _core.Header;
@@ -252,8 +266,10 @@ public sealed unsafe class TcgVcpu : IVcpu
         switch (kind)
         {
             case FaultKind.Restart:
-                return null;
+                _core.S->Rflags |= resume;
+                return Trap(0);
             case FaultKind.RestartAlone:
+                _core.S->Rflags |= resume;
                 _alone = true;
                 return null;
             case FaultKind.Exception:

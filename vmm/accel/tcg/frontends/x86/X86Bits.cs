@@ -43,5 +43,5 @@ internal static class Mode
 
     /// <summary>Translate one instruction; never cached.</summary>
     public const uint Alone = 1 << 20;
-    public const uint LongActive = 1 << 21;
+    public const uint LongActive = 1 << 21, AlignmentChecked = 1 << 22;
 }

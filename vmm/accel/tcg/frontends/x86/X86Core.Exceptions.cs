@@ -64,22 +64,23 @@ public sealed unsafe partial class X86Core
     /// <summary>Delivers what is pending. False: triple fault, or a fatal failure (<see cref="TcgCore.FatalMessage"/>).</summary>
     internal bool DeliverPending()
     {
+        var at = S->Rip;
         if (_source is EventSource.Software or EventSource.PrivilegedSoftware or EventSource.Trap)
             S->Rip = _nextRip;
-        return Deliver(_vector, _error, _source);
+        return Deliver(_vector, _error, _source, at);
     }
 
     /// <summary>Delivers an NMI or interrupt. False: triple fault or fatal failure.</summary>
-    internal bool DeliverExternal(int vector) => Deliver(vector, NoError, EventSource.External);
+    internal bool DeliverExternal(int vector) => Deliver(vector, NoError, EventSource.External, S->Rip);
 
-    private bool Deliver(int vector, int error, EventSource source)
+    /// <param name="at">RIP of the instruction that a fault while delivering belongs to.</param>
+    private bool Deliver(int vector, int error, EventSource source, ulong at)
     {
         S->InterruptShadow = 0;
         S->Activity = X86Activity.Running;
         while (true)
         {
             Header->Fault = 0;
-            var faultingRip = S->Rip;
             if (vector == Vector.PF && source == EventSource.Fault)
                 S->Cr2 = _faultAddress;
             if (vector == Vector.DB && source != EventSource.Software)
@@ -91,7 +92,8 @@ public sealed unsafe partial class X86Core
             if (Header->Fault == (int)FaultKind.Fatal)
                 return false;
             // A fault while delivering: serially, as a double fault, or the end (Tables 6-4 and 6-5).
-            S->Rip = source == EventSource.Software ? S->Rip : faultingRip;
+            if (source is EventSource.Software or EventSource.PrivilegedSoftware)
+                S->Rip = at;
             var hardware = source is EventSource.Fault or EventSource.Trap;
             if (hardware && vector == Vector.DF)
                 return false;

@@ -314,7 +314,8 @@ public sealed unsafe partial class X86Core
     /// <param name="to64">REX.W: back to 64-bit code.</param>
     internal void Sysret(bool to64)
     {
-        if (!ProtectedMode || Cpl != 0 || to64 && !IsCanonical(Gpr(1)))
+        // As AMD has it: a target that is not canonical faults where it is fetched, in ring 3 (AMD APM Vol. 3, SYSRET).
+        if (!ProtectedMode || Cpl != 0)
         {
             Raise(Vector.GP, 0);
             return;

@@ -12,6 +12,9 @@ public sealed unsafe partial class X86Core
 
     private const ulong ReservedAddress = ((1ul << 52) - 1) & ~((1ul << PhysicalBits) - 1);
 
+    /// <summary>The TLB may hold parts of a large page: INVLPG of any of its addresses drops them all.</summary>
+    private bool _largePages;
+
     /// <summary>Set while code is looked at that may never run: a fault then is no exception.</summary>
     private bool _quiet;
 
@@ -30,7 +33,7 @@ public sealed unsafe partial class X86Core
     {
         if ((S->Cr0 & Control.PG) == 0)
         {
-            translation = new PageTranslation(linear & 0xfffff000, true, true, true);
+            translation = new PageTranslation(linear & 0xfffff000, true, true, true, IsWatched(linear & 0xfffff000));
             return true;
         }
         translation = default;
@@ -53,7 +56,7 @@ public sealed unsafe partial class X86Core
 
     private int PageFaultAccess(MemoryAccess access, int mmu)
     {
-        var error = (access == MemoryAccess.Write ? 2 : 0) | (mmu == MmuUser ? 4 : 0);
+        var error = (access == MemoryAccess.Write ? 2 : 0) | (mmu >= MmuUser ? 4 : 0);
         var tellsExecute = (S->Cr4 & Control.SMEP) != 0 || (S->Cr4 & Control.PAE) != 0 && (S->Efer & Control.EferNxe) != 0;
         return access == MemoryAccess.Execute && tellsExecute ? error | 16 : error;
     }
@@ -115,7 +118,7 @@ public sealed unsafe partial class X86Core
             table = pae ? entry & AddressMask : entry & 0xfffff000;
         }
         var user = (rights & User) != 0;
-        var isUser = mmu == MmuUser;
+        var isUser = mmu >= MmuUser;
         var mayRead = isUser ? user : !(user && mmu == MmuKernelSmap);
         var mayWrite = mayRead && ((rights & Write) != 0 || !isUser && (S->Cr0 & Control.WP) == 0);
         var mayExecute = !noExecute && (isUser ? user : !(user && (S->Cr4 & Control.SMEP) != 0));
@@ -132,12 +135,14 @@ public sealed unsafe partial class X86Core
                 return false;
             entries[i] = wanted;
         }
+        _largePages |= shift != 12;
         var offsetMask = (1ul << shift) - 1;
         var frame = pae ? entry & AddressMask & ~offsetMask
             : shift == 22 ? entry & 0xffc00000 | (entry >> 13 & 0xff) << 32 : entry & 0xfffff000;
         // A clean page stays unwritable in the TLB, so that its first write comes here and sets the dirty bit.
         var dirty = (entries[used - 1] & Dirty) != 0;
-        translation = new PageTranslation((frame | linear & offsetMask) & ~0xffful, mayRead, mayWrite && dirty, mayExecute);
+        translation = new PageTranslation((frame | linear & offsetMask) & ~0xffful, mayRead, mayWrite && dirty, mayExecute,
+            mmu == MmuUserAligned || IsWatched(linear & ~0xffful));
         return true;
     }
 

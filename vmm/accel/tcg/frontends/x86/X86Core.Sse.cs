@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Gauntlet.Vmm.Accel.Tcg.Fpu;
 using Iced.Intel;
 
 namespace Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
@@ -7,25 +8,53 @@ namespace Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
 public sealed unsafe partial class X86Core
 {
     /// <summary>Whether <see cref="Sse"/> and its kin know the instruction.</summary>
-    internal static bool ImplementsSse(Mnemonic mnemonic) => TrySse(mnemonic, default, default, 0, out _) || mnemonic is
+    internal static bool ImplementsSse(Mnemonic mnemonic)
+    {
+        uint mxcsr = 0x1f80;
+        return TrySse(mnemonic, default, default, 0, out _) || TrySseFloat(mnemonic, default, default, 0, ref mxcsr, out _) != FloatOutcome.Unknown
+            || IsMove(mnemonic);
+    }
+
+    private static bool IsMove(Mnemonic mnemonic) => mnemonic is
         Mnemonic.Movntdq or Mnemonic.Movntps or Mnemonic.Movntpd or Mnemonic.Lddqu or Mnemonic.Movd or Mnemonic.Maskmovdqu
+        or Mnemonic.Ucomiss or Mnemonic.Ucomisd or Mnemonic.Comiss or Mnemonic.Comisd or Mnemonic.Cvtsi2ss or Mnemonic.Cvtsi2sd
+        or Mnemonic.Cvtss2si or Mnemonic.Cvtsd2si or Mnemonic.Cvttss2si or Mnemonic.Cvttsd2si
         or Mnemonic.Movmskps or Mnemonic.Movmskpd or Mnemonic.Pmovmskb or Mnemonic.Pextrw or Mnemonic.Pinsrw;
 
     /// <param name="registers">Destination, source &lt;&lt; 8.</param>
     internal ulong Sse(int registers, int mnemonic, byte imm)
     {
         ref var destination = ref VectorRegister(registers & 0xff);
-        if (TrySse((Mnemonic)mnemonic, destination, VectorRegister(registers >> 8), imm, out var result))
+        var source = VectorRegister(registers >> 8);
+        if (TrySse((Mnemonic)mnemonic, destination, source, imm, out var result))
+        {
             destination = result;
-        else
-            Fatal($"{(Mnemonic)mnemonic} is not implemented by the translator");
+            return 0;
+        }
+        switch (TrySseFloat((Mnemonic)mnemonic, destination, source, imm, ref S->Fpu.Mxcsr, out result))
+        {
+            case FloatOutcome.Done:
+                destination = result;
+                break;
+            case FloatOutcome.Unmasked:
+                RaiseSimd();
+                break;
+            default:
+                Fatal($"{(Mnemonic)mnemonic} is not implemented by the translator");
+                break;
+        }
         return 0;
     }
 
+    /// <summary>COMISx, UCOMISx: the status flags.</summary>
     internal ulong SseCompareFlags(int registers, int mnemonic)
     {
-        Fatal($"{(Mnemonic)mnemonic} is not implemented by the translator");
-        return (uint)registers;
+        ulong flags = 0;
+        var quiet = (Mnemonic)mnemonic is Mnemonic.Ucomiss or Mnemonic.Ucomisd;
+        var isDouble = (Mnemonic)mnemonic is Mnemonic.Ucomisd or Mnemonic.Comisd;
+        if (!SseComparison.CompareToFlags(isDouble, quiet, VectorRegister(registers & 0xff), VectorRegister(registers >> 8), ref S->Fpu.Mxcsr, ref flags))
+            RaiseSimd();
+        return flags & CcOp.Status;
     }
 
     internal ulong SseToGpr(int registers, int mnemonic, byte imm)
@@ -44,8 +73,11 @@ public sealed unsafe partial class X86Core
             case Mnemonic.Pextrw:
                 return source.AsUInt16()[imm & 7];
             default:
-                Fatal($"{(Mnemonic)mnemonic} is not implemented by the translator");
-                return 0;
+                var isDouble = (Mnemonic)mnemonic is Mnemonic.Cvtsd2si or Mnemonic.Cvttsd2si;
+                var truncate = (Mnemonic)mnemonic is Mnemonic.Cvttss2si or Mnemonic.Cvttsd2si;
+                if (!SseConversion.ToInteger(isDouble, registers >> 8 == 8 ? 64 : 32, truncate, source, ref S->Fpu.Mxcsr, out var integer))
+                    RaiseSimd();
+                return (ulong)integer;
         }
     }
 
@@ -64,7 +96,11 @@ public sealed unsafe partial class X86Core
                 destination = destination.AsUInt16().WithElement(imm & 7, (ushort)value).AsByte();
                 break;
             default:
-                Fatal($"{(Mnemonic)mnemonic} is not implemented by the translator");
+                var integer = registers >> 8 == 8 ? (long)value : (int)value;
+                if (SseConversion.FromInteger((Mnemonic)mnemonic == Mnemonic.Cvtsi2sd, integer, destination, ref S->Fpu.Mxcsr, out var result))
+                    destination = result;
+                else
+                    RaiseSimd();
                 break;
         }
         return 0;
@@ -282,7 +318,7 @@ public sealed unsafe partial class X86Core
                 result = Vector128.Create(sd[1], sd[1], sd[3], sd[3]).AsByte();
                 return true;
             case Mnemonic.Psllw or Mnemonic.Psrlw or Mnemonic.Psraw or Mnemonic.Pslld or Mnemonic.Psrld or Mnemonic.Psrad or Mnemonic.Psllq or Mnemonic.Psrlq:
-                result = ShiftVector(mnemonic, d, imm);
+                result = ShiftVector(mnemonic, d, sq[0]);
                 return true;
             case Mnemonic.Pslldq:
                 result = imm > 15 ? default : FromWide(ToWide(d) << (8 * imm));

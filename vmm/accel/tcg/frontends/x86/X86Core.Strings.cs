@@ -85,6 +85,7 @@ public sealed unsafe partial class X86Core
                     // The page first: a port that was read cannot be unread.
                     if (!Probe(to, size, MemoryAccess.Write, mmu))
                         return false;
+                    NotePort((ushort)Gpr(2), size);
                     value = Io.ReadPort((ushort)Gpr(2), size);
                 }
                 if (!Store(to, size, mmu, value))
@@ -101,6 +102,7 @@ public sealed unsafe partial class X86Core
                 (S->CcDst, S->CcSrc, S->CcOp) = (value, other, (ulong)(CcOp.Sub + (int)IrTypes.OfBytes(size)));
                 break;
             case StringOp.Out:
+                NotePort((ushort)Gpr(2), size);
                 Io.WritePort((ushort)Gpr(2), size, (uint)value);
                 break;
         }
@@ -114,7 +116,7 @@ public sealed unsafe partial class X86Core
     /// <summary>Many iterations of MOVS or STOS at once, within one page of each side; 0: not this way.</summary>
     private ulong Bulk(StringOp op, int size, ulong mask, X86Seg source, ulong count)
     {
-        if (count < 8 || (S->Rflags & Flags.DF) != 0)
+        if (count < 8 || (S->Rflags & Flags.DF) != 0 || HasBreakpoints || MmuIndex == MmuUserAligned)
             return 0;
         ulong si = Gpr(6) & mask, di = Gpr(7) & mask;
         var room = InPage(di, size);

@@ -258,6 +258,8 @@ public sealed unsafe partial class X86Core
             7 => value & 0xffff2bff | 0x400,
             _ => value,
         };
+        // Which pages are watched is in the TLB.
+        FlushTlb();
         return 0;
     }
 

@@ -5,8 +5,8 @@ namespace Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
 /// <summary>One x86-64 CPU as the translator executes it: state, exceptions, paging, segmentation, system registers. One partial file a subject.</summary>
 public sealed unsafe partial class X86Core : TranslatingCore
 {
-    /// <summary>MMU indices: supervisor, supervisor with SMAP enforced, user.</summary>
-    public const int MmuKernel = 0, MmuKernelSmap = 1, MmuUser = 2;
+    /// <summary>MMU indices: supervisor, supervisor with SMAP enforced, user, user with alignment checks.</summary>
+    public const int MmuKernel = 0, MmuKernelSmap = 1, MmuUser = 2, MmuUserAligned = 3;
 
     public X86Core(VcpuSetup setup, PhysicalMap physical, X86CpuModel model, Func<ulong> readTsc)
         : base(setup.Index, physical, setup.Io, X86CpuState.Size, X86CpuState.OffsetRip, X86CpuState.OffsetCcOp, X86Helpers.Count)
@@ -79,6 +79,8 @@ public sealed unsafe partial class X86Core : TranslatingCore
             mode |= Mode.SmapEnforced;
         if ((s->Rflags & Flags.TF) != 0)
             mode |= Mode.SingleStep;
+        if (AlignmentChecked)
+            mode |= Mode.AlignmentChecked;
         if ((s->Cr0 & Control.TS) != 0)
             mode |= Mode.TaskSwitched;
         if ((s->Cr0 & Control.EM) != 0)
@@ -91,7 +93,9 @@ public sealed unsafe partial class X86Core : TranslatingCore
     }
 
     /// <summary>The MMU index of the program's own accesses.</summary>
-    internal int MmuIndex => S->Cpl == 3 ? MmuUser : (S->Cr4 & Control.SMAP) != 0 && (S->Rflags & Flags.AC) == 0 ? MmuKernelSmap : MmuKernel;
+    internal int MmuIndex => S->Cpl == 3 ? AlignmentChecked ? MmuUserAligned : MmuUser : (S->Cr4 & Control.SMAP) != 0 && (S->Rflags & Flags.AC) == 0 ? MmuKernelSmap : MmuKernel;
+
+    private bool AlignmentChecked => S->Cpl == 3 && (S->Rflags & Flags.AC) != 0 && (S->Cr0 & Control.AM) != 0;
 
     /// <summary>The MMU index of the CPU's own accesses, to descriptor tables and task state (SDM Vol. 3A, 4.6: implicit supervisor-mode).</summary>
     internal int SystemMmuIndex => (S->Cr4 & Control.SMAP) != 0 ? MmuKernelSmap : MmuKernel;
@@ -164,10 +168,16 @@ public sealed unsafe partial class X86Core : TranslatingCore
     {
         Tlb.Flush();
         Blocks.ClearJumpCache();
+        _largePages = false;
     }
 
     internal void FlushPage(ulong linear)
     {
+        if (_largePages)
+        {
+            FlushTlb();
+            return;
+        }
         Tlb.FlushPage(linear);
         Blocks.ClearJumpCache();
     }

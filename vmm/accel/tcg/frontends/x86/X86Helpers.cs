@@ -15,7 +15,7 @@ public enum X86Helper : ushort
     ClearTaskSwitched, LoadMachineStatus, ReadSystemValue, LoadTable, LoadSystemSegment, InspectSelector,
     InvalidatePage, InvalidatePcid, SwapGs, CheckFsgsbase, CheckCanonical, SetAlignmentCheck,
     Syscall, Sysret, Sysenter, Sysexit, ReadControl, WriteControl, ReadDebug, WriteDebug,
-    LoadVector, StoreVector, Sse, SseFlags, SseToGpr, SseFromGpr, SaveFpu, RestoreFpu, LoadMxcsr, ReadMxcsr,
+    LoadVector, StoreVector, Sse, SseFlags, SseToGpr, SseFromGpr, SaveFpu, RestoreFpu, LoadMxcsr, ReadMxcsr, X87Register, X87Memory, X87Wait,
 }
 
 /// <summary>The helpers with their effects: thin, each leads to the core's member of the same subject.</summary>
@@ -106,6 +106,9 @@ public static unsafe class X86Helpers
         new(X86Helper.RestoreFpu, Faults | Memory, &RestoreFpu),
         new(X86Helper.LoadMxcsr, Faults | Memory, &LoadMxcsr),
         new(X86Helper.ReadMxcsr, Memory, &ReadMxcsr),
+        new(X86Helper.X87Register, All, &X87Register),
+        new(X86Helper.X87Memory, Faults | Memory, &X87Memory),
+        new(X86Helper.X87Wait, Faults, &X87Wait),
     ];
 
     public static int Count => s_entries.Length;
@@ -243,12 +246,20 @@ public static unsafe class X86Helpers
         return 0;
     }
 
-    private static ulong In(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).CheckPort((ushort)a, imm) ? core.Io.ReadPort((ushort)a, imm) : 0;
+    private static ulong In(TcgCore core, ulong a, ulong b, ulong c, int imm)
+    {
+        if (!Cpu(core).CheckPort((ushort)a, imm))
+            return 0;
+        Cpu(core).NotePort((ushort)a, imm);
+        return core.Io.ReadPort((ushort)a, imm);
+    }
 
     private static ulong Out(TcgCore core, ulong a, ulong b, ulong c, int imm)
     {
-        if (Cpu(core).CheckPort((ushort)a, imm))
-            core.Io.WritePort((ushort)a, imm, (uint)(b & IrTypes.OfBytes(imm).Mask()));
+        if (!Cpu(core).CheckPort((ushort)a, imm))
+            return 0;
+        Cpu(core).NotePort((ushort)a, imm);
+        core.Io.WritePort((ushort)a, imm, (uint)(b & IrTypes.OfBytes(imm).Mask()));
         return 0;
     }
 
@@ -389,4 +400,14 @@ public static unsafe class X86Helpers
     private static ulong LoadMxcsr(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).LoadMxcsr((uint)a);
 
     private static ulong ReadMxcsr(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).S->Fpu.Mxcsr;
+
+    private static ulong X87Register(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).X87Register(a, b, imm);
+
+    private static ulong X87Memory(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).X87Memory(a, b, imm);
+
+    private static ulong X87Wait(TcgCore core, ulong a, ulong b, ulong c, int imm)
+    {
+        Cpu(core).TryWaitX87();
+        return 0;
+    }
 }

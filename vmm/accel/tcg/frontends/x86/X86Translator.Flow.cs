@@ -15,7 +15,16 @@ public sealed unsafe partial class X86Translator
             return;
         }
         var size = SizeOfOperand(0);
-        GotoPc(Clean(ReadOperand(0, size), IrTypes.OfBytes(size)));
+        var target = Clean(ReadOperand(0, size), IrTypes.OfBytes(size));
+        CheckTarget(target);
+        GotoPc(target);
+    }
+
+    /// <summary>A near transfer to an address that is not canonical faults at the transfer, before anything changes (SDM Vol. 2, JMP).</summary>
+    private void CheckTarget(IrValue target)
+    {
+        if (Is64)
+            Call(X86Helper.CheckCanonical, a: target);
     }
 
     private void JumpConditional(Condition condition)
@@ -62,6 +71,7 @@ public sealed unsafe partial class X86Translator
         }
         var size = SizeOfOperand(0);
         var target = Clean(ReadOperand(0, size), IrTypes.OfBytes(size));
+        CheckTarget(target);
         Push(NextPc, size);
         GotoPc(target);
     }
@@ -69,6 +79,7 @@ public sealed unsafe partial class X86Translator
     private void ReturnNear(int size)
     {
         var target = ReadStack(size);
+        CheckTarget(target);
         MoveStackPointer(size + (_instruction.OpCount > 0 ? _instruction.Immediate16 : 0));
         GotoPc(target);
     }

@@ -34,7 +34,7 @@ public sealed unsafe partial class X86Translator
                 MoveOperands();
                 return true;
         }
-        if (!UsesVectors() || UsesMmx())
+        if (UsesMmx() || !UsesVectors() && mnemonic is not (Mnemonic.Cvtss2si or Mnemonic.Cvtsd2si or Mnemonic.Cvttss2si or Mnemonic.Cvttsd2si))
             return false;
         if (!X86Core.ImplementsSse(mnemonic))
             return false;
@@ -136,13 +136,21 @@ public sealed unsafe partial class X86Translator
         if (mnemonic is Mnemonic.Ucomiss or Mnemonic.Ucomisd or Mnemonic.Comiss or Mnemonic.Comisd)
         {
             var compared = VectorSource(1, _instruction.MemorySize.GetSize());
-            SetFlags(CcOp.Flags, IrType.I64, CallTemp(X86Helper.SseFlags, Const((ulong)(VectorIndex(destination) | compared << 8)), imm: (int)mnemonic));
+            var compareFlags = CallTemp(X86Helper.SseFlags, Const((ulong)(VectorIndex(destination) | compared << 8)), imm: (int)mnemonic);
+            SetFlags(CcOp.Flags, IrType.I64, compareFlags);
             return;
         }
         if (mnemonic == Mnemonic.Maskmovdqu)
         {
             var address = Segmented(SegOf(_instruction.MemorySegment), Clean(Gpr(7), IrTypes.OfBytes(_instruction.Op0Kind == OpKind.MemorySegDI ? 2 : _instruction.Op0Kind == OpKind.MemorySegEDI ? 4 : 8)), 0, 16, true);
             Call(X86Helper.StoreVector, a: Whole(address), imm: VectorIndex(_instruction.Op1Register) | VectorIndex(_instruction.Op2Register) << 20 | 1 << 18 | address.Attributes << 24);
+            return;
+        }
+        if (_instruction.OpCount == 2 && _instruction.Op1Kind == OpKind.Immediate8 && mnemonic is not (Mnemonic.Pslldq or Mnemonic.Psrldq))
+        {
+            // Shifts by an immediate take their count from a register, as the others do.
+            Call(X86Helper.SseFromGpr, a: Const(Scratch | 8 << 8), b: Const(_instruction.Immediate8), c: Const(0), imm: (int)Mnemonic.Movq);
+            Call(X86Helper.Sse, a: Const((ulong)(VectorIndex(destination) | Scratch << 8)), b: Const(0), imm: (int)mnemonic);
             return;
         }
         var operand = _instruction.OpCount > 1 && !IsImmediate(_instruction.GetOpKind(1)) ? VectorSource(1, _instruction.MemorySize.GetSize()) : 0;

@@ -565,6 +565,10 @@ public sealed unsafe partial class X86Translator
                 Call(X86Helper.Sysret, imm: mnemonic == Mnemonic.Sysretq ? 1 : 0);
                 Leave();
                 break;
+            // CPUID says AMD, whose long mode has neither (AMD APM Vol. 2, 6.1.2).
+            case Mnemonic.Sysenter or Mnemonic.Sysexit or Mnemonic.Sysexitq when (_mode & Mode.LongActive) != 0:
+                Undefined();
+                break;
             case Mnemonic.Sysenter:
                 SyncFlags();
                 Call(X86Helper.Sysenter);

@@ -16,6 +16,8 @@ public sealed unsafe partial class X86Translator : IDisposable
     /// <summary>Guest instructions of a block at most; an interrupt waits for the end of one.</summary>
     public const int MaxInstructions = 64;
 
+    private const int MaxInstructionBytes = 15;
+
     // A block ends well before IR runs out of room: no instruction takes more than this.
     private const int OpsPerInstruction = 400;
 
@@ -31,6 +33,7 @@ public sealed unsafe partial class X86Translator : IDisposable
     private ulong _pc, _nextPc, _codeBase;
     private int _cc;
     private bool _ended;
+    private int _instructionStart;
     private Instruction _instruction;
 
     public X86Translator(X86Core core)
@@ -51,7 +54,7 @@ public sealed unsafe partial class X86Translator : IDisposable
 
     private int Cpl => (int)(_mode >> Mode.CplShift) & 3;
 
-    private int Mmu => Cpl == 3 ? X86Core.MmuUser : (_mode & Mode.SmapEnforced) != 0 ? X86Core.MmuKernelSmap : X86Core.MmuKernel;
+    private int Mmu => Cpl == 3 ? (_mode & Mode.AlignmentChecked) != 0 ? X86Core.MmuUserAligned : X86Core.MmuUser : (_mode & Mode.SmapEnforced) != 0 ? X86Core.MmuKernelSmap : X86Core.MmuKernel;
 
     /// <summary>One instruction and back to the run loop.</summary>
     private bool IsAlone => (_mode & (Mode.Alone | Mode.SingleStep)) != 0;
@@ -118,7 +121,7 @@ public sealed unsafe partial class X86Translator : IDisposable
                 return true;
             }
             var decoder = _decoders[_mode & Mode.CodeSize];
-            var kept = _reader.Position;
+            var kept = _instructionStart = _reader.Position;
             decoder.IP = _pc;
             decoder.Decode(out _instruction);
             if (_reader.FailedAt is { } fault)
@@ -132,14 +135,14 @@ public sealed unsafe partial class X86Translator : IDisposable
                 // The first instruction itself: raise what the fetch raises.
                 return _core.TryTranslateCode(fault, _core.MmuIndex, out _) && TranslateInstructions(pc);
             }
-            // The decoder has read what it needed; an invalid instruction may be cut at any byte of it.
+            // An invalid instruction may be cut at any byte; one that never ends within 15 bytes is #GP.
             _nextPc = Is64 ? _pc + (uint)_instruction.Length : (uint)(_pc + (uint)_instruction.Length);
             Emit(new IrOp { Opcode = IrOpcode.Insn, Imm = (long)_pc, State = (short)_cc });
             count++;
             if ((_mode & Mode.CodeLimit) != 0 && _pc + (uint)_instruction.Length - 1 > _core.Seg(X86Seg.Cs).Limit)
                 RaiseHere(Vector.GP, 0);
             else if (_instruction.IsInvalid)
-                RaiseHere(_reader.Position - kept > 15 ? Vector.GP : Vector.UD, _reader.Position - kept > 15 ? 0 : -1);
+                RaiseHere(_reader.Position - kept >= MaxInstructionBytes ? Vector.GP : Vector.UD, _reader.Position - kept >= MaxInstructionBytes ? 0 : -1);
             else
                 TranslateInstruction();
             _ir.ReuseTemps();
@@ -348,6 +351,9 @@ internal sealed unsafe class GuestCodeReader(X86Core core) : CodeReader, IDispos
         }
         return _bytes[Position++] = value;
     }
+
+    /// <summary>The bytes given out since a position.</summary>
+    public ReadOnlySpan<byte> BytesFrom(int position) => new(_bytes + position, Position - position);
 
     public void MarkCode()
     {
