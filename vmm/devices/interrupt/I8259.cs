@@ -126,10 +126,10 @@ public sealed class I8259 : IPortDevice, IResettable, ISaveable
         Update();
     }
 
-    /// <summary>As firmware leaves it: vectors from 8 and 0x70, everything masked but the cascade.</summary>
+    /// <summary>As firmware leaves it: vectors from 8 and 0x70, everything masked but the cascade and the lines of PCI interrupts (9 to 11).</summary>
     public void InitializeAsFirmware()
     {
-        foreach (var (region, vectors, wiring, mask) in ((int, uint, uint, uint)[])[(MasterRegion, 0x08, 4, 0xfb), (SlaveRegion, 0x70, 2, 0xff)])
+        foreach (var (region, vectors, wiring, mask) in ((int, uint, uint, uint)[])[(MasterRegion, 0x08, 4, 0xfb), (SlaveRegion, 0x70, 2, 0xf1)])
         {
             WritePort(region, 0, 1, 0x11);
             WritePort(region, 1, 1, vectors);
@@ -198,8 +198,8 @@ public sealed class I8259 : IPortDevice, IResettable, ISaveable
                 _irr = (byte)(level ? _irr | bit : _irr & ~bit);
             else if (level && !was)
                 _irr |= bit;
-            else if (!level)
-                _irr = (byte)(_irr & ~bit);
+            // An edge stays latched when the line falls before INTA, as in the chips that followed the 8259A and in every VMM; the data sheet's
+            // own part answers such a request with input 7's vector.
         }
 
         /// <summary>The input that would be acknowledged now, or -1.</summary>
