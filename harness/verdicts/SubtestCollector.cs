@@ -47,7 +47,8 @@ public sealed class SubtestCollector
         else if (verdict == Verdict.Skip)
         {
             Skips++;
-            FirstSkip ??= detail ?? name;
+            // A reason is one line; diagnostics may have several.
+            FirstSkip ??= detail?.Split('\n')[0] ?? name;
         }
 
         if (kept.Count < MaxKept || (verdict.IsFailure() && lateFailures++ < MaxLateFailures))

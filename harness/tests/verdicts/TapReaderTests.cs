@@ -105,6 +105,7 @@ public sealed class TapReaderTests
         var report = Read("1..2\nnot ok 1 - a\n  ---\n  message: wrong\n  data:\n    - 1\n  ...\nok 2 - b\n");
         Assert.Equal("message: wrong\ndata:\n  - 1", report.Subtests[0].Detail);
         Assert.Null(report.Subtests[1].Detail);
+        Assert.Equal("all 1 test points were skipped: why", Verdict("1..1\nok 1 # SKIP why\n  ---\n  more: x\n  ...\n").Reason);
         // A block that is never closed ends where it can't go on.
         Assert.Equal(2, Read("1..2\nok 1\n  ---\n  message: x\nok 2\n").SubtestCount);
     }
