@@ -1,4 +1,5 @@
 using Gauntlet.Harness.Matrix;
+using Gauntlet.Harness.Scheduling;
 using Gauntlet.Results.Records;
 
 namespace Gauntlet.Harness.Drivers;
@@ -9,11 +10,43 @@ public sealed class DriverRegistry(IEnumerable<IVmmDriver> drivers)
     private readonly Dictionary<string, IVmmDriver> byName = drivers.ToDictionary(driver => driver.Name);
 
     /// <summary>Drivers for the built-in VMMs, and for those that a matrix declares.</summary>
-    public static DriverRegistry For(IReadOnlyList<VmmDeclaration> declarations)
+    /// <param name="launcher">What they start VMMs with to ask them; null: one of their own.</param>
+    public static DriverRegistry For(IReadOnlyList<VmmDeclaration> declarations, IAttemptLauncher? launcher = null)
     {
-        _ = declarations;
-        return new DriverRegistry([]);
+        launcher ??= new AttemptLauncher();
+        var cache = ProbeCache.ForUser();
+        VmmDeclaration? Declared(string name) => declarations.FirstOrDefault(declaration => declaration.Name == name);
+        return new DriverRegistry(
+        [
+            new QemuStyleDriver("gvmm", Gvmm(Declared("gvmm")), launcher, cache),
+            new QemuStyleDriver("qemu", Qemu(Declared("qemu")), launcher, cache),
+            .. declarations.Where(declaration => declaration.Command is not null).Select(declaration => new CommandDriver(declaration)),
+        ]);
     }
+
+    /// <summary>gvmm is built beside the program that runs this: by the launcher into a folder of its own, by a plain build into the artifacts' layout.</summary>
+    private static ProgramFinder Gvmm(VmmDeclaration? declaration)
+    {
+        var here = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
+        return new ProgramFinder(
+            declaration, "GVMM",
+            _ => [Path.Combine(here, "..", "gvmm", "gvmm"), Path.Combine(here, "..", "..", "gvmm", Path.GetFileName(here), "gvmm")],
+            _ => $"gvmm is not beside this program ({here}); build it (dotnet build vmm/gvmm), or set GVMM");
+    }
+
+    private static ProgramFinder Qemu(VmmDeclaration? declaration) => new(
+        declaration, "QEMU", arch => [$"qemu-system-{Executable(arch)}", $"/usr/libexec/qemu-system-{Executable(arch)}"],
+        arch => $"there is no qemu-system-{Executable(arch)} in PATH (Debian: apt-get install qemu-system-{Package(arch)}), and QEMU is not set");
+
+    private static string Executable(string arch) => arch is "i386" ? "x86_64" : arch;
+
+    private static string Package(string arch) => arch switch
+    {
+        "x86_64" or "i386" => "x86",
+        "aarch64" or "arm" => "arm",
+        "ppc64" => "ppc",
+        _ => "misc",
+    };
 
     /// <summary>Null: there is none of that name.</summary>
     public IVmmDriver? Find(string vmm) => byName.GetValueOrDefault(vmm);

@@ -19,7 +19,8 @@ public interface IVmmDriver
     /// <summary>Null when this host can run the cell; else the reason that a person needs: what is missing, what would add it.</summary>
     Task<string?> WhyNotAsync(Cell cell, CancellationToken cancellation);
 
-    /// <summary>The process to start for a job. Files it needs are made below <paramref name="scratch"/>, which is empty, private and removed afterwards.</summary>
+    /// <summary>The process to start for a job, which <c>JobAtLaunch</c> has settled. Files it needs are made below <paramref name="scratch"/>, which is private and removed afterwards.</summary>
+    /// <exception cref="CannotRunException">The VMM has no way to run such a job: a skip.</exception>
     Task<LaunchPlan> PlanAsync(Job job, string scratch, CancellationToken cancellation);
 }
 
@@ -31,7 +32,11 @@ public interface IVmmDriver
 /// <param name="Devices">Device names it offers; empty when it cannot tell.</param>
 /// <param name="Problem">Why it cannot be used; null when it can.</param>
 public sealed record VmmProbe(
-    string? Program, string? Version, IReadOnlyList<string> Accelerators, IReadOnlyList<string> Machines, IReadOnlyList<string> Devices, string? Problem);
+    string? Program, string? Version, IReadOnlyList<string> Accelerators, IReadOnlyList<string> Machines, IReadOnlyList<string> Devices, string? Problem)
+{
+    /// <summary>CPU types it offers, by their QOM names (<c>max-x86_64-cpu</c>); empty when it cannot tell.</summary>
+    public IReadOnlyList<string> Cpus { get; init; } = [];
+}
 
 /// <summary>A process to be started, and how to talk to it.</summary>
 public sealed record LaunchPlan

@@ -76,7 +76,7 @@ public sealed class QmpClient : IAsyncDisposable
             if (root.TryGetProperty("return", out var value))
                 return value.Clone();
             if (root.TryGetProperty("error", out var error))
-                throw new QmpException($"it answered {command} with: {(error.TryGetProperty("desc", out var text) ? text.GetString() : error.GetRawText())}");
+                throw new QmpException($"it answered {command} with: {(error.ValueKind == JsonValueKind.Object && error.TryGetProperty("desc", out var text) ? text.ToString() : error.GetRawText())}");
         }
     }
 

@@ -1,0 +1,89 @@
+using System.Globalization;
+using Gauntlet.Harness.Matrix;
+using Gauntlet.Results.Records;
+
+namespace Gauntlet.Harness.Drivers;
+
+/// <summary>Any VMM by the command template that a matrix declares.</summary>
+public sealed class CommandDriver(VmmDeclaration declaration) : IVmmDriver
+{
+    /// <summary>As long as nothing is known of a VMM: guest RAM it takes when the job does not say, and its own.</summary>
+    private const long DefaultMemoryBytes = 512L << 20, OverheadBytes = 256L << 20;
+
+    private const int DefaultMemoryMiB = 256;
+
+    private static int s_sockets;
+
+    private readonly CommandTemplate _command = declaration.Command ?? throw new ArgumentException($"'{declaration.Name}' has no command", nameof(declaration));
+    private readonly Lazy<KvmHost> _kvm = new(KvmHost.Probe);
+
+    public string Name => declaration.Name;
+
+    public Task<VmmProbe> ProbeAsync(string arch, CancellationToken cancellation) => Task.FromResult(Probe(null));
+
+    public Task<string?> WhyNotAsync(Cell cell, CancellationToken cancellation) => Task.FromResult(WhyNot(cell));
+
+    public Task<LaunchPlan> PlanAsync(Job job, string scratch, CancellationToken cancellation)
+    {
+        var probe = Probe(job.Cell.VmmVersion);
+        if (probe.Problem is not null)
+            throw new CannotRunException(probe.Problem);
+        if (job.Append is not null && !_command.Has("append"))
+            throw new CannotRunException($"the command of {Name} has no place for {{append}}, and this case has a guest command line");
+        if (job.VmmArguments.Count > 0 && !_command.TakesArguments)
+            throw new CannotRunException($"the command of {Name} has no place for {{args}}, and this case wants: {string.Join(' ', job.VmmArguments)}");
+        var socket = _command.Has("qmp")
+            ? Path.Combine(Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"gauntlet-{System.Environment.ProcessId}-{Interlocked.Increment(ref s_sockets)}.cmd.qmp"))
+            : null;
+        var words = _command.Fill(
+            new Dictionary<string, string?>
+            {
+                ["kernel"] = job.Image,
+                ["smp"] = job.Smp.ToString(CultureInfo.InvariantCulture),
+                ["memory"] = (job.MemoryMiB ?? DefaultMemoryMiB).ToString(CultureInfo.InvariantCulture),
+                ["append"] = job.Append,
+                ["initrd"] = job.Initrd,
+                ["qmp"] = socket,
+                ["accel"] = job.Cell.Accel,
+                ["arch"] = job.Cell.Arch,
+                ["machine"] = job.Cell.Machine,
+                ["cpu"] = job.Cell.Cpu,
+                ["scratch"] = scratch,
+            },
+            job.VmmArguments);
+        return Task.FromResult(new LaunchPlan
+        {
+            CommandLine = [probe.Program!, .. words.Skip(1)],
+            Environment = new Dictionary<string, string>(job.Environment) { ["TMPDIR"] = scratch },
+            WorkingDirectory = scratch,
+            QmpSocket = socket,
+            DebugExit = declaration.DebugExit,
+            TimeLimitByCpu = job.Cell.Accel is "tcg" or "kvm",
+            BusyThreads = job.Smp,
+            MemoryBytes = job.MemoryMiB is { } memory ? ((long)memory << 20) + OverheadBytes : DefaultMemoryBytes,
+            SymbolFile = job.Image,
+        });
+    }
+
+    private VmmProbe Probe(string? version)
+    {
+        var program = version is not null && declaration.Versions.GetValueOrDefault(version) is { } byVersion ? byVersion : declaration.Program ?? _command.Program;
+        var found = ProgramFinder.InPath(program);
+        return new VmmProbe(found, version, declaration.Accels, [], [], found is null ? $"{program}, the command of {Name}, is not there or no executable file" : null);
+    }
+
+    private string? WhyNot(Cell cell)
+    {
+        if (declaration.Archs.Count > 0 && !declaration.Archs.Contains(cell.Arch))
+            return $"{Name} is declared for {string.Join(", ", declaration.Archs)} only";
+        if (declaration.Accels.Count > 0 && !declaration.Accels.Contains(cell.Accel))
+            return $"{Name} is declared with {string.Join(", ", declaration.Accels)} only";
+        if (Probe(cell.VmmVersion).Problem is { } problem)
+            return problem;
+        if (cell.Accel == "kvm" && _kvm.Value.Problem is { } noKvm)
+            return noKvm;
+        if (cell.Machine is not null && !_command.Has("machine"))
+            return $"the command of {Name} has no place for {{machine}}";
+        return cell.Cpu is not null && !_command.Has("cpu") ? $"the command of {Name} has no place for {{cpu}}" : null;
+    }
+}

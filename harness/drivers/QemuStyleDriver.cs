@@ -1,0 +1,108 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Gauntlet.Harness.Scheduling;
+using Gauntlet.Results.Records;
+
+namespace Gauntlet.Harness.Drivers;
+
+/// <summary>A VMM that takes QEMU's command line and speaks QMP: QEMU itself, and gvmm.</summary>
+/// <param name="name">The value of the <c>vmm</c> axis.</param>
+/// <param name="programs">Where its program is.</param>
+/// <param name="launcher">Starts it for probing.</param>
+/// <param name="cache">Keeps what it answered.</param>
+public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttemptLauncher launcher, ProbeCache cache) : IVmmDriver
+{
+    private static int s_sockets;
+
+    private readonly ConcurrentDictionary<(string Arch, string? Version), Lazy<Task<VmmProbe>>> _probes = new();
+    private readonly Lazy<KvmHost> _kvm = new(KvmHost.Probe);
+
+    public string Name => name;
+
+    public Task<VmmProbe> ProbeAsync(string arch, CancellationToken cancellation) => ProbeAsync(arch, null, cancellation);
+
+    public async Task<string?> WhyNotAsync(Cell cell, CancellationToken cancellation)
+    {
+        var probe = await ProbeAsync(cell.Arch, cell.VmmVersion, cancellation);
+        if (probe.Problem is not null)
+            return probe.Problem;
+        if (cell.VmmVersion is { } version && !programs.Knows(version) && probe.Version != version)
+            return $"{probe.Program} is version {probe.Version}, not {version}; name its program under 'versions' in the matrix";
+        if (cell.Accel is "nested" or "nested-linux")
+            return $"{name} cannot run a guest hypervisor here yet: there is no L1 image for {cell.Accel}";
+        if (!probe.Accelerators.Contains(cell.Accel))
+            return $"{probe.Program} was built without {cell.Accel}; it has {string.Join(", ", probe.Accelerators)}";
+        if (cell.Accel == "kvm")
+        {
+            if (cell.Arch != HostArch && !(cell.Arch == "i386" && HostArch == "x86_64"))
+                return $"KVM runs guests of the host's architecture, {HostArch}, only";
+            if (_kvm.Value.Problem is { } problem)
+                return problem;
+        }
+        if (cell.Machine is { } machine && !probe.Machines.Contains(machine))
+            return $"{probe.Program} has no machine type {machine}";
+        return cell.HostKernel is { } kernel ? $"this host runs its own kernel, not {kernel}" : null;
+    }
+
+    public async Task<LaunchPlan> PlanAsync(Job job, string scratch, CancellationToken cancellation)
+    {
+        var probe = await ProbeAsync(job.Cell.Arch, job.Cell.VmmVersion, cancellation);
+        if (probe.Problem is not null)
+            throw new CannotRunException(probe.Problem);
+        // Not below the scratch folder: a command line that is run again by hand must find a place for it.
+        var socket = Path.Combine(
+            Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"gauntlet-{Environment.ProcessId}-{Interlocked.Increment(ref s_sockets)}.qmp"));
+        var kvm = job.Cell.Accel == "kvm" ? _kvm.Value.Kind : KvmKind.None;
+        var line = QemuCommandLine.Build(job, probe, kvm, socket, System.Environment.GetEnvironmentVariable);
+        return new LaunchPlan
+        {
+            CommandLine = line,
+            Environment = new Dictionary<string, string>(job.Environment) { ["TMPDIR"] = scratch },
+            WorkingDirectory = scratch,
+            QmpSocket = socket,
+            DebugExit = QemuCommandLine.HasDebugExit(job.Cell.Arch),
+            TimeLimitByCpu = true,
+            BusyThreads = job.Smp,
+            MemoryBytes = QemuCommandLine.MemoryBytes(line),
+            SymbolFile = SymbolFile(job.Image),
+        };
+    }
+
+    /// <summary>As the kernel names it.</summary>
+    private static string HostArch => RuntimeInformation.OSArchitecture switch
+    {
+        Architecture.X64 => "x86_64",
+        Architecture.Arm64 => "aarch64",
+        Architecture.RiscV64 => "riscv64",
+        var other => other.ToString().ToLowerInvariant(),
+    };
+
+    private async Task<VmmProbe> ProbeAsync(string arch, string? version, CancellationToken cancellation)
+    {
+        // Shared by all who ask, and so not under one asker's cancellation.
+        var probe = _probes.GetOrAdd((arch, version), key => new Lazy<Task<VmmProbe>>(() => FindOutAsync(key.Arch, key.Version)));
+        return await probe.Value.WaitAsync(cancellation);
+    }
+
+    private async Task<VmmProbe> FindOutAsync(string arch, string? version)
+    {
+        var (program, problem) = programs.Find(arch, version);
+        if (program is null)
+            return new VmmProbe(null, null, [], [], [], problem);
+        if (cache.Find(program, arch) is { } known)
+            return known;
+        var probe = await new QemuProbe(launcher).AskAsync(program, CancellationToken.None);
+        // A failure may be the host's, and passing.
+        if (probe.Problem is null)
+            cache.Keep(program, arch, probe);
+        return probe;
+    }
+
+    /// <summary>kvm-unit-tests makes X.flat from X.elf by dropping the symbols.</summary>
+    private static string SymbolFile(string image)
+    {
+        var unstripped = Path.ChangeExtension(image, ".elf");
+        return Path.GetExtension(image) is ".flat" or ".efi" && File.Exists(unstripped) ? unstripped : image;
+    }
+}
