@@ -9,7 +9,7 @@ public sealed class AttemptLauncher : IAttemptLauncher, IDisposable
 {
     private readonly Supervisor _supervisor = new();
 
-    public IAttemptProcess Start(LaunchPlan plan, AttemptLimits limits, Action<string>? onConsoleLine = null)
+    public IAttemptProcess Start(LaunchPlan plan, AttemptLimits limits, Action<string>? onConsoleLine = null, Action<string>? onErrorLine = null)
     {
         var command = new SupervisedCommand
         {
@@ -21,7 +21,7 @@ public sealed class AttemptLauncher : IAttemptLauncher, IDisposable
             CpuLimit = limits.CpuTime is { } cpu ? cpu * AttemptProcess.CpuBackstopFactor + AttemptProcess.CpuBackstop : null,
             FileBytes = limits.FileBytes,
         };
-        return AttemptProcess.Start(_supervisor, command, plan, limits, onConsoleLine);
+        return AttemptProcess.Start(_supervisor, command, plan, limits, onConsoleLine, onErrorLine);
     }
 
     public void Dispose() => _supervisor.Dispose();

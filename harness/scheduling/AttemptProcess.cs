@@ -38,7 +38,7 @@ internal sealed class AttemptProcess : IAttemptProcess
     private readonly SafeFileHandle _wakeRead, _wakeWrite;
     private readonly Lock _wakeLock = new();
     private readonly OutputKeeper _console, _error;
-    private readonly LineSplitter _lines;
+    private readonly LineSplitter _lines, _errorLines;
     private readonly GuestInspector? _inspector;
     private readonly CancellationTokenSource _ending = new();
 
@@ -56,7 +56,7 @@ internal sealed class AttemptProcess : IAttemptProcess
     private CancellationTokenSource? _watchingCancellation;
     private TimeSpan _cpuAtLastLine, _watchAfter, _delayed;
 
-    private AttemptProcess(LaunchPlan plan, AttemptLimits limits, Action<string>? onConsoleLine)
+    private AttemptProcess(LaunchPlan plan, AttemptLimits limits, Action<string>? onConsoleLine, Action<string>? onErrorLine)
     {
         _plan = plan;
         _limits = limits;
@@ -67,6 +67,7 @@ internal sealed class AttemptProcess : IAttemptProcess
             _cpuAtLastLine = Cpu;
             onConsoleLine?.Invoke(line);
         });
+        _errorLines = new LineSplitter(onErrorLine ?? (_ => { }));
         _busyCpus = plan.BusyThreads;
         _watchAfter = limits.StallWatchAfter ?? TimeSpan.MaxValue;
         _inspector = plan.QmpSocket is null ? null : new GuestInspector(plan.QmpSocket, plan.SymbolFile);
@@ -80,9 +81,9 @@ internal sealed class AttemptProcess : IAttemptProcess
     private TimeSpan Cpu => TimeSpan.FromTicks(Volatile.Read(ref _cpuTicks));
 
     /// <exception cref="LinuxException">The supervisor could not be started.</exception>
-    public static AttemptProcess Start(Supervisor supervisor, SupervisedCommand command, LaunchPlan plan, AttemptLimits limits, Action<string>? onConsoleLine)
+    public static AttemptProcess Start(Supervisor supervisor, SupervisedCommand command, LaunchPlan plan, AttemptLimits limits, Action<string>? onConsoleLine, Action<string>? onErrorLine)
     {
-        var attempt = new AttemptProcess(plan, limits, onConsoleLine);
+        var attempt = new AttemptProcess(plan, limits, onConsoleLine, onErrorLine);
         using var started = new ManualResetEventSlim();
         LinuxException? failure = null;
         var thread = new Thread(() =>
@@ -159,6 +160,7 @@ internal sealed class AttemptProcess : IAttemptProcess
                 ReadToTheEnd(process);
                 _ending.Cancel();
                 _lines.Finish();
+                _errorLines.Finish();
             }
             Finish();
         }
@@ -197,9 +199,9 @@ internal sealed class AttemptProcess : IAttemptProcess
                     }
                     var bytes = buffer.AsSpan(0, length);
                     if (i == output)
-                        TakeConsole(bytes);
+                        Take(bytes, _console, _lines);
                     else if (i == error)
-                        _error.Append(bytes);
+                        Take(bytes, _error, _errorLines);
                     else if (i == reports)
                         TakeReports(bytes);
                 }
@@ -210,11 +212,11 @@ internal sealed class AttemptProcess : IAttemptProcess
     }
 
     /// <summary>Nothing more is split into lines once the flood limit is hit: it is only read so that the process does not block.</summary>
-    private void TakeConsole(ReadOnlySpan<byte> bytes)
+    private void Take(ReadOnlySpan<byte> bytes, OutputKeeper keeper, LineSplitter lines)
     {
-        _console.Append(bytes);
+        keeper.Append(bytes);
         if (_limit != LimitHit.Output)
-            _lines.Append(bytes);
+            lines.Append(bytes);
     }
 
     /// <summary>A report is one atomic write, so that a read gets whole ones.</summary>

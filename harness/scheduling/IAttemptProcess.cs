@@ -7,11 +7,12 @@ public interface IAttemptLauncher
 {
     /// <summary>Starts the plan's process.</summary>
     /// <param name="onConsoleLine">
-    /// Gets the console's lines as they come, for markers and live display, on a thread of the attempt's own: without line ends, cut at 64 KiB, bytes that
-    /// are not UTF-8 replaced. It must return soon; while it runs, nothing of this attempt is read.
+    /// Gets the lines of standard output as they come, for markers and live display, on a thread of the attempt's own: without line ends, cut at 64 KiB,
+    /// bytes that are not UTF-8 replaced. It must return soon; while it runs, nothing of this attempt is read.
     /// </param>
+    /// <param name="onErrorLine">The same of standard error.</param>
     /// <exception cref="Gauntlet.Linux.LinuxException">It could not be started; an infra error.</exception>
-    IAttemptProcess Start(LaunchPlan plan, AttemptLimits limits, Action<string>? onConsoleLine = null);
+    IAttemptProcess Start(LaunchPlan plan, AttemptLimits limits, Action<string>? onConsoleLine = null, Action<string>? onErrorLine = null);
 }
 
 /// <summary>Limits of one attempt. Each is enforced by the kernel or by the harness, and named in the reason when it is hit.</summary>
@@ -61,6 +62,7 @@ public interface IAttemptProcess : IAsyncDisposable
     double BusyCpus { get; }
 
     /// <summary>Waits for the end of the process and of its output.</summary>
+    /// <exception cref="Gauntlet.Linux.LinuxException">The program could not be executed; an infra error.</exception>
     Task<AttemptExit> WaitAsync(CancellationToken cancellation);
 
     /// <summary>Ends the process and all that it started; returns when all are gone. Safe to call twice.</summary>

@@ -58,8 +58,10 @@ public static class Judge
         var lastly = console.LastLine is { } last ? $"; last on its console: {ConsoleText.Shorten(last, 160)}" : "; its console stayed empty";
         return exit.Limit switch
         {
-            LimitHit.CpuTime => new Judgement(Verdict.Timeout, $"still running after {limit} s of CPU time{lastly}"),
+            LimitHit.CpuTime => new Judgement(Verdict.Timeout, string.Create(CultureInfo.InvariantCulture, $"still running after {exit.Cpu.TotalSeconds:0.#} s of CPU time{lastly}")),
             LimitHit.WallTime => new Judgement(Verdict.Timeout, $"still running at its limit of {limit} s{lastly}"),
+            LimitHit.Stalled => new Judgement(Verdict.Timeout, string.Create(CultureInfo.InvariantCulture, $"makes no progress: every vCPU is halted or in the same few states for ever; ended after {exit.Cpu.TotalSeconds:0} s of CPU time{lastly}")),
+            LimitHit.Memory => new Judgement(Verdict.Fail, string.Create(CultureInfo.InvariantCulture, $"took more memory than its guest explains: {exit.PeakMemoryBytes >> 20} MiB in its largest process{lastly}")),
             _ => new Judgement(Verdict.Fail, string.Create(CultureInfo.InvariantCulture, $"printed more than is kept for any guest: {exit.Console.TotalLength + exit.StandardError.TotalLength} bytes{lastly}")),
         };
     }

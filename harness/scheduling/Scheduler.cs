@@ -1,0 +1,92 @@
+using System.Runtime.ExceptionServices;
+using Gauntlet.Results.Records;
+
+namespace Gauntlet.Harness.Scheduling;
+
+/// <summary>
+/// Runs jobs side by side within a budget. A job counts as many CPUs as it has vCPUs until it has run for a moment, then as many as it keeps busy: a guest
+/// with four vCPUs of which three are halted does not leave CPUs idle.
+/// </summary>
+/// <param name="budget">What all jobs together may take.</param>
+/// <param name="run">Runs one job to its end; its load is told of the process it starts. It throws only at cancellation.</param>
+public sealed class Scheduler(HostBudget budget, Func<Job, JobLoad, CancellationToken, Task> run)
+{
+    /// <summary>How often running jobs are looked at again while others wait.</summary>
+    private static readonly TimeSpan Recheck = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>How often later jobs may be started before one that does not fit yet, so that it is not put off for ever.</summary>
+    private const int MaxOvertakings = 16;
+
+    /// <summary>A load may exceed the budget by so much: busy is rarely exactly one.</summary>
+    private const double Tolerance = 0.15;
+
+    private readonly Dictionary<Task, JobLoad> _running = [];
+
+    /// <summary>
+    /// Starts jobs in their order and returns when all have ended. When cancelled, or when one throws, no more are started, those that run are cancelled and waited
+    /// for, and then it throws.
+    /// </summary>
+    public async Task RunAsync(IReadOnlyList<Job> jobs, Func<Job, JobLoad> load, CancellationToken cancellation)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var waiting = new LinkedList<Waiting>(jobs.Select(job => new Waiting(job, load(job))));
+        Exception? failure = null;
+        while (true)
+        {
+            if (!stop.IsCancellationRequested)
+                StartWhatFits(waiting, stop.Token);
+            if (_running.Count == 0)
+                break;
+            var ended = Task.WhenAny(_running.Keys);
+            if (waiting.Count > 0 && !stop.IsCancellationRequested)
+                await Task.WhenAny(ended, Task.Delay(Recheck, CancellationToken.None));
+            else
+                await ended;
+            foreach (var task in _running.Keys.Where(task => task.IsCompleted).ToList())
+            {
+                _running.Remove(task);
+                if (!task.IsFaulted)
+                    continue;
+                failure ??= task.Exception.InnerException;
+                await stop.CancelAsync();
+            }
+        }
+        if (failure is not null)
+            ExceptionDispatchInfo.Throw(failure);
+        cancellation.ThrowIfCancellationRequested();
+    }
+
+    private void StartWhatFits(LinkedList<Waiting> waiting, CancellationToken cancellation)
+    {
+        for (var node = waiting.First; node is not null;)
+        {
+            var (candidate, head) = (node, waiting.First!.Value);
+            node = node.Next;
+            if (Fits(candidate.Value.Load))
+            {
+                waiting.Remove(candidate);
+                if (candidate.Value != head)
+                    head.Overtaken++;
+                var (job, load) = (candidate.Value.Job, candidate.Value.Load);
+                _running.Add(Task.Run(() => run(job, load, cancellation), CancellationToken.None), load);
+            }
+            if (head.Overtaken >= MaxOvertakings || UsedCpus() >= budget.Cpus)
+                return;
+        }
+    }
+
+    private bool Fits(JobLoad load) =>
+        _running.Count == 0
+        || (UsedCpus() + load.Cpus(budget.Cpus) <= budget.Cpus + Tolerance && _running.Values.Sum(l => l.MemoryBytes) + load.MemoryBytes <= budget.MemoryBytes);
+
+    private double UsedCpus() => _running.Values.Sum(load => load.Cpus(budget.Cpus));
+
+    private sealed class Waiting(Job job, JobLoad load)
+    {
+        public Job Job { get; } = job;
+
+        public JobLoad Load { get; } = load;
+
+        public int Overtaken { get; set; }
+    }
+}
