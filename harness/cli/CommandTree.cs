@@ -43,6 +43,7 @@ public static class CommandTree
         new MatrixCommands(),
         new SeriesCommands(),
         new GateCommands(),
+        new RunCommand(),
         new ResultsCommands(),
         new TestCommand(),
         new CompletionCommand(),

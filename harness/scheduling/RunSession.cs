@@ -1,3 +1,5 @@
+using System.Globalization;
+using Gauntlet.Harness.Drivers;
 using Gauntlet.Results.Comparing;
 using Gauntlet.Results.Records;
 using Gauntlet.Results.Store;
@@ -114,6 +116,6 @@ public sealed class RunSession(IStore store, JobRunner runner, RunSessionOptions
     }
 
     /// <summary>What a job may need before its plan is made: its guest's RAM by the arguments, and a VMM's own.</summary>
-    private static long Memory(Job job) =>
-        Drivers.QemuCommandLine.MemoryBytes(job.MemoryMiB is { } memory ? ["-m", memory.ToString(System.Globalization.CultureInfo.InvariantCulture), .. job.VmmArguments] : job.VmmArguments);
+    private static long Memory(Job job) => QemuCommandLine.MemoryBytes(
+        job.MemoryMiB is { } memory ? ["-m", memory.ToString(CultureInfo.InvariantCulture), .. job.VmmArguments] : job.VmmArguments);
 }
