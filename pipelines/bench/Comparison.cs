@@ -1,0 +1,151 @@
+using System.Diagnostics;
+using System.Text;
+using Gauntlet.Pipelines.Checks;
+
+namespace Gauntlet.Pipelines.Bench;
+
+/// <summary>Compares reports message by message, and the time that both programs take.</summary>
+internal static class Comparison
+{
+    /// <summary>Share of messages that must be the same, and times that we must be faster; less makes the exit code 1.</summary>
+    private const double LeastAgreement = 0.99, LeastSpeedUp = 20;
+
+    public static int Run(ComparisonOptions options)
+    {
+        var kinds = new SortedDictionary<string, (int Both, int OnlyTheirs, int OnlyOurs)>(StringComparer.Ordinal);
+        var differences = new List<string>();
+        var exitCodes = 0;
+        foreach (var patch in options.Patches)
+        {
+            var (theirs, theirExit) = Reference(options, patch);
+            var (ours, ourExit) = Ours(options, patch);
+            if (theirExit == ourExit)
+                exitCodes++;
+            else
+                differences.Add($"exit {theirExit} there, {ourExit} here: {patch}");
+            Compare(patch, ReportMessages.Split(theirs), ReportMessages.Split(ours), kinds, differences);
+        }
+        return Print(options, kinds, differences, exitCodes) & Time(options) ? 0 : 1;
+    }
+
+    private static void Compare(
+        string patch, List<string> theirs, List<string> ours, SortedDictionary<string, (int Both, int OnlyTheirs, int OnlyOurs)> kinds, List<string> differences)
+    {
+        var left = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var message in ours)
+            left[message] = left.GetValueOrDefault(message) + 1;
+        foreach (var message in theirs)
+        {
+            var kind = ReportMessages.KindOf(message);
+            var (both, onlyTheirs, onlyOurs) = kinds.GetValueOrDefault(kind);
+            if (left.GetValueOrDefault(message) > 0)
+            {
+                left[message]--;
+                kinds[kind] = (both + 1, onlyTheirs, onlyOurs);
+            }
+            else
+            {
+                kinds[kind] = (both, onlyTheirs + 1, onlyOurs);
+                differences.Add($"only there: {patch}\n{message}");
+            }
+        }
+        foreach (var (message, count) in left)
+        {
+            if (count == 0)
+                continue;
+            var kind = ReportMessages.KindOf(message);
+            var (both, onlyTheirs, onlyOurs) = kinds.GetValueOrDefault(kind);
+            kinds[kind] = (both, onlyTheirs, onlyOurs + count);
+            differences.Add($"only here: {patch}\n{message}");
+        }
+    }
+
+    private static bool Print(
+        ComparisonOptions options, SortedDictionary<string, (int Both, int OnlyTheirs, int OnlyOurs)> kinds, List<string> differences, int exitCodes)
+    {
+        foreach (var difference in differences.Take(options.MaxShown))
+            Console.WriteLine(difference + "\n");
+        if (differences.Count > options.MaxShown)
+            Console.WriteLine($"… and {differences.Count - options.MaxShown} more (--show N)\n");
+        Console.WriteLine("both  only there  only here  message");
+        foreach (var (kind, (both, onlyTheirs, onlyOurs)) in kinds.OrderByDescending(kind => kind.Value.OnlyTheirs + kind.Value.OnlyOurs).ThenBy(kind => kind.Key, StringComparer.Ordinal))
+            Console.WriteLine($"{both,4}  {onlyTheirs,10}  {onlyOurs,9}  {kind}");
+        var same = kinds.Values.Sum(kind => kind.Both);
+        var all = kinds.Values.Sum(kind => kind.Both + kind.OnlyTheirs + kind.OnlyOurs);
+        var agreement = all == 0 ? 1 : (double)same / all;
+        Console.WriteLine($"\n{options.Patches.Count} patches: {same} of {all} messages agree ({agreement:P2}), {exitCodes} of {options.Patches.Count} exit codes");
+        return agreement >= LeastAgreement && exitCodes == options.Patches.Count;
+    }
+
+    private static (string Report, int Exit) Reference(ComparisonOptions options, string patch)
+    {
+        if (options.Cache is null)
+            return RunPerl(options, [patch]);
+        Directory.CreateDirectory(options.Cache);
+        var path = Path.Combine(options.Cache, Uri.EscapeDataString(patch)[^Math.Min(180, Uri.EscapeDataString(patch).Length)..]);
+        if (File.Exists(path + ".rc"))
+            return (File.ReadAllText(path + ".out", Encoding.Latin1), int.Parse(File.ReadAllText(path + ".rc")));
+        var (report, exit) = RunPerl(options, [patch]);
+        File.WriteAllText(path + ".out", report, Encoding.Latin1);
+        File.WriteAllText(path + ".rc", exit.ToString());
+        return (report, exit);
+    }
+
+    private static (string Report, int Exit) RunPerl(ComparisonOptions options, IEnumerable<string> patches)
+    {
+        string[] arguments = [options.Checkpatch, "--no-tree", "--color=never", .. options.ExtraArguments, .. patches];
+        var start = new ProcessStartInfo("perl", arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            StandardOutputEncoding = Encoding.Latin1,
+        };
+        using var perl = Process.Start(start)!;
+        perl.ErrorDataReceived += (_, _) => { };
+        perl.BeginErrorReadLine();
+        var report = perl.StandardOutput.ReadToEnd();
+        perl.WaitForExit();
+        return (report, perl.ExitCode);
+    }
+
+    private static string[] OurArguments(ComparisonOptions options, IEnumerable<string> patches)
+    {
+        string[] release = options.Release is null ? [] : ["--release", options.Release];
+        return ["--legacy", "--no-tree", "--rules", options.RuleSet, .. release, .. options.ExtraArguments, .. patches];
+    }
+
+    private static (string Report, int Exit) Ours(ComparisonOptions options, string patch)
+    {
+        using var output = new MemoryStream();
+        var exit = CheckProgram.Run(OurArguments(options, [patch]), output);
+        return (Encoding.Latin1.GetString(output.ToArray()), exit);
+    }
+
+    /// <summary>Wall time of one process each over all patches, start-up included; and of a process for one patch.</summary>
+    private static bool Time(ComparisonOptions options)
+    {
+        if (!options.Time)
+            return true;
+        var watch = Stopwatch.StartNew();
+        RunPerl(options, options.Patches);
+        var theirs = watch.Elapsed;
+        var self = Environment.ProcessPath!;
+        string[] batch = ["check", "--no-tree", "--rules", options.RuleSet, .. options.ExtraArguments, .. options.Patches];
+        var ours = Enumerable.Range(0, 5).Select(_ => Measure(self, batch)).Order().ElementAt(2);
+        var median = options.Patches[options.Patches.Count / 2];
+        var one = Enumerable.Range(0, 21).Select(_ => Measure(self, ["check", "--no-tree", "--rules", options.RuleSet, median])).Order().ElementAt(10);
+        Console.WriteLine($"all patches in one process: {theirs.TotalSeconds:F2} s there, {ours.TotalSeconds:F3} s here, {theirs / ours:F1} times faster");
+        Console.WriteLine($"one patch, start-up included: {one.TotalMilliseconds:F0} ms");
+        return theirs / ours >= LeastSpeedUp;
+    }
+
+    private static TimeSpan Measure(string program, string[] arguments)
+    {
+        var watch = Stopwatch.StartNew();
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true };
+        using var process = Process.Start(start)!;
+        process.StandardOutput.BaseStream.CopyTo(Stream.Null);
+        process.WaitForExit();
+        return watch.Elapsed;
+    }
+}

@@ -1,0 +1,68 @@
+using Gauntlet.Pipelines.Checks.Inputs;
+using Gauntlet.Pipelines.Checks.Output;
+
+namespace Gauntlet.Pipelines.Checks;
+
+/// <summary>
+/// <c>gauntlet check</c> without the command-line library: it parses its own options, so that a single patch is checked in the time in which others start.
+/// </summary>
+public static class CheckProgram
+{
+    /// <summary>Exit code when all passed.</summary>
+    public const int Passed = 0;
+
+    /// <summary>Exit code when something was found, or could not be checked.</summary>
+    public const int Failed = 1;
+
+    /// <summary>Runs <c>gauntlet check</c> with the arguments after <c>check</c>.</summary>
+    /// <returns>0 when nothing was found (or only what does not fail), 1 when something was, 2 when the arguments or inputs are wrong, 3 for the environment.</returns>
+    public static int Main(string[] args)
+    {
+        using var output = Console.OpenStandardOutput();
+        try
+        {
+            return Run(args, output);
+        }
+        catch (CheckException e)
+        {
+            using var error = Console.OpenStandardError();
+            error.Write(System.Text.Encoding.UTF8.GetBytes($"gauntlet check: {e.Message}\n"));
+            return e.ExitCode;
+        }
+        catch (IOException e) when (IsClosedPipe(e))
+        {
+            // Whoever read has seen enough.
+            return Failed;
+        }
+    }
+
+    /// <summary>The same, to any stream; throws <see cref="CheckException"/> for errors of use.</summary>
+    public static int Run(string[] args, Stream output)
+    {
+        var options = CheckArguments.Parse(args);
+        var kind = DetectKind(options);
+        options = options with { Kind = kind, MustBePatch = kind is InputKind.Patches };
+        var setup = CheckSetup.From(options);
+        var inputs = kind switch
+        {
+            InputKind.Range => options.Inputs.SelectMany(range => GitCommits.OfRange(range, options)),
+            InputKind.Staged => [GitCommits.Staged()],
+            _ => InputFiles.Open(options, kind == InputKind.Files),
+        };
+        var report = new TextReport(output, options);
+        return new CheckRun(options, setup).Run(inputs, report) ? Passed : Failed;
+    }
+
+    private static InputKind DetectKind(CheckOptions options)
+    {
+        if (options.Kind != InputKind.Detect)
+            return options.Kind;
+        var first = options.Inputs[0];
+        if (first.IndexOf("..", StringComparison.Ordinal) > 0)
+            return InputKind.Range;
+        string[] sources = [".h", ".c", ".h.inc", ".c.inc", ".cpp", ".s", ".S", ".pl", ".py", ".sh"];
+        return Array.Exists(sources, suffix => first.EndsWith(suffix, StringComparison.Ordinal)) ? InputKind.Files : InputKind.Patches;
+    }
+
+    private static bool IsClosedPipe(IOException exception) => exception.Message.Contains("Broken pipe", StringComparison.Ordinal);
+}

@@ -1,0 +1,230 @@
+using Gauntlet.Pipelines.Checks.Source;
+using Gauntlet.Pipelines.Checks.Text;
+
+namespace Gauntlet.Pipelines.Checks.Rules;
+
+/// <summary>
+/// A patch being read line by line: what rules see. Line numbers count from 1, indices from 0. The walk over the lines belongs to a rule set's checker, which
+/// moves this along.
+/// </summary>
+public sealed class PatchScan
+{
+    private readonly RuleSelection _selection;
+    private int _previousIndex = -1;
+    private int _stashedIndex = -1;
+    private int _stashedIndent;
+    private ulong _lowCharacters;
+    private ulong _highCharacters;
+    private Statement _statement;
+    private bool _hasStatement;
+    private int _codeLength;
+
+    public PatchScan(TextLines lines, TypeMatcher types, RuleSelection selection)
+    {
+        _selection = selection;
+        Lines = lines;
+        Clean = CleanText.Create(lines);
+        Types = types;
+        Learner = new TypeLearner(types);
+        Values = new ValueAnnotator(types);
+        Statements = new StatementScanner(lines, Clean);
+    }
+
+    /// <summary>Longer lines are not read as code: nobody writes them, and patterns need not be quick on them.</summary>
+    public const int MaxCodeLine = 8192;
+
+    public TextLines Lines { get; }
+
+    public CleanText Clean { get; }
+
+    public TypeMatcher Types { get; }
+
+    public TypeLearner Learner { get; }
+
+    public ValueAnnotator Values { get; }
+
+    public StatementScanner Statements { get; }
+
+    public List<Finding> Findings { get; } = [];
+
+    /// <summary>The input is a source file shown as a patch that adds it.</summary>
+    public bool WholeFile { get; init; }
+
+    /// <summary>Columns after which lines are too long.</summary>
+    public int MaxLineLength { get; init; }
+
+    /// <summary>Root of the source tree that the patch is for; null when there is none.</summary>
+    public string? Root { get; init; }
+
+    /// <summary>Number of the line.</summary>
+    public int Number { get; private set; }
+
+    /// <summary>The line as it is in the patch.</summary>
+    public ReadOnlySpan<char> Raw => Lines[Number - 1];
+
+    /// <summary>The line with strings and comments blanked.</summary>
+    public ReadOnlySpan<char> Line => Clean[Number - 1];
+
+    /// <summary>The same without a <c>//</c> comment.</summary>
+    public ReadOnlySpan<char> Code => Line[.._codeLength];
+
+    /// <summary>The line before, removed lines not counted, blanked; empty at the patch's start.</summary>
+    public ReadOnlySpan<char> Previous => Clean[_previousIndex];
+
+    public ReadOnlySpan<char> PreviousRaw => Lines[_previousIndex];
+
+    /// <summary>Path of the file that is changed, without the diff's prefix; empty before the first.</summary>
+    public string File { get; set; } = "";
+
+    /// <summary>Line in the file after the patch.</summary>
+    public int FileLine { get; private set; }
+
+    /// <summary>Lines that the hunk has from this one on; 0 outside of hunks.</summary>
+    public int Remaining { get; private set; }
+
+    /// <summary>Number of the hunk's first line.</summary>
+    public int FirstLine { get; private set; }
+
+    /// <summary>Columns of the line without its marker.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Columns of the line's indentation.</summary>
+    public int Indent { get; private set; }
+
+    public int PreviousIndent { get; private set; }
+
+    /// <summary>What the code before this line ended in, see <see cref="ValueAnnotator"/>.</summary>
+    public char ValueBefore { get; set; } = ValueAnnotator.End;
+
+    public bool IsAdded => Raw is ['+', ..];
+
+    public bool IsRemoved => Raw is ['-', ..];
+
+    /// <summary>The diff says that something is a patch: a hunk or a rename.</summary>
+    public bool IsPatch { get; set; }
+
+    /// <summary>The line belongs to the log before the diff.</summary>
+    public bool InCommitLog { get; set; }
+
+    /// <summary>Lines of hunks so far.</summary>
+    public int CheckedLines { get; private set; }
+
+    /// <summary>Whether the line, blanked, has a character of ASCII: a quick way out for rules that look for punctuation.</summary>
+    public bool Has(char character) => ((character < 64 ? _lowCharacters : _highCharacters) >> (character & 63) & 1) != 0;
+
+    /// <summary>Goes to a line. False at a hunk's header, which is not a line of its own.</summary>
+    public bool MoveTo(int number)
+    {
+        Number = number;
+        _hasStatement = false;
+        var line = Line;
+        _codeLength = line.Length;
+        if (HunkHeader.TryParse(line, out var header))
+        {
+            IsPatch = true;
+            FirstLine = number + 1;
+            FileLine = header.NewStart - 1;
+            Remaining = header.NewCount + 1;
+            Values.Reset();
+            ValueBefore = ValueAnnotator.End;
+            return false;
+        }
+        if (line.IsEmpty || line[0] is ' ' or '+')
+        {
+            FileLine++;
+            if (Remaining != 0)
+                Remaining--;
+            var raw = Raw;
+            Length = raw.IsEmpty ? 0 : Scan.Columns(raw[1..]);
+            _previousIndex = _stashedIndex;
+            _stashedIndex = number - 1;
+            PreviousIndent = _stashedIndent;
+            Indent = _stashedIndent = Scan.Indent(raw);
+        }
+        else if (Remaining == 1)
+        {
+            Remaining = 0;
+        }
+        return true;
+    }
+
+    public void CountLine()
+    {
+        if (Remaining != 0)
+            CheckedLines++;
+    }
+
+    /// <summary>Notes which characters the line has, for <see cref="Has"/>.</summary>
+    public void NoteCharacters()
+    {
+        _lowCharacters = _highCharacters = 0;
+        foreach (var c in Line)
+        {
+            if (c < 64)
+                _lowCharacters |= 1UL << c;
+            else if (c < 128)
+                _highCharacters |= 1UL << (c - 64);
+        }
+    }
+
+    /// <summary>Annotates the line's values, see <see cref="Values"/>.</summary>
+    public void Annotate()
+    {
+        var joined = Clean.JoinedIndexOf(Number - 1);
+        ValueBefore = Values.Annotate(Clean.Blanked[Clean.StartOfJoined(joined)..Clean.StartOfJoined(joined + 1)], ValueBefore);
+    }
+
+    /// <summary>Cuts a <c>//</c> comment off <see cref="Code"/>.</summary>
+    public void StripLineComment()
+    {
+        var comment = Line.IndexOf("//");
+        _codeLength = comment < 0 ? Line.Length : comment;
+    }
+
+    /// <summary>Whether a statement can begin on the line: it shows anything after its marker.</summary>
+    public bool HasStatement => Remaining != 0 && Line.Length > 1 && !Scan.OnlySpaceFrom(Line, 1);
+
+    /// <summary>The statement that begins on the line; only when <see cref="HasStatement"/>.</summary>
+    public Statement Statement
+    {
+        get
+        {
+            if (!_hasStatement)
+            {
+                _statement = Statements.StatementAt(Number, Remaining, 0);
+                _hasStatement = true;
+            }
+            return _statement;
+        }
+    }
+
+    /// <summary>A statement's text, markers of its lines blanked.</summary>
+    public ReadOnlySpan<char> TextOf(in Statement statement) => Clean.Blanked[statement.Start..statement.End];
+
+    /// <summary>The condition that a statement begins with.</summary>
+    public ReadOnlySpan<char> ConditionOf(in Statement statement) => Clean.Blanked[statement.Start..Math.Max(statement.Start, statement.ConditionEnd)];
+
+    /// <summary>What a statement has after its condition.</summary>
+    public ReadOnlySpan<char> BodyOf(in Statement statement) =>
+        Clean.Blanked[Math.Min(Math.Max(statement.ConditionEnd, statement.Start), statement.End)..statement.End];
+
+    public void Report(Rule rule, string? message = null, Excerpt excerpt = Excerpt.Line) => Add(rule, message, excerpt, 0, null);
+
+    /// <summary>Reports with the line before.</summary>
+    public void ReportWithPrevious(Rule rule, string? message = null) => Add(rule, message, Excerpt.PreviousLine, _previousIndex, null);
+
+    /// <summary>Reports with a mark beneath a column of the line, from 0, its marker counted.</summary>
+    public void ReportAt(Rule rule, int column, string? message = null) => Add(rule, message, Excerpt.Pointer, column, null);
+
+    /// <summary>Reports with lines of its own, each ended by a line feed.</summary>
+    public void ReportWithText(Rule rule, string text, string? message = null) => Add(rule, message, Excerpt.Text, 0, text);
+
+    /// <summary>Reports the patch as a whole.</summary>
+    public void ReportPatch(Rule rule, string? message = null, Excerpt excerpt = Excerpt.None) => Add(rule, message, excerpt, 0, null);
+
+    private void Add(Rule rule, string? message, Excerpt excerpt, int argument, string? text)
+    {
+        if (_selection.Selects(rule))
+            Findings.Add(new Finding(rule, rule.Severity, message ?? rule.Message, Number, File, Remaining != 0 ? FileLine : 0, excerpt, argument, text));
+    }
+}

@@ -1,0 +1,23 @@
+namespace Gauntlet.Pipelines.Checks.Rules;
+
+/// <summary>Which rules of a set report: those of <c>--types</c>, or all but those of <c>--ignore</c>.</summary>
+public sealed class RuleSelection
+{
+    public static RuleSelection All { get; } = new();
+
+    /// <summary>Only these, when there are any.</summary>
+    public HashSet<string> Types { get; init; } = [];
+
+    public HashSet<string> Ignored { get; init; } = [];
+
+    /// <summary>Release of the project's checker that is followed; null for the newest.</summary>
+    public Version? Release { get; init; }
+
+    /// <summary>Matters of taste are reported too.</summary>
+    public bool Strict { get; init; } = true;
+
+    public bool Selects(Rule rule) =>
+        (Strict || rule.Severity != Severity.Check)
+        && (Release is null || rule.Since <= Release)
+        && (Types.Count > 0 ? Types.Contains(rule.Id) : Ignored.Count == 0 || !Ignored.Contains(rule.Id));
+}
