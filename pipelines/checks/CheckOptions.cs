@@ -94,5 +94,8 @@ public sealed record CheckOptions
     /// <summary>Rule to explain, or <c>all</c>.</summary>
     public string? Explain { get; init; }
 
+    /// <summary>Names all rules.</summary>
+    public bool ListTypes { get; init; }
+
     public bool Help { get; init; }
 }

@@ -40,6 +40,12 @@ public static class CheckProgram
     public static int Run(string[] args, Stream output)
     {
         var options = CheckArguments.Parse(args);
+        if (options.Help)
+            return Print(output, CheckHelp.Text + "\n");
+        if (options.ListTypes)
+            return Print(output, RuleManual.List(CheckSetup.From(options).CreateRules()));
+        if (options.Explain is { } explained)
+            return Print(output, RuleManual.Explain(CheckSetup.From(options).CreateRules(), explained));
         var kind = DetectKind(options);
         options = options with { Kind = kind, MustBePatch = kind is InputKind.Patches };
         var setup = CheckSetup.From(options);
@@ -49,8 +55,22 @@ public static class CheckProgram
             InputKind.Staged => [GitCommits.Staged()],
             _ => InputFiles.Open(options, kind == InputKind.Files),
         };
-        var report = new TextReport(output, options);
-        return new CheckRun(options, setup).Run(inputs, report) ? Passed : Failed;
+        return new CheckRun(options, setup).Run(inputs, CreateReport(output, options, setup)) ? Passed : Failed;
+    }
+
+    private static IReport CreateReport(Stream output, CheckOptions options, CheckSetup setup) => options.Format switch
+    {
+        ReportFormat.Json => new JsonReport(output, setup.RuleSetName),
+        ReportFormat.Sarif => new SarifReport(output, setup.CreateRules()),
+        ReportFormat.GitHub => new GitHubReport(output),
+        ReportFormat.GitLab => new GitLabReport(output),
+        _ => new TextReport(output, options),
+    };
+
+    private static int Print(Stream output, string text)
+    {
+        output.Write(System.Text.Encoding.UTF8.GetBytes(text));
+        return Passed;
     }
 
     private static InputKind DetectKind(CheckOptions options)

@@ -57,6 +57,18 @@ internal sealed class CheckSetup
         return findings;
     }
 
+    /// <summary>An example as a whole patch.</summary>
+    public static string PatchOf(Example example)
+    {
+        var text = example.Text;
+        if (text.StartsWith("From", StringComparison.Ordinal) || text.StartsWith("diff ", StringComparison.Ordinal) || text.StartsWith("--- ", StringComparison.Ordinal)
+            || text.StartsWith("MAINTAINERS", StringComparison.Ordinal))
+            return text;
+        var lines = text.TrimEnd('\n').Split('\n');
+        return $"From: A <a@b.c>\n\nSigned-off-by: A <a@b.c>\n---\ndiff --git a/{example.Path} b/{example.Path}\n--- a/{example.Path}\n+++ b/{example.Path}\n"
+            + $"@@ -0,0 +1,{lines.Length} @@\n{string.Concat(lines.Select(line => $"+{line}\n"))}";
+    }
+
     private static string? FindTree() => IsTree(".") ? "." : null;
 
     private static bool IsTree(string path) => File.Exists(Path.Combine(path, "MAINTAINERS")) && Directory.Exists(Path.Combine(path, "linux-user"));

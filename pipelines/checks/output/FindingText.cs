@@ -1,6 +1,5 @@
 using System.Text;
 using Gauntlet.Pipelines.Checks.Rules;
-using Gauntlet.Pipelines.Checks.Text;
 
 namespace Gauntlet.Pipelines.Checks.Output;
 

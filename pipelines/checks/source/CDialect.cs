@@ -1,4 +1,3 @@
-using Gauntlet.Pipelines.Checks.Text;
 
 namespace Gauntlet.Pipelines.Checks.Source;
 
@@ -87,7 +86,7 @@ public sealed class CDialect
             return false;
         if (IsBinaryPrefix(word))
             return false;
-        return IsCamelCase(word) || HasSuffix(word, "AIOCB") || HasSuffix(word, "CPU") && word[..^3].IndexOfAnyInRange('a', 'z') < 0 || word is "QEMUBH";
+        return IsCamelCase(word) || HasSuffix(word, "AIOCB") || HasSuffix(word, "CPU") || word is "QEMUBH";
     }
 
     private static bool HasSuffix(ReadOnlySpan<char> word, ReadOnlySpan<char> suffix) => word.Length > suffix.Length && word.EndsWith(suffix);

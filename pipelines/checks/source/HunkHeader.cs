@@ -10,6 +10,9 @@ public readonly record struct HunkHeader(int OldStart, int OldCount, int NewStar
     /// <summary>The largest line number or count that is believed; larger ones are taken for this.</summary>
     public const int MaxNumber = 1_000_000_000;
 
+    /// <summary>As a diff has it.</summary>
+    public override string ToString() => $"@@ -{OldStart},{OldCount} +{NewStart},{NewCount} @@";
+
     /// <summary>Reads a header; false when the line is none.</summary>
     public static bool TryParse(ReadOnlySpan<char> line, out HunkHeader header)
     {

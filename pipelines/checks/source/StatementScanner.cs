@@ -22,9 +22,9 @@ public readonly record struct Statement(int Start, int End, int ConditionEnd, in
 public sealed class StatementScanner
 {
     /// <summary>Characters that may be looked ahead over, for each character of the patch, before looking ahead becomes short-sighted.</summary>
-    private const int BudgetPerCharacter = 64;
+    private const int BudgetPerCharacter = 32;
 
-    private const int BaseBudget = 16_000_000;
+    private const int BaseBudget = 4_000_000;
 
     /// <summary>How far to look ahead once the budget is spent. Keeps the time linear for input that is made to be slow.</summary>
     private const int ExhaustedLookahead = 512;
@@ -325,5 +325,5 @@ public sealed class StatementScanner
     }
 
     /// <summary>How many lines above a line are searched for its comment's start.</summary>
-    private const int MaxCommentLines = 1000;
+    private const int MaxCommentLines = 200;
 }

@@ -1,4 +1,3 @@
-using Gauntlet.Pipelines.Checks.Source;
 using Gauntlet.Pipelines.Checks.Text;
 
 namespace Gauntlet.Pipelines.Checks.Rules.Qemu;

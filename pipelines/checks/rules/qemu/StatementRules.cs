@@ -447,8 +447,8 @@ internal sealed class BracesForSingleStatement() : LineRule("BRACES_SINGLE", Sev
 {
     public override Explanation Explanation => new(
         "As for all arms. This one is reported for an arm whose beginning is not in the patch.",
-        new("diff --git a/x.c b/x.c\n--- a/x.c\n+++ b/x.c\n@@ -1,4 +1,5 @@\n     if (a)\n         b();\n+    else if (c)\n+        d();\n     e();\n"),
-        new("diff --git a/x.c b/x.c\n--- a/x.c\n+++ b/x.c\n@@ -1,4 +1,5 @@\n     if (a)\n         b();\n+    e();\n"));
+        new("diff --git a/x.c b/x.c\n--- a/x.c\n+++ b/x.c\n@@ -1,3 +1,5 @@\n     if (a)\n         b();\n+    else\n+        d();\n     e();\n"),
+        new("diff --git a/x.c b/x.c\n--- a/x.c\n+++ b/x.c\n@@ -1,2 +1,3 @@\n     if (a)\n         b();\n+    e();\n"));
 
     /// <summary>Reported by <see cref="BracesForAllArms"/>, which knows the lines that it has judged.</summary>
     public override void Check(PatchScan scan)
