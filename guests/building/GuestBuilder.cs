@@ -41,15 +41,13 @@ public sealed class GuestBuilder(GuestTree tree, Toolchain tools)
 
     private async Task<Dictionary<GuestArchitecture, string[]>> CompileLibraryAsync(IReadOnlyList<GuestImage> images, string work, CancellationToken cancellation)
     {
-        var sources =
-            from architecture in images.Select(image => image.Architecture).Distinct()
-            from source in tree.LibraryFiles(architecture)
-            where source.EndsWith(".c", StringComparison.Ordinal) || source.EndsWith(".S", StringComparison.Ordinal)
-            select (Architecture: architecture, Source: source, Object: ObjectPath(work, architecture, source));
-        var compilations = sources.ToList();
+        var sources = images.Select(image => image.Architecture).Distinct().ToDictionary(
+            architecture => architecture,
+            architecture => tree.LibraryFiles(architecture).Where(file => Path.GetExtension(file) is ".c" or ".S").ToArray());
+        var compilations = sources.SelectMany(pair => pair.Value.Select(source => (Architecture: pair.Key, Source: source)));
         await Parallel.ForEachAsync(compilations, Options(cancellation), async (c, token) =>
-            await CompileAsync(c.Architecture, c.Source, c.Object, [], token));
-        return compilations.GroupBy(c => c.Architecture).ToDictionary(group => group.Key, group => group.Select(c => c.Object).ToArray());
+            await CompileAsync(c.Architecture, c.Source, ObjectPath(work, c.Architecture, c.Source), [], token));
+        return sources.ToDictionary(pair => pair.Key, pair => pair.Value.Select(source => ObjectPath(work, pair.Key, source)).ToArray());
     }
 
     private async Task BuildImageAsync(GuestImage image, string[] library, string work, string target, CancellationToken cancellation)

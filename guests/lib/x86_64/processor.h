@@ -214,10 +214,13 @@ static inline void interrupts_disable(void)
 	asm volatile("cli" : : : "memory");
 }
 
-/* Opens the interrupt window for a moment: what is pending is delivered. The port read makes a VMM look, however it batches instructions. */
+/*
+ * Opens the interrupt window for a moment: what is pending is delivered. Interrupt controllers may take a while to say so, and a VMM may look only
+ * at exits: port reads give both their time.
+ */
 static inline void interrupts_window(void)
 {
-	asm volatile("sti; nop; inb $0x61, %%al; nop; cli" : : : "rax", "memory");
+	asm volatile("sti; movl $10, %%ecx; 1: inb $0x61, %%al; decl %%ecx; jnz 1b; cli" : : : "rax", "rcx", "cc", "memory");
 }
 
 /* Sleeps until an interrupt, which cannot get lost between the two instructions: STI holds interrupts off for one more (SDM volume 2, STI). */

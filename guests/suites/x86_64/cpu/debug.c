@@ -89,6 +89,17 @@ static void int1(u64 unused)
 SNIPPET(read_dr7_snippet, "", "mov %%dr7, %%rax")
 SNIPPET(read_dr4_snippet, "", ".byte 0x0f, 0x21, 0xe0") /* MOV RAX, DR4 */
 
+/* A trap: the vector, and a saved RIP behind the instruction, which the code left in R10. */
+static bool traps(void (*code)(u64), int vector)
+{
+	struct fault fault;
+
+	if (catch_fault(code, 0, &fault) == vector && fault.frame.rip == fault.frame.r10)
+		return true;
+	report_info("vector %d, RIP %ld bytes behind the instruction; expected vector %d", fault.vector, (s64)(fault.frame.rip - fault.frame.r10), vector);
+	return false;
+}
+
 static void single_step(void)
 {
 	u64 first, second;
@@ -175,8 +186,8 @@ int main(int argc, char **argv)
 	single_step();
 	breakpoints();
 
-	report(catch_fault(int_3_two_bytes, 0, &fault) == VECTOR_BP && fault.frame.rip == fault.frame.r10, "INT 3 of two bytes raises vector 3");
-	report(catch_fault(int3_snippet, 0, &fault) == VECTOR_BP && fault.frame.rip == fault.frame.r10, "INT3 raises #BP and saves the RIP behind it");
-	report(catch_fault(int1, 0, &fault) == VECTOR_DB && fault.frame.rip == fault.frame.r10, "INT1 raises #DB and saves the RIP behind it");
+	report(traps(int_3_two_bytes, VECTOR_BP), "INT 3 of two bytes raises vector 3");
+	report(traps(int3_snippet, VECTOR_BP), "INT3 raises #BP and saves the RIP behind it");
+	report(traps(int1, VECTOR_DB), "INT1 raises #DB and saves the RIP behind it");
 	return report_summary();
 }

@@ -163,10 +163,16 @@ static void page_fault(void)
 	catch_fault(touch, TEST_PAGE, &fault);
 }
 
+/* Until the handler has run. */
 static void self_ipi(void)
 {
+	u32 before = ipis_here;
+
 	lapic_write(LAPIC_ICR_LOW, ICR_SELF | ICR_FIXED | ICR_ASSERT | IPI_VECTOR);
-	interrupts_window();
+	interrupts_enable();
+	while (ipis_here == before)
+		;
+	interrupts_disable();
 }
 
 /* A timer that is about to fire, HLT, and the wake-up by its interrupt. */

@@ -1,0 +1,90 @@
+using System.Text.RegularExpressions;
+using Gauntlet.Guests.Building;
+using YamlDotNet.Serialization;
+using YamlDotNet.Serialization.NamingConventions;
+
+namespace Gauntlet.Guests.Tests;
+
+/// <summary>What these tests need of a <c>suite.yaml</c>; the harness reads it in full.</summary>
+internal sealed class SuiteFile
+{
+    public string Name { get; set; } = "";
+
+    public List<CaseEntry> Cases { get; set; } = [];
+
+    public static IReadOnlyList<SuiteFile> All(GuestTree tree) =>
+        [.. Directory.GetDirectories(Path.Combine(tree.Root, "suites", "x86_64")).Order(StringComparer.Ordinal).Select(folder => Read(Path.Combine(folder, "suite.yaml")))];
+
+    private static SuiteFile Read(string path)
+    {
+        var suite = Yaml.Read<SuiteFile>(path);
+        foreach (var entry in suite.Cases)
+        {
+            entry.Suite = suite.Name;
+            entry.Image = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, entry.Image));
+        }
+        return suite;
+    }
+
+    internal sealed class CaseEntry
+    {
+        [YamlIgnore]
+        public string Suite { get; set; } = "";
+
+        public string Name { get; set; } = "";
+
+        public string Image { get; set; } = "";
+
+        public string Smp { get; set; } = "1";
+
+        public string? Append { get; set; }
+
+        public List<string> Args { get; set; } = [];
+
+        public string? Accel { get; set; }
+
+        /// <summary>Seconds with their "s"; null: the suite's.</summary>
+        public string? Timeout { get; set; }
+
+        public bool RunsOn(string accel) => Accel is null || Regex.IsMatch(accel, $"^(?:{Accel})$");
+
+        public override string ToString() => $"{Suite}/{Name}";
+    }
+}
+
+/// <summary>What QEMU's TCG is known to get wrong, from <c>matrices/known-failures.yaml</c>.</summary>
+internal sealed class KnownFailureFile
+{
+    public List<Entry> Failures { get; set; } = [];
+
+    public static KnownFailureFile Read(GuestTree tree) => Yaml.Read<KnownFailureFile>(Path.Combine(tree.Root, "..", "matrices", "known-failures.yaml"));
+
+    /// <summary>Names of the case's subtests that are known to fail; null among them: the case as a whole.</summary>
+    public IReadOnlyList<string?> On(string suite, string name, string vmm, string accel) =>
+    [
+        .. Failures.Where(entry => entry.Suite == suite && entry.Host.Count == 0 && Fits(entry.Case, name) && Fits(entry.Cell.GetValueOrDefault("vmm"), vmm)
+                                   && Fits(entry.Cell.GetValueOrDefault("accel"), accel)).Select(entry => entry.Subtest),
+    ];
+
+    public static bool Fits(string? pattern, string text) =>
+        pattern is null || Regex.IsMatch(text, "^" + Regex.Escape(pattern).Replace("\\*", ".*", StringComparison.Ordinal).Replace("\\?", ".", StringComparison.Ordinal) + "$");
+
+    internal sealed class Entry
+    {
+        public string Suite { get; set; } = "";
+
+        public string Case { get; set; } = "";
+
+        public string? Subtest { get; set; }
+
+        public Dictionary<string, string> Cell { get; set; } = [];
+
+        public Dictionary<string, string> Host { get; set; } = [];
+    }
+}
+
+internal static class Yaml
+{
+    public static T Read<T>(string path) =>
+        new DeserializerBuilder().WithNamingConvention(CamelCaseNamingConvention.Instance).IgnoreUnmatchedProperties().Build().Deserialize<T>(File.ReadAllText(path));
+}
