@@ -58,7 +58,7 @@ public static class Judge
         var lastly = console.LastLine is { } last ? $"; last on its console: {ConsoleText.Shorten(last, 160)}" : "; its console stayed empty";
         return exit.Limit switch
         {
-            LimitHit.CpuTime => new Judgement(Verdict.Timeout, string.Create(CultureInfo.InvariantCulture, $"still running after {exit.Cpu.TotalSeconds:0.#} s of CPU time{lastly}")),
+            LimitHit.CpuTime => new Judgement(Verdict.Timeout, $"still running after {limit} s of CPU time{(job.Smp > 1 ? " for each vCPU" : "")}{lastly}"),
             LimitHit.WallTime => new Judgement(Verdict.Timeout, $"still running at its limit of {limit} s{lastly}"),
             LimitHit.Stalled => new Judgement(Verdict.Timeout, string.Create(CultureInfo.InvariantCulture, $"makes no progress: every vCPU is halted or in the same few states for ever; ended after {exit.Cpu.TotalSeconds:0} s of CPU time{lastly}")),
             LimitHit.Memory => new Judgement(Verdict.Fail, string.Create(CultureInfo.InvariantCulture, $"took more memory than its guest explains: {exit.PeakMemoryBytes >> 20} MiB in its largest process{lastly}")),

@@ -137,7 +137,7 @@ public sealed class AttemptLauncherTests : IDisposable
     {
         var exit = await Run("sleep 1000", new AttemptLimits { CpuTime = TimeSpan.FromSeconds(5), WallTime = TimeSpan.FromMilliseconds(300) });
         Assert.Equal(LimitHit.WallTime, exit.Limit);
-        Assert.True(exit.Wall >= TimeSpan.FromMilliseconds(300));
+        Assert.True(exit.Cpu < exit.Wall);
     }
 
     [Fact]

@@ -120,6 +120,8 @@ public sealed class JudgeTests
         AssertJudged(Verdict.Timeout, "90 s of CPU time; last on its console: PASS: a", Judge(Job(), "PASS: a\n\n", Exit(null, 9, LimitHit.CpuTime)));
         AssertJudged(Verdict.Timeout, "console stayed empty", Judge(Job(), "", Exit(0, null, LimitHit.WallTime)));
         AssertJudged(Verdict.Fail, "printed more", Judge(Job(), "x", Exit(null, 9, LimitHit.Output)));
+        AssertJudged(Verdict.Timeout, "makes no progress", Judge(Job(), "x", Exit(null, 9, LimitHit.Stalled)));
+        AssertJudged(Verdict.Fail, "more memory", Judge(Job(), "x", Exit(null, 9, LimitHit.Memory)));
     }
 
     [Theory]
