@@ -1,10 +1,13 @@
 using Gauntlet.Vmm.Bench.Exits;
+using Gauntlet.Vmm.Bench.Startup;
 
 switch (args)
 {
     case ["exits", .. var rest]:
         return ExitBench.Run(rest);
+    case ["startup", .. var rest]:
+        return StartupBench.Run(rest);
     default:
-        Console.Error.WriteLine("usage: vmm/bench/run BENCHMARK\n  exits [ROUNDS]   a KVM exit's round trip by kind: gvmm's vCPU loop against a bare C loop");
+        Console.Error.WriteLine("usage: vmm/bench/run BENCHMARK\n  exits [ROUNDS]   a KVM exit's round trip by kind: gvmm's vCPU loop against a bare C loop\n  startup [ROUNDS] from spawn to the first console byte and to the end: gvmm against QEMU");
         return 2;
 }
