@@ -39,7 +39,8 @@ public sealed class MultibootProgram : IBootProgram
     private readonly uint _entry;
     private readonly uint _end;
 
-    private readonly record struct Piece(uint Address, int Offset, int Bytes, uint MemoryBytes);
+    // A class, as lists of structs cost compiling at each start.
+    private sealed record Piece(uint Address, int Offset, int Bytes, uint MemoryBytes);
 
     /// <param name="name">For messages: the kernel's path.</param>
     /// <param name="image">The file.</param>

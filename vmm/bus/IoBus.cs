@@ -50,12 +50,16 @@ public sealed class IoBus
         var map = RegionOf(device, region, AddressSpace.Port);
         if (map.Length == 0 || basePort + map.Length > PortCount)
             throw new ArgumentException($"{device.Name}: 0x{map.Length:x} ports at 0x{basePort:x} leave the port space");
-        var span = _portIndex.AsSpan(basePort, (int)map.Length);
-        if (span.ContainsAnyExcept((ushort)0))
-            return false;
+        var ports = _portIndex.AsSpan(basePort, (int)map.Length);
+        foreach (var occupant in ports)
+        {
+            if (occupant != 0)
+                return false;
+        }
         var index = FreePortRegion();
         _portRegions[index] = new PortRegion(device, region, basePort, (uint)map.Length, Math.Min(WidestOf(map), 4));
-        span.Fill((ushort)index);
+        foreach (ref var port in ports)
+            port = (ushort)index;
         return true;
     }
 

@@ -51,7 +51,7 @@ internal static class Program
         if (qmp is not null)
             machine.Happened += qmp.OnMachineEvent;
         serial.Start(board);
-        qmp?.Start(options.Qmp!.Value.Wait);
+        qmp?.Start(options.Qmp!.Wait);
         using var signals = new EndingSignals(machine.RequestQuit);
         var end = machine.Run(options.StartPaused);
         serial.Flush();
@@ -68,7 +68,7 @@ internal static class Program
     {
         using var ended = new ManualResetEventSlim();
         using var qmp = OpenQmp(options, new QmpCommands(null, DeviceCatalog.Names, ended.Set));
-        qmp?.Start(options.Qmp!.Value.Wait);
+        qmp?.Start(options.Qmp!.Wait);
         using var signals = new EndingSignals(ended.Set);
         ended.Wait();
         return ExitStatus.Done;

@@ -21,12 +21,13 @@ public sealed class AcpiPm : IPortDevice, IResettable, ISaveable
     /// <summary>SLP_TYP for S5, as the DSDT's <c>\_S5</c> would say.</summary>
     public const int SoftOffSleepType = 0;
 
-    private const long TimerHz = 3_579_545, NsPerSecond = 1_000_000_000;
     private const int TimerBits = 24;
 
     private const ushort TimerStatus = 1, TimerEnable = 1;
     private const ushort StatusBits = 0x8f31, EnableBits = 0x4721;
     private const ushort SciEnable = 1, SleepEnable = 1 << 13, ControlBits = 0x1c03;
+
+    private static readonly Frequency _timerClock = new(3_579_545);
 
     private readonly IIrqLine _sci;
     private readonly IClock _clock;
@@ -99,7 +100,7 @@ public sealed class AcpiPm : IPortDevice, IResettable, ISaveable
         UpdateLine();
     }
 
-    private long Ticks() => (long)((Int128)_clock.NowNs * TimerHz / NsPerSecond);
+    private long Ticks() => _timerClock.TicksAt(_clock.NowNs);
 
     // 4.8.3.1.1: TMR_STS is set when the timer's most significant bit changes.
     private void NoteOverflow()
@@ -149,6 +150,6 @@ public sealed class AcpiPm : IPortDevice, IResettable, ISaveable
             return;
         }
         var next = ((_statusTicks >> (TimerBits - 1)) + 1) << (TimerBits - 1);
-        _overflow.Arm((long)(((Int128)next * NsPerSecond + TimerHz - 1) / TimerHz));
+        _overflow.Arm(_timerClock.NsAt(next));
     }
 }

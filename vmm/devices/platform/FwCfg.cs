@@ -17,14 +17,17 @@ public sealed class FwCfg : IPortDevice, IResettable, ISaveable
     public const ushort SignatureKey = 0, IdKey = 1, RamSizeKey = 3, NoGraphicKey = 4, CpuCountKey = 5, KernelAddressKey = 7, KernelSizeKey = 8,
         MaxCpusKey = 0xf, KernelDataKey = 0x11, FileDirectoryKey = 0x19;
 
-    private const ushort FirstFileKey = 0x20, KeyMask = 0x3fff, ArchitectureLocal = 0x8000;
+    private const ushort FirstFileKey = 0x20, KeyMask = 0xbfff;
     private const int MaxFiles = 0x100, MaxFileNameBytes = 55, DirectoryEntryBytes = 64;
 
-    private readonly SortedDictionary<ushort, byte[]> _items = [];
-    private readonly SortedDictionary<string, byte[]> _files = new(StringComparer.Ordinal);
+    // By key: numbered items, then files in the order of their names.
+    private readonly byte[]?[] _items = new byte[FirstFileKey + MaxFiles][];
+    private readonly List<File> _files = [];
     private byte[] _selected = [];
     private ushort _key;
     private uint _offset;
+
+    private sealed record File(string Name, byte[] Content);
 
     public FwCfg()
     {
@@ -48,6 +51,7 @@ public sealed class FwCfg : IPortDevice, IResettable, ISaveable
     public int StateVersion => 1;
 
     /// <summary>Sets a numbered item.</summary>
+    /// <param name="key">Below 0x120.</param>
     public void Add(ushort key, byte[] content)
     {
         _items[key] = content;
@@ -77,8 +81,12 @@ public sealed class FwCfg : IPortDevice, IResettable, ISaveable
             throw new ArgumentException($"fw_cfg name '{name}': 1 to {MaxFileNameBytes} bytes are allowed");
         if (_files.Count == MaxFiles)
             throw new ArgumentException($"fw_cfg name '{name}': there are {MaxFiles} files already");
-        if (!_files.TryAdd(name, content))
+        var at = 0;
+        while (at < _files.Count && string.CompareOrdinal(_files[at].Name, name) < 0)
+            at++;
+        if (at < _files.Count && _files[at].Name == name)
             throw new ArgumentException($"fw_cfg name '{name}' is given twice");
+        _files.Insert(at, new File(name, content));
         RebuildDirectory();
     }
 
@@ -112,9 +120,9 @@ public sealed class FwCfg : IPortDevice, IResettable, ISaveable
 
     private void Select(ushort key)
     {
-        _key = (ushort)(key & (KeyMask | ArchitectureLocal));
+        _key = (ushort)(key & KeyMask);
         _offset = 0;
-        _selected = _items.TryGetValue(_key, out var item) ? item : [];
+        _selected = _key < _items.Length ? _items[_key] ?? [] : [];
     }
 
     // "File directory": count, then {size, key, reserved, name} each, big endian, sorted by name.
@@ -122,16 +130,15 @@ public sealed class FwCfg : IPortDevice, IResettable, ISaveable
     {
         var directory = new byte[4 + _files.Count * DirectoryEntryBytes];
         BinaryPrimitives.WriteUInt32BigEndian(directory, (uint)_files.Count);
-        var index = 0;
-        foreach (var (name, content) in _files)
+        for (var index = 0; index < _files.Count; index++)
         {
+            var (name, content) = _files[index];
             var key = (ushort)(FirstFileKey + index);
             var entry = directory.AsSpan(4 + index * DirectoryEntryBytes, DirectoryEntryBytes);
             BinaryPrimitives.WriteUInt32BigEndian(entry, (uint)content.Length);
             BinaryPrimitives.WriteUInt16BigEndian(entry[4..], key);
             Encoding.UTF8.GetBytes(name, entry[8..]);
             Add(key, content);
-            index++;
         }
         Add(FileDirectoryKey, directory);
     }

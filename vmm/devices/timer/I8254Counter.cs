@@ -1,3 +1,4 @@
+using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.State;
 
 namespace Gauntlet.Vmm.Devices.Timer;
@@ -8,9 +9,7 @@ namespace Gauntlet.Vmm.Devices.Timer;
 /// <remarks>Intel 8254 data sheet, "Mode Definitions": what loads a count, what the gate does, when OUT changes.</remarks>
 internal sealed class I8254Counter
 {
-    public const long Hz = 1_193_182;
-
-    private const long NsPerSecond = 1_000_000_000;
+    private static readonly Frequency _clock = new(1_193_182);
 
     private enum Access : byte
     {
@@ -43,10 +42,10 @@ internal sealed class I8254Counter
     private long _edgesSeenTo;
 
     /// <summary>Ticks at a virtual time.</summary>
-    public static long TicksAt(long ns) => (long)((Int128)ns * Hz / NsPerSecond);
+    public static long TicksAt(long ns) => _clock.TicksAt(ns);
 
     /// <summary>The first nanosecond at which that many ticks have passed.</summary>
-    public static long NsAt(long ticks) => (long)Int128.Min(((Int128)ticks * NsPerSecond + Hz - 1) / Hz, long.MaxValue);
+    public static long NsAt(long ticks) => _clock.NsAt(ticks);
 
     private bool IsPeriodic => _mode is 2 or 3;
 

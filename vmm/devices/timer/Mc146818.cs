@@ -26,7 +26,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
     private const byte ValidRam = 0x80;
     private const byte Pm = 0x80, AlarmDontCare = 0xc0;
 
-    private const long NsPerSecond = 1_000_000_000, CrystalHz = 32_768;
+    private const long NsPerSecond = 1_000_000_000;
 
     // "Update Cycle", table 5: with a 32.768-kHz crystal UIP rises 244 µs before the cycle, which takes 1984 µs.
     private const long UpdateNs = (244 + 1984) * 1000;
@@ -35,6 +35,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
     private const long AfterDividerResetNs = NsPerSecond / 2;
     private const long SecondsPerDay = 86_400;
 
+    private static readonly Frequency _crystal = new(32_768);
     private static readonly DateTime Earliest = new(1980, 1, 1, 0, 0, 0, DateTimeKind.Utc);
     private static readonly DateTime Latest = new(2099, 12, 31, 23, 59, 59, DateTimeKind.Utc);
 
@@ -282,10 +283,6 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
         }
     }
 
-    private static long CrystalTicks(long ns) => (long)((Int128)ns * CrystalHz / NsPerSecond);
-
-    private static long NsAtCrystalTick(long tick) => (long)Int128.Min(((Int128)tick * NsPerSecond + CrystalHz - 1) / CrystalHz, long.MaxValue);
-
     /// <summary>Sets the flags for what happened since the last time.</summary>
     private void SyncFlags(long now)
     {
@@ -295,7 +292,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
             return;
         }
         var period = PeriodTicks;
-        if (period != 0 && CrystalTicks(now) / period != CrystalTicks(_flagsNs) / period)
+        if (period != 0 && _crystal.TicksAt(now) / period != _crystal.TicksAt(_flagsNs) / period)
             _flags |= PeriodicFlag;
         if (!StandsStill)
         {
@@ -360,7 +357,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
         var next = long.MaxValue;
         var missing = enabled & ~_flags;
         if ((missing & PeriodicEnable) != 0 && PeriodTicks is var period and not 0)
-            next = NsAtCrystalTick((CrystalTicks(now) / period + 1) * period);
+            next = _crystal.NsAt((_crystal.TicksAt(now) / period + 1) * period);
         if (!StandsStill && (missing & UpdateEnable) != 0)
             next = Math.Min(next, now - SubSecondNs(now) + NsPerSecond);
         if (!StandsStill && (missing & AlarmEnable) != 0 && SecondsToAlarm(SecondsAt(now)) is { } wait)

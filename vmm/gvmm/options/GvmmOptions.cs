@@ -1,13 +1,15 @@
 namespace Gauntlet.Vmm.Program.Options;
 
+// Classes, not structs: the framework's collections are compiled ahead for those only, and a start is counted in milliseconds.
+
 /// <summary>One <c>-accel</c>, or one name of <c>-machine accel=</c>.</summary>
-public readonly record struct AccelOption(string Name, IReadOnlyDictionary<string, string> Properties);
+public sealed record AccelOption(string Name, IReadOnlyDictionary<string, string> Properties);
 
 /// <summary>One <c>-device</c>.</summary>
-public readonly record struct DeviceOption(string Driver, IReadOnlyDictionary<string, string> Properties);
+public sealed record DeviceOption(string Driver, IReadOnlyDictionary<string, string> Properties);
 
 /// <summary>One <c>-fw_cfg</c>: a name, and either a file or the text itself.</summary>
-public readonly record struct FwCfgOption(string Name, string? File, string? Text);
+public sealed record FwCfgOption(string Name, string? File, string? Text);
 
 /// <summary>Where a serial port or QMP goes.</summary>
 public enum CharacterTarget
@@ -26,7 +28,7 @@ public enum CharacterTarget
 /// <param name="Target">What kind.</param>
 /// <param name="Path">Of the file or the socket.</param>
 /// <param name="Wait">For a listening socket: the machine starts when somebody has connected.</param>
-public readonly record struct CharacterOption(CharacterTarget Target, string Path = "", bool Wait = false);
+public sealed record CharacterOption(CharacterTarget Target, string Path = "", bool Wait = false);
 
 /// <summary>What to print instead of running.</summary>
 public enum Listing

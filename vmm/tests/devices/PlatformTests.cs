@@ -137,6 +137,7 @@ public sealed class PlatformTests
         Assert.Equal(0x22, device.In(PcTestDev.ByteLatchRegion, 1));
         device.Out(PcTestDev.ByteLatchRegion, 3, 0x99);
         Assert.Equal(0x99332211u, device.ReadPort(PcTestDev.LatchRegion, 0, 4));
+        pic.Out(I8259.ElcrRegion, 0, 0x10);
         device.Out(PcTestDev.InterruptRegion, 4, 1);
         pic.Out(I8259.MasterRegion, 0, 0x0a);
         Assert.Equal(0x10, pic.In(I8259.MasterRegion, 0));
