@@ -4,8 +4,9 @@ using Gauntlet.Pipelines.Checks.Text;
 
 namespace Gauntlet.Pipelines.Checks.Output;
 
-/// <summary>The format of QEMU's checkpatch.pl, to the letter.</summary>
-internal sealed class TextReport(Stream output, CheckOptions options) : IReport
+/// <summary>The format of QEMU's checkpatch.pl, or Linux's, to the letter.</summary>
+/// <param name="linux">Linux's closing lines instead of QEMU's.</param>
+internal sealed class TextReport(Stream output, CheckOptions options, bool linux = false) : IReport
 {
     /// <summary>Written out when this many characters have gathered.</summary>
     private const int FlushLength = 64 * 1024;
@@ -58,16 +59,43 @@ internal sealed class TextReport(Stream output, CheckOptions options) : IReport
             if (options.SummaryFile)
                 _text.Append(patch.Name).Append(' ');
             _text.Append("total: ").Append(patch.Count(Severity.Error) + (patch.NotChecked is null ? 0 : 1)).Append(" errors, ").Append(patch.Count(Severity.Warning))
-                .Append(" warnings, ").Append(patch.CheckedLines).Append(" lines checked\n");
-            if (options.Quiet == 0)
+                .Append(" warnings, ").Append(linux && options.Strict ? $"{patch.Count(Severity.Check)} checks, " : "").Append(patch.CheckedLines).Append(" lines checked\n");
+            if (options.Quiet == 0 && !linux)
                 _text.Append('\n');
         }
         if (options.Quiet != 0)
             return;
+        if (linux)
+        {
+            AppendLinuxClosing(patch, clean);
+            return;
+        }
         _text.Append(patch.DisplayName);
         _text.Append(clean
             ? " has no obvious style problems and is ready for submission.\n"
             : " has style problems, please review.  If any of these errors\nare false positives report them to the maintainer, see\nCHECKPATCH in MAINTAINERS.\n");
+    }
+
+    private void AppendLinuxClosing(CheckedPatch patch, bool clean)
+    {
+        if (!clean)
+        {
+            _text.Append("\nNOTE: For some of the reported defects, checkpatch may be able to\n      mechanically convert to the typical style using --fix or --fix-inplace.\n");
+            if (HasWhiteSpaceError(patch))
+                _text.Append("\nNOTE: Whitespace errors detected.\n      You may wish to use scripts/cleanpatch or scripts/cleanfile\n");
+        }
+        _text.Append('\n').Append(patch.DisplayName)
+            .Append(clean ? " has no obvious style problems and is ready for submission.\n" : " has style problems, please review.\n");
+    }
+
+    private static bool HasWhiteSpaceError(CheckedPatch patch)
+    {
+        foreach (var finding in patch.Findings)
+        {
+            if (finding.Rule.Id is "TRAILING_WHITESPACE" or "CODE_INDENT")
+                return true;
+        }
+        return false;
     }
 
     private void Flush()

@@ -38,7 +38,7 @@ internal sealed class BlockCommentStart() : LineRule("BLOCK_COMMENT_START", Seve
     }
 }
 
-internal sealed class BlockCommentStar() : LineRule("BLOCK_COMMENT_STAR", Severity.Warning, "Block comments use * on subsequent lines")
+internal sealed class BlockCommentStar(string id = "BLOCK_COMMENT_STAR") : LineRule(id, Severity.Warning, "Block comments use * on subsequent lines")
 {
     public override Explanation Explanation => new("The stars show at a glance that a line is a comment.", new("/*\n   first\n */"), new("/*\n * first\n */"));
 
@@ -64,7 +64,7 @@ internal sealed class BlockCommentStar() : LineRule("BLOCK_COMMENT_STAR", Severi
     public static bool EndsWithCommentEnd(ReadOnlySpan<char> raw) => raw.TrimEnd(" \t").EndsWith("*/");
 }
 
-internal sealed class BlockCommentEnd() : LineRule("BLOCK_COMMENT_END", Severity.Warning, "Block comments use a trailing */ on a separate line")
+internal sealed class BlockCommentEnd(string id = "BLOCK_COMMENT_END") : LineRule(id, Severity.Warning, "Block comments use a trailing */ on a separate line")
 {
     public override Explanation Explanation => new("Comments of several lines look alike everywhere.", new("/*\n * first\n * second */"), new("/*\n * first\n * second\n */"));
 
@@ -83,7 +83,7 @@ internal sealed class BlockCommentEnd() : LineRule("BLOCK_COMMENT_END", Severity
     }
 }
 
-internal sealed class BlockCommentAlignment() : LineRule("BLOCK_COMMENT_ALIGNMENT", Severity.Warning, "Block comments should align the * on each line")
+internal sealed class BlockCommentAlignment(string id = "BLOCK_COMMENT_ALIGNMENT") : LineRule(id, Severity.Warning, "Block comments should align the * on each line")
 {
     public override Explanation Explanation => new("A straight column of stars.", new("/*\n  * first\n */"), new("/*\n * first\n */"));
 

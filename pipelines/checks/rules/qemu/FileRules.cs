@@ -11,10 +11,12 @@ internal sealed class ExecutableSource() : LineRule("EXECUTE_PERMISSIONS", Sever
 
     public override void Check(PatchScan scan)
     {
-        var line = scan.Line;
-        if ((line.StartsWith("new mode") || line.StartsWith("new file mode")) && EndsExecutable(line) && IsSource(scan.File))
+        if (SetsExecutable(scan.Line) && IsSource(scan.File))
             scan.Report(this, excerpt: Excerpt.Place);
     }
+
+    /// <summary>Whether git's header gives a file a mode with execute permissions.</summary>
+    public static bool SetsExecutable(ReadOnlySpan<char> line) => (line.StartsWith("new mode") || line.StartsWith("new file mode")) && EndsExecutable(line);
 
     private static bool EndsExecutable(ReadOnlySpan<char> line)
     {

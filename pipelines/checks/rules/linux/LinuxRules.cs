@@ -1,0 +1,75 @@
+using Gauntlet.Pipelines.Checks.Rules.Qemu;
+
+namespace Gauntlet.Pipelines.Checks.Rules.Linux;
+
+/// <summary>
+/// Types of Linux's checkpatch.pl: those of logs, headers and layout that fire most. A type can have several messages; each is a rule here. The others are not done
+/// yet, see <see cref="NotYetDone"/>.
+/// </summary>
+internal sealed class LinuxRules : RuleSet
+{
+    /// <summary>Families of types that are not done.</summary>
+    public const string NotYetDone = "spacing inside of code, braces, macros, declarations, kernel interfaces, spelling, MAINTAINERS, Kconfig and device trees";
+
+    public override string Name => "linux";
+
+    public WholeRule MissingSignOff { get; } = new(
+        "MISSING_SIGN_OFF",
+        Severity.Error,
+        "Missing Signed-off-by: line(s)",
+        () => new(
+            "The trailer says that the author may pass the work on (developercertificate.org).",
+            new("From: A <a@b.c>\nSubject: x\n\nlog\nmore\n---\n--- a/x.c\n+++ b/x.c\n@@ -1,0 +1 @@\n+int a;\n"),
+            new("From: A <a@b.c>\nSubject: x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n--- a/x.c\n+++ b/x.c\n@@ -1,0 +1 @@\n+int a;\n")));
+
+    public WholeRule NotAPatch { get; } = new(
+        "NOT_UNIFIED_DIFF",
+        Severity.Error,
+        "Does not appear to be a unified-diff format patch",
+        () => new("Nothing could be checked.", new("From: A <a@b.c>\n\nlog\n\nSigned-off-by: A <a@b.c>\n"), new("From: A <a@b.c>\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n--- a/x.c\n+++ b/x.c\n@@ -1,0 +1 @@\n+int a;\n")));
+
+    public FilesMoved FilesMoved { get; } = new();
+
+    public ToolInSubject Subject { get; } = new();
+
+    public Utf8InDeclinedLog DeclinedUtf8 { get; } = new();
+
+    public DosLineEnding Dos { get; } = new();
+
+    public TrailingWhitespace TrailingSpace { get; } = new();
+
+    public MissingDescription Description { get; } = new();
+
+    /// <summary>Every line, before the log's end is looked for.</summary>
+    public LineRule[] Any { get; } = [new DiffInLog(), new ExecutableFile()];
+
+    /// <summary>Every line, once trailers are read.</summary>
+    public LineRule[] Log { get; } = [new ChangeId(), new LongLogLine(), new CommentInLog()];
+
+    public LineRule[] AfterLog { get; } = [new CorruptPatch(), new InvalidUtf8Check()];
+
+    public FreeSoftwareAddress Address { get; } = new();
+
+    public LineRule[] Source { get; } =
+    [
+        new LongLine("LONG_LINE", LongLine.Kind.Code, new("\ta_function_with_a_long_name(the_first_argument, the_second_argument, the_third_argument, the_last);")),
+        new LongLine("LONG_LINE_COMMENT", LongLine.Kind.Comment, new("\tint a; /* a comment that goes on and on until it is longer than any line of source code ought to be */")),
+        new LongLine("LONG_LINE_STRING", LongLine.Kind.String, new("\ta = f(b, \"a string that goes on and on until it is longer than any line of source code ought to be\");")),
+        new FinalNewline(),
+    ];
+
+    public LineRule[] Layout { get; } =
+    [
+        new SpacesForTabs(), new SpaceBeforeTab(), new AssignmentAtLineStart(), new LogicAtLineStart(), new BlockCommentStar("BLOCK_COMMENT_STYLE"),
+        new BlockCommentEnd("BLOCK_COMMENT_STYLE"), new BlockCommentAlignment("BLOCK_COMMENT_STYLE"), new BlankLines(), new LeadingSpace(),
+    ];
+
+    public LineRule[] C { get; } = [new OpenEndedLine()];
+
+    public LinuxRules() =>
+        All = [MissingSignOff, NotAPatch, Description, FilesMoved, Subject, DeclinedUtf8, Dos, TrailingSpace, Address, .. Any, .. Log, .. AfterLog, .. Source, .. Layout, .. C];
+
+    public override IReadOnlyList<Rule> All { get; }
+
+    public override void Walk(PatchScan scan, WalkOptions options) => LinuxWalk.Run(this, scan, options);
+}

@@ -1,0 +1,163 @@
+using Gauntlet.Pipelines.Checks.Rules.Qemu;
+using Gauntlet.Pipelines.Checks.Text;
+
+namespace Gauntlet.Pipelines.Checks.Rules.Linux;
+
+/// <summary>Which of Linux's rules see which lines.</summary>
+internal sealed class LinuxWalk
+{
+    private readonly LinuxRules _rules;
+    private readonly PatchScan _scan;
+    private bool _inHeader;
+    private bool _hasLog;
+    private int _signOffs;
+
+    private LinuxWalk(LinuxRules rules, PatchScan scan)
+    {
+        _rules = rules;
+        _scan = scan;
+        _inHeader = !scan.WholeFile;
+    }
+
+    public static void Run(LinuxRules rules, PatchScan scan, WalkOptions options)
+    {
+        foreach (var rule in rules.All)
+        {
+            if (rule is LineRule lineRule)
+                lineRule.Begin();
+        }
+        var walk = new LinuxWalk(rules, scan);
+        for (var number = 1; number <= scan.Lines.Count; number++)
+        {
+            if (scan.MoveTo(number))
+                walk.CheckLine();
+        }
+        if (scan.Lines.Count == 0)
+            return;
+        if (!scan.IsPatch && options is { MustBePatch: true, IsCoverLetter: false })
+            scan.ReportPatch(rules.NotAPatch);
+        if (scan.IsPatch && walk._hasLog && options.RequireSignOff && walk._signOffs == 0)
+            scan.ReportPatch(rules.MissingSignOff);
+    }
+
+    private void CheckLine()
+    {
+        if (ReadFileName())
+            return;
+        _scan.CountLine();
+        CheckAnyLine();
+        if (_scan.Remaining == 0 || _scan.IsRemoved)
+            return;
+        if (DosLineEnding.Matches(_scan))
+            _rules.Dos.Check(_scan);
+        else
+            _rules.TrailingSpace.Check(_scan);
+        _rules.Address.Check(_scan);
+        if (!HasSuffix(_scan.File, ".h", ".c", ".rs", ".s", ".S", ".sh", ".dtsi", ".dts"))
+            return;
+        foreach (var rule in _rules.Source)
+            rule.Check(_scan);
+        if (!HasSuffix(_scan.File, ".h", ".c", ".pl", ".dtsi", ".dts"))
+            return;
+        _scan.NoteCharacters();
+        foreach (var rule in _rules.Layout)
+            rule.Check(_scan);
+        if (!HasSuffix(_scan.File, ".h", ".c"))
+            return;
+        foreach (var rule in _rules.C)
+            rule.Check(_scan);
+    }
+
+    private void CheckAnyLine()
+    {
+        var line = _scan.Line;
+        if (!_scan.InCommitLog && (GitHeaders.IsRename(line, copies: false) || line.StartsWith(" mode change ")))
+            _scan.IsPatch = true;
+        _rules.Description.Check(_scan);
+        foreach (var rule in _rules.Any)
+            rule.Check(_scan);
+        if (line[Scan.SkipSpace(line, 0)..].StartsWith("signed-off-by:", StringComparison.OrdinalIgnoreCase))
+        {
+            _signOffs++;
+            _scan.InCommitLog = false;
+        }
+        if (line is "---")
+            _scan.InCommitLog = false;
+        if (FilesMoved.IsMaintainersStat(line))
+            _rules.FilesMoved.Settled = true;
+        if (_inHeader)
+            _rules.Subject.Check(_scan);
+        foreach (var rule in _rules.Log)
+            rule.Check(_scan);
+        if (!_scan.InCommitLog)
+        {
+            _scan.IsPatch |= !_rules.FilesMoved.Settled && FilesMoved.Moves(line);
+            _rules.FilesMoved.Check(_scan);
+        }
+        foreach (var rule in _rules.AfterLog)
+            rule.Check(_scan);
+        if (_inHeader && _scan.File.Length == 0 && !IsHeader(_scan.Raw))
+        {
+            _inHeader = false;
+            _scan.InCommitLog = _hasLog = _rules.Description.HasLog = true;
+        }
+        if (_inHeader)
+            _rules.DeclinedUtf8.ReadHeader(_scan.Raw);
+        _rules.DeclinedUtf8.Check(_scan);
+    }
+
+    /// <summary>Follows which file the diff is about; true when the line is done with.</summary>
+    private bool ReadFileName()
+    {
+        var line = _scan.Line;
+        if (line.StartsWith("diff --git") && line.Length > "diff --git ".Length && !Scan.IsSpace(line[^1]))
+        {
+            Enter(line[(line.LastIndexOfAny(' ', '\t') + 1)..]);
+            // Only paths of plain characters make a patch of a header alone.
+            _scan.IsPatch |= line.StartsWith("diff --git a/");
+            return true;
+        }
+        if (!line.StartsWith("+++"))
+            return false;
+        var name = Scan.SkipSpace(line, 3);
+        if (name == 3 || name == line.Length)
+            return false;
+        var end = name;
+        while (end < line.Length && !Scan.IsSpace(line[end]))
+            end++;
+        Enter(line[name..end]);
+        return true;
+    }
+
+    private void Enter(ReadOnlySpan<char> path)
+    {
+        var slash = path.IndexOf('/');
+        _scan.File = (_scan.WholeFile || slash < 0 ? path : path[(slash + 1)..]).ToString();
+        _scan.InCommitLog = false;
+    }
+
+    private static bool IsHeader(ReadOnlySpan<char> line)
+    {
+        if (!line.IsEmpty && Scan.IsSpace(line[0]))
+            return true;
+        foreach (var word in (ReadOnlySpan<string>)["commit", "from"])
+        {
+            if (line.StartsWith(word, StringComparison.OrdinalIgnoreCase) && (line.Length == word.Length || !Scan.IsWord(line[word.Length])))
+                return true;
+        }
+        var end = 0;
+        while (end < line.Length && (Scan.IsWord(line[end]) || line[end] == '-'))
+            end++;
+        return end > 0 && end < line.Length && line[end] == ':';
+    }
+
+    private static bool HasSuffix(string file, params ReadOnlySpan<string> suffixes)
+    {
+        foreach (var suffix in suffixes)
+        {
+            if (file.EndsWith(suffix, StringComparison.Ordinal))
+                return true;
+        }
+        return false;
+    }
+}
