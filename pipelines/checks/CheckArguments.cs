@@ -79,6 +79,7 @@ internal static class CheckArguments
         "--rules" => options with { Rules = value() },
         "--release" => options with { Release = ParseRelease(value()) },
         "--legacy" => options with { Legacy = true },
+        "--series" => options with { Series = true },
         "--fix" => options with { Fix = true },
         "--max-line-length" => options with { MaxLineLength = ParseNumber(name, value(), 1, 10_000) },
         "--test-only" => options with { TestOnly = value() },

@@ -18,6 +18,7 @@ internal static class CheckHelp
           --staged                        the staged changes
           --rules NAME                    qemu or linux; otherwise the tree tells, or .gauntlet/check.yaml
           --release VERSION               only what the project's checkpatch.pl of that release reports
+          --series                        the patches are one series: is it whole, signed by its authors, with a changelog
           --no-signoff                    do not ask for Signed-off-by
           --strict                        qemu: warnings fail; linux: matters of taste are reported
           --types A,B   --ignore A,B      only these, or all but these

@@ -88,6 +88,9 @@ public sealed record CheckOptions
     /// <summary>Release of the project's own checker; null for the newest known.</summary>
     public Version? Release { get; init; }
 
+    /// <summary>The inputs are one series, whose wholeness, changelog and sign-offs are checked too.</summary>
+    public bool Series { get; init; }
+
     /// <summary>Writes each patch with what can be fixed mechanically done.</summary>
     public bool Fix { get; init; }
 

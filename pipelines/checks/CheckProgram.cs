@@ -47,6 +47,8 @@ public static class CheckProgram
         if (options.Explain is { } explained)
             return Print(output, RuleManual.Explain(CheckSetup.From(options).CreateRules(), explained));
         var kind = DetectKind(options);
+        if (options.Fix && (kind != InputKind.Patches || options.Inputs.Contains("-")))
+            throw new CheckException("--fix writes PATCH.fixed beside each patch file; give patch files, not a range, whole files or standard input");
         options = options with { Kind = kind, MustBePatch = kind is InputKind.Patches };
         var setup = CheckSetup.From(options);
         var inputs = kind switch
@@ -64,7 +66,7 @@ public static class CheckProgram
         ReportFormat.Sarif => new SarifReport(output, setup.CreateRules()),
         ReportFormat.GitHub => new GitHubReport(output),
         ReportFormat.GitLab => new GitLabReport(output),
-        _ => new TextReport(output, options),
+        _ => new TextReport(output, options with { Strict = setup.Strict }, linux: setup.RuleSetName == "linux"),
     };
 
     private static int Print(Stream output, string text)

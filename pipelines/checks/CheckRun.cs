@@ -1,7 +1,9 @@
+using Gauntlet.Pipelines.Checks.Fixing;
 using Gauntlet.Pipelines.Checks.Inputs;
 using Gauntlet.Pipelines.Checks.Output;
 using Gauntlet.Pipelines.Checks.Parsing;
 using Gauntlet.Pipelines.Checks.Rules;
+using Gauntlet.Pipelines.Checks.Rules.Series;
 using Gauntlet.Pipelines.Checks.Source;
 using Gauntlet.Pipelines.Checks.Text;
 
@@ -22,7 +24,7 @@ internal sealed class CheckRun(CheckOptions options, CheckSetup setup)
         var passed = true;
         var legacyTypes = options.Legacy ? new TypeMatcher(setup.Dialect) : null;
         var legacyRules = options.Legacy ? setup.CreateRules() : null;
-        foreach (var batch in inputs.Chunk(BatchSize))
+        foreach (var batch in inputs.Chunk(options.Series ? int.MaxValue : BatchSize))
         {
             var patches = new CheckedPatch[batch.Length];
             if (legacyRules is not null)
@@ -41,16 +43,38 @@ internal sealed class CheckRun(CheckOptions options, CheckSetup setup)
             {
                 CheckInParallel(batch, patches);
             }
+            if (options.Series)
+                patches = SeriesRules.Check(patches, setup.Selection);
             for (var i = 0; i < batch.Length; i++)
             {
                 if (batch[i].Announcement is { } announcement)
                     report.Announce(ByteText.FromDisplay(announcement));
                 report.Add(patches[i]);
-                passed &= patches[i].Passes(options.Strict && setup.StrictMeansWarningsFail) || IsSilent(patches[i]);
+                if (options.Fix)
+                    WriteFixed(patches[i], batch[i], report);
+                passed &= patches[i].Passes(setup.WarningsFail) || IsSilent(patches[i]);
             }
         }
         report.End();
         return passed;
+    }
+
+    /// <summary>Writes the fixed patch beside the patch, when anything could be fixed.</summary>
+    private static void WriteFixed(CheckedPatch patch, PatchInput input, IReport report)
+    {
+        var text = PatchFixer.Fix(patch, out var changed);
+        if (changed == 0)
+            return;
+        var path = input.Name + ".fixed";
+        try
+        {
+            File.WriteAllBytes(path, ByteText.Encode(text));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckException($"cannot write the fixed patch {path}: {e.Message}", CheckException.Environment);
+        }
+        report.Announce(ByteText.FromDisplay($"Wrote {path}: {changed} lines fixed; read it before you send it."));
     }
 
     /// <summary>Not a patch, and none was promised.</summary>
@@ -94,7 +118,7 @@ internal sealed class CheckRun(CheckOptions options, CheckSetup setup)
         var scan = new PatchScan(lines, types, setup.Selection)
         {
             WholeFile = input.WholeFile,
-            MaxLineLength = options.MaxLineLength,
+            MaxLineLength = setup.MaxLineLength,
             Root = setup.Root,
         };
         rules.Walk(scan, new WalkOptions

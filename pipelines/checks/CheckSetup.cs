@@ -1,4 +1,7 @@
+using System.Runtime.CompilerServices;
+using Gauntlet.Pipelines.Checks.Inputs;
 using Gauntlet.Pipelines.Checks.Rules;
+using Gauntlet.Pipelines.Checks.Rules.Linux;
 using Gauntlet.Pipelines.Checks.Rules.Qemu;
 using Gauntlet.Pipelines.Checks.Source;
 
@@ -7,54 +10,74 @@ namespace Gauntlet.Pipelines.Checks;
 /// <summary>Rule set, tree and configuration that options lead to.</summary>
 internal sealed class CheckSetup
 {
-    public static readonly string[] RuleSetNames = ["qemu"];
+    public static readonly string[] RuleSetNames = ["qemu", "linux"];
 
-    private CheckSetup(string ruleSet, string? root, RuleSelection selection)
+    private readonly CheckConfiguration? _configuration;
+
+    private CheckSetup(CheckOptions options, string ruleSet, string? root, CheckConfiguration? configuration)
     {
         RuleSetName = ruleSet;
         Root = root;
-        Selection = selection;
+        _configuration = configuration;
+        Strict = options.Strict || configuration?.Strict == true;
+        MaxLineLength = options.MaxLineLength != 0 ? options.MaxLineLength : configuration?.MaxLineLength ?? 0;
+        Selection = new RuleSelection
+        {
+            Types = [.. options.Types],
+            Ignored = [.. options.Ignored, .. (configuration?.Ignore ?? []).Select(type => type.ToUpperInvariant())],
+            Release = options.Release,
+            Strict = ruleSet != "linux" || Strict,
+        };
     }
 
     public string RuleSetName { get; }
 
-    /// <summary>Root of the source tree that patches are for.</summary>
+    /// <summary>Root of the source tree that patches are for; null when there is none.</summary>
     public string? Root { get; }
 
     public RuleSelection Selection { get; }
 
-    public CDialect Dialect => CDialect.Qemu;
+    public bool Strict { get; }
 
-    /// <summary>QEMU's <c>--strict</c> fails on warnings; Linux's shows matters of taste.</summary>
-    public bool StrictMeansWarningsFail => RuleSetName == "qemu";
+    public int MaxLineLength { get; }
+
+    public CDialect Dialect => RuleSetName == "linux" ? CDialect.Linux : CDialect.Qemu;
+
+    /// <summary>QEMU's <c>--strict</c> fails on warnings; Linux's shows matters of taste, and its checkpatch fails on any finding.</summary>
+    public bool WarningsFail => RuleSetName == "linux" || Strict;
 
     public static CheckSetup From(CheckOptions options)
     {
         var root = options.Tree ? options.Root ?? FindTree() : null;
-        var name = options.Rules ?? "qemu";
-        return new CheckSetup(name, root, new RuleSelection
-        {
-            Types = [.. options.Types],
-            Ignored = [.. options.Ignored],
-            Release = options.Release,
-        });
+        if (options.Root is not null && !Directory.Exists(options.Root))
+            throw new CheckException($"--root {options.Root} is no directory");
+        var configuration = options.Legacy || !options.Tree ? null : FindConfiguration(options, root ?? ".");
+        var name = options.Rules ?? configuration?.Rules ?? (root is not null && IsLinux(root) ? "linux" : "qemu");
+        if (Array.IndexOf(RuleSetNames, name) < 0)
+            throw new CheckException($"unknown rule set {name}: there are {string.Join(", ", RuleSetNames)}");
+        return new CheckSetup(options, name, root, configuration);
     }
 
     public RuleSet CreateRules() => CreateRules(RuleSetName);
 
     /// <summary>A rule set by its name.</summary>
-    public static RuleSet CreateRules(string name) => name switch
-    {
-        "qemu" => new QemuRules(),
-        _ => throw new CheckException($"unknown rule set {name}: there are {string.Join(", ", RuleSetNames)}"),
-    };
+    public static RuleSet CreateRules(string name) => name == "linux" ? new LinuxRules() : new QemuRules();
 
     /// <summary>Applies what selects findings by their text or place.</summary>
     public IReadOnlyList<Finding> Finish(List<Finding> findings, string? testOnly)
     {
         if (testOnly is not null)
             findings.RemoveAll(finding => !finding.Message.Contains(testOnly, StringComparison.Ordinal));
-        return findings;
+        if (_configuration is null)
+            return findings;
+        var kept = new List<Finding>(findings.Count);
+        foreach (var found in findings)
+        {
+            var finding = found;
+            if (_configuration.Apply(ref finding))
+                kept.Add(finding);
+        }
+        return kept;
     }
 
     /// <summary>An example as a whole patch.</summary>
@@ -65,11 +88,29 @@ internal sealed class CheckSetup
             || text.StartsWith("MAINTAINERS", StringComparison.Ordinal))
             return text;
         var lines = text.TrimEnd('\n').Split('\n');
-        return $"From: A <a@b.c>\n\nSigned-off-by: A <a@b.c>\n---\ndiff --git a/{example.Path} b/{example.Path}\n--- a/{example.Path}\n+++ b/{example.Path}\n"
+        return $"From: A <a@b.c>\n\nA log.\n\nSigned-off-by: A <a@b.c>\n---\ndiff --git a/{example.Path} b/{example.Path}\n--- a/{example.Path}\n+++ b/{example.Path}\n"
             + $"@@ -0,0 +1,{lines.Length} @@\n{string.Concat(lines.Select(line => $"+{line}\n"))}";
     }
 
-    private static string? FindTree() => IsTree(".") ? "." : null;
+    private static CheckConfiguration? FindConfiguration(CheckOptions options, string root)
+    {
+        var range = options.Inputs.Count > 0 && options.Inputs[0].IndexOf("..", StringComparison.Ordinal) > 0 && !File.Exists(options.Inputs[0]) ? options.Inputs[0] : null;
+        var path = Path.Combine(root, CheckConfiguration.Path);
+        if (range is not null || options.Kind == InputKind.Staged)
+        {
+            var commit = range is null ? "HEAD" : GitCommits.BaseOf(range);
+            return GitCommits.FileAt(commit, CheckConfiguration.Path) is { } yaml ? Read(yaml, $"{commit}:{CheckConfiguration.Path}") : null;
+        }
+        return File.Exists(path) ? Read(File.ReadAllText(path), path) : null;
+    }
 
-    private static bool IsTree(string path) => File.Exists(Path.Combine(path, "MAINTAINERS")) && Directory.Exists(Path.Combine(path, "linux-user"));
+    /// <summary>Apart, so that the YAML library is loaded only when there is a configuration.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static CheckConfiguration Read(string yaml, string source) => CheckConfiguration.Parse(yaml, source);
+
+    private static string? FindTree() => IsQemu(".") || IsLinux(".") ? "." : null;
+
+    private static bool IsQemu(string root) => File.Exists(Path.Combine(root, "MAINTAINERS")) && Directory.Exists(Path.Combine(root, "linux-user"));
+
+    private static bool IsLinux(string root) => File.Exists(Path.Combine(root, "MAINTAINERS")) && File.Exists(Path.Combine(root, "Kbuild")) && Directory.Exists(Path.Combine(root, "kernel"));
 }

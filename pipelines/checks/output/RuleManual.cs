@@ -1,5 +1,6 @@
 using System.Text;
 using Gauntlet.Pipelines.Checks.Rules;
+using Gauntlet.Pipelines.Checks.Rules.Series;
 using Gauntlet.Pipelines.Checks.Text;
 
 namespace Gauntlet.Pipelines.Checks.Output;
@@ -17,7 +18,7 @@ internal static class RuleManual
                 Append(text, rule);
             return text.ToString();
         }
-        foreach (var rule in rules.All)
+        foreach (var rule in rules.All.Concat(SeriesRules.All))
         {
             if (rule.Id.Equals(id, StringComparison.OrdinalIgnoreCase))
                 Append(text, rule);
@@ -31,7 +32,7 @@ internal static class RuleManual
     public static string List(RuleSet rules)
     {
         var text = new StringBuilder();
-        foreach (var rule in rules.All.OrderBy(rule => rule.Id, StringComparer.Ordinal))
+        foreach (var rule in rules.All.Concat(SeriesRules.All).OrderBy(rule => rule.Id, StringComparer.Ordinal))
             text.Append(rule.Id.PadRight(36)).Append(JsonReport.SeverityName(rule.Severity).PadRight(9)).Append(rule.Message).Append('\n');
         return text.ToString();
     }

@@ -1,48 +1,46 @@
 using Gauntlet.Pipelines.Checks;
-using Gauntlet.Pipelines.Checks.Rules;
 
 namespace Gauntlet.Pipelines.Tests.Checks;
 
 /// <summary>Each rule's examples: the bad one is reported by it, the good one is not.</summary>
 public sealed class ExampleTests
 {
-    public static TheoryData<string, string> Rules()
+    public static TheoryData<string, int, string> Rules()
     {
-        var data = new TheoryData<string, string>();
+        var data = new TheoryData<string, int, string>();
         foreach (var set in CheckSetup.RuleSetNames)
         {
-            foreach (var rule in CheckSetup.CreateRules(set).All)
-                data.Add(set, rule.Id);
+            var rules = CheckSetup.CreateRules(set).All;
+            for (var i = 0; i < rules.Count; i++)
+                data.Add(set, i, rules[i].Id);
         }
         return data;
     }
 
     [Theory]
     [MemberData(nameof(Rules))]
-    public void BadExampleIsReported(string set, string id)
+    public void BadExampleIsReported(string set, int index, string id)
     {
-        var rule = CheckSetup.CreateRules(set).All.First(rule => rule.Id == id);
+        var rule = CheckSetup.CreateRules(set).All[index];
         var findings = Examples.Check(set, rule.Explanation.Bad);
-        Assert.Contains(findings, finding => finding.Rule.Id == id && finding.Severity == rule.Severity);
+        Assert.Contains(findings, finding => finding.Rule.Id == id && finding.Rule.Message == rule.Message && finding.Severity == rule.Severity);
     }
 
     [Theory]
     [MemberData(nameof(Rules))]
-    public void GoodExampleIsNot(string set, string id)
+    public void GoodExampleIsNot(string set, int index, string id)
     {
-        var rule = CheckSetup.CreateRules(set).All.First(rule => rule.Id == id);
+        var rule = CheckSetup.CreateRules(set).All[index];
         Assert.DoesNotContain(Examples.Check(set, rule.Explanation.Good), finding => finding.Rule.Id == id);
     }
 
+    /// <summary>Linux's types have several messages each; QEMU's names are ours, one a rule.</summary>
     [Fact]
-    public void NoTwoRulesShareAName()
+    public void NoTwoOfQemusRulesShareAName()
     {
-        foreach (var set in CheckSetup.RuleSetNames)
-        {
-            var names = CheckSetup.CreateRules(set).All.Select(rule => rule.Id).ToList();
-            Assert.Equal(names.Count, names.Distinct().Count());
-            Assert.All(names, name => Assert.Matches("^[A-Z][A-Z0-9_]*$", name));
-        }
+        var names = CheckSetup.CreateRules("qemu").All.Select(rule => rule.Id).ToList();
+        Assert.Equal(names.Count, names.Distinct().Count());
+        Assert.All(names, name => Assert.Matches("^[A-Z][A-Z0-9_]*$", name));
     }
 
     [Fact]

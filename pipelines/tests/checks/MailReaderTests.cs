@@ -1,5 +1,4 @@
 using System.Text;
-using Gauntlet.Pipelines.Checks;
 
 namespace Gauntlet.Pipelines.Tests.Checks;
 

@@ -1,0 +1,165 @@
+using Gauntlet.Pipelines.Checks.Parsing;
+using Gauntlet.Pipelines.Checks.Text;
+
+namespace Gauntlet.Pipelines.Checks.Rules.Series;
+
+/// <summary>
+/// What no checkpatch looks at: whether a series is whole, says what changed since it was last sent, is signed by its authors, and leaves alone what judges it.
+/// Asked for by <c>--series</c>; all inputs together are the series.
+/// </summary>
+internal static class SeriesRules
+{
+    private const string Hunk = "--- a/x.c\n+++ b/x.c\n@@ -1,0 +1 @@\n+int a;\n";
+
+    public static WholeRule AuthorSignOff { get; } = new(
+        "SERIES_AUTHOR_SIGN_OFF",
+        Severity.Error,
+        "no Signed-off-by is the author's",
+        () => new("Only who wrote it can say that it may be passed on.", new("From: A <a@b.c>\nSubject: [PATCH] x\n\nlog\n\nSigned-off-by: D <d@e.f>\n---\n" + Hunk), new("From: A <a@b.c>\nSubject: [PATCH] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n" + Hunk)));
+
+    public static WholeRule Changelog { get; } = new(
+        "SERIES_CHANGELOG",
+        Severity.Warning,
+        "a new version does not say what changed since the last",
+        () => new(
+            "Who has read the last version wants to read only what is new. Write it after the --- line or into the cover letter.",
+            new("From: A <a@b.c>\nSubject: [PATCH v2] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n x.c | 1 +\n\n" + Hunk),
+            new("From: A <a@b.c>\nSubject: [PATCH v2] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\nv2: int instead of long\n\n x.c | 1 +\n\n" + Hunk)));
+
+    public static WholeRule ChangesJudge { get; } = new(
+        "SERIES_CHANGES_JUDGE",
+        Severity.Warning,
+        "changes the rules or the pipeline that judge it",
+        () => new(
+            "It is judged by the base's rules and pipeline, whatever it brings; a person has to look at the change itself.",
+            new("From: A <a@b.c>\nSubject: [PATCH] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n--- a/.gauntlet/check.yaml\n+++ b/.gauntlet/check.yaml\n@@ -1,0 +1 @@\n+ignore: [A]\n"),
+            new("From: A <a@b.c>\nSubject: [PATCH] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n" + Hunk)));
+
+    public static WholeRule Incomplete { get; } = new(
+        "SERIES_INCOMPLETE",
+        Severity.Error,
+        "patches of the series are missing",
+        () => new(
+            "What is missing was neither read nor tested.",
+            new("From: A <a@b.c>\nSubject: [PATCH 1/2] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n" + Hunk),
+            new("From: A <a@b.c>\nSubject: [PATCH 1/1] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n" + Hunk)));
+
+    public static IReadOnlyList<Rule> All { get; } = [AuthorSignOff, Changelog, ChangesJudge, Incomplete];
+
+    /// <summary>The patches with what is found in the series as a whole added to each.</summary>
+    public static CheckedPatch[] Check(IReadOnlyList<CheckedPatch> patches, RuleSelection selection)
+    {
+        var subjects = patches.Select(patch => PatchSubject.Of(patch.Lines)).ToArray();
+        var covered = subjects.Where((subject, i) => subject.Number == 0 && HasChangelog(patches[i])).Any();
+        var present = subjects.Select(subject => subject.Number).ToHashSet();
+        var result = new CheckedPatch[patches.Count];
+        for (var i = 0; i < result.Length; i++)
+        {
+            var findings = new List<Finding>(patches[i].Findings);
+            void Report(Rule rule, string? message = null)
+            {
+                if (selection.Selects(rule))
+                    findings.Add(new Finding(rule, rule.Severity, message ?? rule.Message, subjects[i].Line, "", 0, Excerpt.None, 0, null));
+            }
+            if (patches[i].IsPatch)
+                CheckPatch(patches[i], subjects[i], covered, Report);
+            // Said once, of the first patch.
+            var missing = Enumerable.Range(1, subjects[i].Total).Where(number => !present.Contains(number)).ToList();
+            if (missing.Count > 0 && !subjects[..i].Any(subject => subject.Total == subjects[i].Total))
+                Report(Incomplete, $"patches of the series are missing: {string.Join(", ", missing.Take(10))} of {subjects[i].Total}");
+            result[i] = patches[i] with { Findings = findings };
+        }
+        return result;
+    }
+
+    private static void CheckPatch(CheckedPatch patch, PatchSubject subject, bool covered, Action<Rule, string?> report)
+    {
+        if (subject.Author.Length > 0 && !HasSignOff(patch.Lines, subject.Author))
+            report(AuthorSignOff, $"no Signed-off-by is the author's, {subject.Author}");
+        if (subject.Version > 1 && !covered && !HasChangelog(patch))
+            report(Changelog, null);
+        foreach (var file in PatchParser.Parse(patch.Lines.Text).Files)
+        {
+            var path = file.NewPath ?? file.OldPath ?? "";
+            if (IsJudge(path) || IsJudge(file.OldPath ?? ""))
+                report(ChangesJudge, $"changes {path}, which judges it");
+        }
+    }
+
+    private static bool IsJudge(string path) =>
+        path.StartsWith(".gauntlet/", StringComparison.Ordinal) || path.StartsWith(".gitlab-ci", StringComparison.Ordinal) || path.StartsWith(".github/", StringComparison.Ordinal)
+        || (path.StartsWith("pipelines/", StringComparison.Ordinal) && path.EndsWith(".yaml", StringComparison.Ordinal)) || path.EndsWith("scripts/checkpatch.pl", StringComparison.Ordinal);
+
+    private static bool HasSignOff(TextLines lines, string author)
+    {
+        for (var i = 0; i < lines.Count; i++)
+        {
+            var line = lines[i][Scan.SkipSpace(lines[i], 0)..];
+            if (line.StartsWith("Signed-off-by:", StringComparison.OrdinalIgnoreCase) && line.Contains(author, StringComparison.OrdinalIgnoreCase))
+                return true;
+        }
+        return false;
+    }
+
+    /// <summary>Whether words stand between the log's end and the diff: what changed since the last version.</summary>
+    private static bool HasChangelog(CheckedPatch patch)
+    {
+        var inNotes = !patch.IsPatch;
+        for (var i = 0; i < patch.Lines.Count; i++)
+        {
+            var line = patch.Lines[i];
+            if (line is "---")
+                inNotes = true;
+            else if (line.StartsWith("diff ") || line.StartsWith("--- "))
+                return false;
+            else if (inNotes && Scan.SkipSpace(line, 0) is var start && start < line.Length && line[start] is 'v' or 'V' or 'C' or 'c' && MentionsVersion(line[start..]))
+                return true;
+        }
+        return false;
+    }
+
+    private static bool MentionsVersion(ReadOnlySpan<char> text) =>
+        (text[0] is 'v' or 'V' && text.Length > 1 && char.IsAsciiDigit(text[1])) || text.StartsWith("change", StringComparison.OrdinalIgnoreCase);
+}
+
+/// <summary>What a mail's header says of a patch's place in its series.</summary>
+/// <param name="Author">The sender's address; empty when there is none.</param>
+/// <param name="Version">1 when the subject names none.</param>
+/// <param name="Number">From 1; 0 for a cover letter, and for a patch without a number.</param>
+/// <param name="Total">Patches of the series; 0 when the subject does not say.</param>
+/// <param name="Line">The subject's line, from 1.</param>
+internal readonly record struct PatchSubject(string Author, int Version, int Number, int Total, int Line)
+{
+    public static PatchSubject Of(TextLines lines)
+    {
+        var author = "";
+        for (var i = 0; i < lines.Count && lines[i].Length > 0; i++)
+        {
+            var line = lines.LineString(i);
+            if (line.StartsWith("From: ", StringComparison.OrdinalIgnoreCase) && line.IndexOf('<', StringComparison.Ordinal) is > 0 and var open && line.IndexOf('>', open) is > 0 and var close)
+                author = line[(open + 1)..close];
+            if (line.StartsWith("Subject:", StringComparison.OrdinalIgnoreCase))
+                return Parse(line, author, i + 1);
+        }
+        return new PatchSubject(author, 1, 0, 0, 1);
+    }
+
+    private static PatchSubject Parse(string line, string author, int number)
+    {
+        var (version, index, total) = (1, 0, 0);
+        var open = line.IndexOf('[', StringComparison.Ordinal);
+        var close = line.IndexOf(']', Math.Max(open, 0));
+        foreach (var word in open < 0 || close < open ? [] : line[(open + 1)..close].Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var slash = word.IndexOf('/', StringComparison.Ordinal);
+            if (word[0] is 'v' or 'V' && int.TryParse(word.AsSpan(1), out var parsed))
+                version = parsed;
+            else if (slash > 0 && int.TryParse(word.AsSpan(0, slash), out var left) && int.TryParse(word.AsSpan(slash + 1), out var right) && right is > 0 and <= MaxPatches)
+                (index, total) = (left, right);
+        }
+        return new PatchSubject(author, version, index, total, number);
+    }
+
+    /// <summary>A larger series is a typing mistake.</summary>
+    private const int MaxPatches = 10_000;
+}
