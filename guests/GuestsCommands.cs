@@ -45,10 +45,13 @@ public sealed class GuestsCommands : ICommandModule
             DefaultValueFactory = _ => "",
         };
         var checkOption = new Option<bool>("--check") { Description = "Build elsewhere and compare with the prebuilt images; 1 when one differs." };
-        var command = new Command("build", "Compile images with clang and lld.\n\nExamples:\n  gauntlet guests build\n  gauntlet guests build cpu --out /var/tmp/images\n  gauntlet guests build --check")
+        var command = new Command("build", "Compile images with clang and lld.")
         {
             imagesArgument, guestsOption, outOption, suffixOption, checkOption,
         };
+        command.WithExample("gauntlet guests build", "all images, into the tree, after a change of their sources")
+            .WithExample("gauntlet guests build cpu --out /var/tmp/images", "one suite's, elsewhere")
+            .WithExample("gauntlet guests build --check", "whether the prebuilt images are what their sources give");
         command.SetAction(async (parse, cancellation) =>
         {
             var tree = Tree(parse);
@@ -128,10 +131,12 @@ public sealed class GuestsCommands : ICommandModule
     private static Command ListCommand(Output output)
     {
         var jsonOption = new Option<bool>("--json") { Description = "A JSON array instead of a table." };
-        var command = new Command("list", "List images and whether the prebuilt ones are what their sources say.\n\nExamples:\n  gauntlet guests list\n  gauntlet guests list cpu --json")
+        var command = new Command("list", "List images and whether the prebuilt ones are what their sources say.")
         {
             imagesArgument, guestsOption, jsonOption,
         };
+        command.WithExample("gauntlet guests list", "every image with its size and state")
+            .WithExample("gauntlet guests list cpu --json", "one suite's, for a script");
         command.SetAction(parse =>
         {
             var tree = Tree(parse);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using Gauntlet.Cli.Commands;
+using Gauntlet.Guests;
 using Gauntlet.Harness;
 using Gauntlet.Pipelines.Gate;
 using Gauntlet.Pipelines.Series;
@@ -40,6 +41,7 @@ public static class CommandTree
     /// <summary>Each room's commands, in the order of the help text.</summary>
     private static readonly ICommandModule[] Modules =
     [
+        new GuestsCommands(),
         new MatrixCommands(),
         new SeriesCommands(),
         new GateCommands(),
