@@ -28,6 +28,9 @@ public abstract unsafe partial class TcgCore : IDisposable
     /// <summary>Access attribute (with the MMU index in the low bits): through the stack segment, for the right exception.</summary>
     public const int StackAccess = 0x80;
 
+    /// <summary>Access attribute: the first half of a read-modify-write, which faults as a write.</summary>
+    public const int ForWrite = 0x40;
+
     /// <summary>The bits of an access attribute that are the MMU index.</summary>
     public const int MmuIndexMask = 0x3;
 
@@ -116,7 +119,7 @@ public abstract unsafe partial class TcgCore : IDisposable
         }
         if (((linear ^ last) & ~0xffful) != 0)
             return LoadAcrossPages(linear, size, attributes, result);
-        if ((entry->Read & ~SoftTlb.Slow) != (linear & ~0xffful) && !Fill(linear, MemoryAccess.Read, attributes))
+        if ((entry->Read & ~SoftTlb.Slow) != (linear & ~0xffful) && !Fill(linear, (attributes & ForWrite) != 0 ? MemoryAccess.Write : MemoryAccess.Read, attributes))
             return false;
         if ((entry->Read & SoftTlb.Slow) == 0)
         {

@@ -9,11 +9,11 @@ public sealed class IrFormatException(string message) : Exception(message);
 /// <summary>
 /// The IR's text form, one operation a line:
 /// <code>
-/// insn 0x7c00 state=0
+/// insn 0x7c00, state=0
 /// lea.i64 t0, rbx, rcx, shift=3, 0x10
 /// ld.i32 rax, [t0+0x8], mmu=2
 /// setcond.i64 t1, rax, $0x5, ltu
-/// call t2, in_port(rdx, $0x1), 0x4
+/// call t2, In(rdx), 0x4
 /// exitif.i64 rax, $0x0, eq, slot=0, 0x7c10, state=15
 /// goto slot=1, 0x7c08
 /// </code>

@@ -329,19 +329,14 @@ public sealed unsafe partial class X86Translator
             var equal = SetCond(type, IrCondition.Equal, old, accumulator);
             var name = NameOf(_instruction.Op0Register);
             var newValue = Copy(replacement);
-            var destination = Copy(Gpr(name.Index));
             SelectTo(Gpr(0), IrType.I64, equal, Gpr(0), Merge(accumulator, old, size));
-            // After RAX, so that a destination of RAX itself gets what CMPXCHG stores there.
-            var stored = Temp();
-            SelectTo(stored, IrType.I64, equal, newValue, old);
-            var whole = name.High || size < 4 ? Temp() : IrValue.None;
-            if (whole.IsNone)
-                WriteRegister(_instruction.Op0Register, stored);
-            else
-            {
-                Emit(new IrOp { Opcode = IrOpcode.Deposit, Type = IrType.I64, Dst = whole, A = name.Index == 0 ? Gpr(0) : destination, B = stored, Imm = (name.High ? 8 : 0) | size * 8 << 8 });
-                Move(Gpr(name.Index), whole);
-            }
+            // After RAX, so that a destination of RAX itself gets what CMPXCHG stores there. A destination that is not exchanged keeps its upper
+            // half too, as CPUs have it.
+            var gpr = Gpr(name.Index);
+            var written = name.High ? Temp() : Merge(gpr, newValue, size);
+            if (name.High)
+                Emit(new IrOp { Opcode = IrOpcode.Deposit, Type = IrType.I64, Dst = written, A = gpr, B = newValue, Imm = 8 | 8 << 8 });
+            SelectTo(gpr, IrType.I64, equal, written, gpr);
         }
         SetFlags(CcOp.Sub, type, accumulator, old);
     }

@@ -155,7 +155,7 @@ public sealed unsafe partial class X86Translator
     /// <summary>Adds a segment's base; in legacy modes checks limit and type unless the segment is flat.</summary>
     private Address Segmented(X86Seg seg, IrValue offset, long displacement, int size, bool write)
     {
-        var attributes = (byte)(Mmu | (seg == X86Seg.Ss ? TcgCore.StackAccess : 0));
+        var attributes = (byte)(Mmu | (seg == X86Seg.Ss ? TcgCore.StackAccess : 0) | (write ? TcgCore.ForWrite : 0));
         if (Is64)
         {
             if (seg is not (X86Seg.Fs or X86Seg.Gs))
