@@ -22,6 +22,9 @@ public interface IAccelerator : IDisposable
     /// <summary>Makes a vCPU in reset state. Call from any thread; run it on one thread of its own.</summary>
     /// <exception cref="AcceleratorException">The host cannot: what it lacks and what to do.</exception>
     IVcpu CreateVcpu(VcpuSetup setup);
+
+    /// <summary>What was asked for with <c>-cpu</c> and the guest goes without on this host, one line each; complete once the vCPUs are made.</summary>
+    IReadOnlyList<string> Warnings => [];
 }
 
 /// <summary>What a vCPU needs at birth.</summary>

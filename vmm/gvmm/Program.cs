@@ -46,6 +46,8 @@ internal static class Program
             DeviceCatalog.Add(board, device);
         AddFwCfg(board, options);
         board.Complete(program);
+        foreach (var warning in machine.Accelerator.Warnings)
+            Complain($"warning: {warning}");
 
         using var qmp = OpenQmp(options, new QmpCommands(machine, DeviceCatalog.Names, machine.RequestQuit));
         if (qmp is not null)

@@ -62,7 +62,6 @@ public sealed unsafe class KvmAccelerator : IAccelerator
 
     public IKernelIrqChip? IrqChip => _irqChip;
 
-    /// <summary>What the host could not give and the guest goes without, one line each, as they came up: for the terminal.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>Why KVM cannot be used on this host, in words for a person; null when it can.</summary>

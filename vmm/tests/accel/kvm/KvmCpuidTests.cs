@@ -125,6 +125,15 @@ public sealed class KvmCpuidTests
         Assert.Equal(0x20, guest.Ram[0x3007] & 0x20);
     }
 
+    [KvmFact]
+    public void What_the_host_lacks_is_told_once_for_all_vCPUs()
+    {
+        // 3DNow! is on no processor that KVM still runs on.
+        using var guest = new KvmGuest(vcpus: 2, cpuModel: "max,+3dnow");
+        Assert.Contains("host doesn't support requested feature: CPUID.80000001H:EDX.3dnow [bit 31]", guest.Accelerator.Warnings);
+        Assert.Equal(guest.Accelerator.Warnings.Distinct(), guest.Accelerator.Warnings);
+    }
+
     private static KvmCpuid Build(string model, int index = 0, int count = 1)
         => KvmCpuid.Build(s_host, CpuModel.Parse(model), kernelIrqChip: true, index, count);
 
