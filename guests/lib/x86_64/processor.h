@@ -216,11 +216,11 @@ static inline void interrupts_disable(void)
 
 /*
  * Opens the interrupt window for a moment: what is pending is delivered. Interrupt controllers may take a while to say so, and a VMM may look only
- * at exits: port reads give both their time.
+ * at exits or now and then: port reads and a short wait give both their time.
  */
 static inline void interrupts_window(void)
 {
-	asm volatile("sti; movl $10, %%ecx; 1: inb $0x61, %%al; decl %%ecx; jnz 1b; cli" : : : "rax", "rcx", "cc", "memory");
+	asm volatile("sti; movl $10, %%ecx; 1: inb $0x61, %%al; decl %%ecx; jnz 1b; movl $3000, %%ecx; 2: pause; decl %%ecx; jnz 2b; cli" : : : "rax", "rcx", "cc", "memory");
 }
 
 /* Sleeps until an interrupt, which cannot get lost between the two instructions: STI holds interrupts off for one more (SDM volume 2, STI). */
