@@ -102,7 +102,7 @@ public sealed unsafe class BlockCache : IDisposable
     /// <summary>The jump cache goes by linear addresses: it is dropped with the TLB.</summary>
     public void ClearJumpCache() => new Span<nint>(JumpCache, JumpCacheEntries).Clear();
 
-    /// <summary>Unchains every block: exits look up their targets again.</summary>
+    /// <summary>Drops every block; the arena starts over. No block may be running, and nothing may keep a pointer to one.</summary>
     public void Clear()
     {
         ClearJumpCache();

@@ -326,7 +326,9 @@ public sealed unsafe partial class X86Core
             SetRflags(Gpr(11) & ~(ulong)(Flags.RF | Flags.VM));
             Seg(X86Seg.Cs) = new X86SegmentCache
             {
-                Selector = (ushort)((to64 ? selector + 16 : selector) | 3), Limit = uint.MaxValue, Attributes = to64 ? 0xa0fbu : 0xc0fb,
+                Selector = (ushort)((to64 ? selector + 16 : selector) | 3),
+                Limit = uint.MaxValue,
+                Attributes = to64 ? 0xa0fbu : 0xc0fb,
             };
             S->Rip = to64 ? Gpr(1) : (uint)Gpr(1);
         }

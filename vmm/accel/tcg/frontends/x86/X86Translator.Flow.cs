@@ -39,7 +39,14 @@ public sealed unsafe partial class X86Translator
         }
         Emit(new IrOp
         {
-            Opcode = IrOpcode.ExitIf, Type = condition.Type, Cond = condition.Kind, A = condition.A, B = condition.B, Attr = 0, Imm = (long)target, State = (short)_cc,
+            Opcode = IrOpcode.ExitIf,
+            Type = condition.Type,
+            Cond = condition.Kind,
+            A = condition.A,
+            B = condition.B,
+            Attr = 0,
+            Imm = (long)target,
+            State = (short)_cc,
         });
         Goto(_nextPc, 1);
     }

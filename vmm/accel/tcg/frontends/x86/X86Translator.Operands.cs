@@ -90,7 +90,12 @@ public sealed unsafe partial class X86Translator
     private void LoadTo(IrValue dst, in Address address, IrType type, bool signed) =>
         Emit(new IrOp
         {
-            Opcode = signed ? IrOpcode.LoadSigned : IrOpcode.Load, Type = type, Dst = dst, A = address.Base, Imm = address.Displacement, Attr = address.Attributes,
+            Opcode = signed ? IrOpcode.LoadSigned : IrOpcode.Load,
+            Type = type,
+            Dst = dst,
+            A = address.Base,
+            Imm = address.Displacement,
+            Attr = address.Attributes,
         });
 
     private void Store(in Address address, IrType type, IrValue value) =>
@@ -137,9 +142,13 @@ public sealed unsafe partial class X86Translator
         var dst = Temp();
         Emit(new IrOp
         {
-            Opcode = IrOpcode.Lea, Type = type, Dst = dst, Attr = index == Register.None ? (byte)0 : scale,
+            Opcode = IrOpcode.Lea,
+            Type = type,
+            Dst = dst,
+            Attr = index == Register.None ? (byte)0 : scale,
             A = baseRegister == Register.None ? Const(0) : Gpr(NameOf(baseRegister).Index),
-            B = index == Register.None ? IrValue.None : Gpr(NameOf(index).Index), Imm = displacement,
+            B = index == Register.None ? IrValue.None : Gpr(NameOf(index).Index),
+            Imm = displacement,
         });
         return (dst, 0);
     }

@@ -388,7 +388,12 @@ public sealed unsafe partial class X86Translator
             case Mnemonic.Lahf:
                 Emit(new IrOp
                 {
-                    Opcode = IrOpcode.Deposit, Type = IrType.I64, Dst = Gpr(0), A = Gpr(0), B = Op(IrOpcode.Or, IrType.I64, ReadFlags(), Const(2)), Imm = 8 | 8 << 8,
+                    Opcode = IrOpcode.Deposit,
+                    Type = IrType.I64,
+                    Dst = Gpr(0),
+                    A = Gpr(0),
+                    B = Op(IrOpcode.Or, IrType.I64, ReadFlags(), Const(2)),
+                    Imm = 8 | 8 << 8,
                 });
                 break;
             case Mnemonic.Sahf:
