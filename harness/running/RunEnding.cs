@@ -25,7 +25,8 @@ internal sealed class RunEnding(Output output, ResultStore store, Run run, IRead
         GridRenderer.Render(text, results);
         TellSkips(text);
         TellFailures(text);
-        foreach (var entry in known.Unmatched)
+        // Only those whose case was executed: a run of a part says nothing about the rest of the list.
+        foreach (var entry in known.Unmatched.Where(entry => results.Any(result => result.Verdict.WasExecuted() && entry.Concerns(result.Job, run.Host))))
             text.Out.WriteLine($"note: the known failure at {entry.Source} came under nothing in this run");
         if (interrupted)
             text.Out.WriteLine($"The run was ended with {run.JobCount - results.Count} of {run.JobCount} jobs left; go on with: gauntlet run --continue {run.Id}");

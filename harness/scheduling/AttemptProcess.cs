@@ -297,13 +297,14 @@ internal sealed class AttemptProcess : IAttemptProcess
         var usage = ProcessTree.Sample(_processId);
         // A child that ends without having been waited for takes its time along: what was seen once stays.
         var used = usage.Cpu > Cpu ? usage.Cpu - Cpu : TimeSpan.Zero;
+        var delayed = usage.Delayed > _delayed ? usage.Delayed - _delayed : TimeSpan.Zero;
         var interval = now - _lastSample;
         var weight = Math.Min(1, interval / BusyAverage);
-        Volatile.Write(ref _busyCpus, _busyCpus * (1 - weight) + used / interval * weight);
+        // What it would use: on a busy host a guest that is kept waiting is no idle one, and room for another.
+        Volatile.Write(ref _busyCpus, _busyCpus * (1 - weight) + (used + delayed) / interval * weight);
         Volatile.Write(ref _cpuTicks, (Cpu + used).Ticks);
         _lastSample = now;
-        if (usage.Delayed > _delayed)
-            _delayed = usage.Delayed;
+        _delayed += delayed;
         if (_limits.CpuTime is { } cpu && usage.Cpu >= cpu)
             EndAt(LimitHit.CpuTime);
         if (_limits.ResidentBytes is { } resident && usage.ResidentBytes > resident)

@@ -58,7 +58,7 @@ public interface IAttemptProcess : IAsyncDisposable
     /// <summary>The VMM's; 0 until it has been executed.</summary>
     int ProcessId { get; }
 
-    /// <summary>CPUs it has kept busy lately, 0.0 up, by sampling; its declared <see cref="LaunchPlan.BusyThreads"/> until that is known.</summary>
+    /// <summary>CPUs it has kept busy lately, or would have on an idle host, 0.0 up, by sampling; its declared <see cref="LaunchPlan.BusyThreads"/> until that is known.</summary>
     double BusyCpus { get; }
 
     /// <summary>Waits for the end of the process and of its output.</summary>
