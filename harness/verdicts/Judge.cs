@@ -22,14 +22,14 @@ public static class Judge
 
     /// <summary>The verdict, and the reason where it isn't a pass.</summary>
     /// <param name="console">From a <see cref="ConsoleMonitor"/> that got all its lines.</param>
-    /// <param name="hostKvm">The host's kind of KVM, <c>software</c> or <c>hardware</c>; null: not known. What a software KVM can't execute is the host's fault.</param>
+    /// <param name="hostKvm">The host's kind of KVM, <c>software</c> or <c>hardware</c>; null: not known. What a software KVM can't execute is a known failure of that KVM.</param>
     public static Judgement Of(Job job, LaunchPlan plan, AttemptExit exit, ConsoleReport console, string? hostKvm = null)
     {
         var errors = VmmMessages.Read(exit.StandardError);
         if (errors.StoppedByKvm is { } fault)
         {
             return hostKvm == "software"
-                ? new Judgement(Verdict.InfraError, $"{fault} (this host's KVM runs in software and lacks some instructions)")
+                ? new Judgement(Verdict.KnownFail, $"known: this host's KVM runs in software and lacks some instructions; {fault}")
                 : new Judgement(Verdict.Crash, fault);
         }
 

@@ -104,11 +104,13 @@ public sealed class JudgeTests
         Judge(Job(), "", Exit(null, 6, errors: "qemu: error: failed to set MSR 0x10a to 0x0\nqemu: kvm.c:2834: kvm_buf_set_msrs: Assertion `ret == n' failed.\n")));
 
     [Fact]
-    public void WhatKvmGivesUpOnIsACrashOrTheSoftwareKvmsFault()
+    public void WhatKvmGivesUpOnIsACrashOrAKnownFailureOfASoftwareKvm()
     {
         const string Errors = "KVM internal error. Suberror: 1\nemulation failure\nEAX=0\n";
+        const string OfGvmm = "CPU 0: KVM internal error on vCPU 0: suberror 1, it cannot emulate the instruction\nRAX=0\n";
+        AssertJudged(Verdict.KnownFail, "software", Judge(Job(), "x", Exit(70, null, errors: OfGvmm), hostKvm: "software"));
         AssertJudged(Verdict.Crash, "Suberror: 1", Judge(Job(), "x", Exit(null, 9, LimitHit.WallTime, Errors)));
-        AssertJudged(Verdict.InfraError, "software", Judge(Job(), "x", Exit(null, 9, LimitHit.WallTime, Errors), hostKvm: "software"));
+        AssertJudged(Verdict.KnownFail, "software", Judge(Job(), "x", Exit(null, 9, LimitHit.WallTime, Errors), hostKvm: "software"));
         var monitor = Monitor(Job(), "x");
         monitor.ErrorLine("KVM internal error. Suberror: 1");
         Assert.Contains("KVM gave the guest up", monitor.EndReason);
