@@ -41,12 +41,14 @@ public static class CommandTree
     /// <summary>Each room's commands, in the order of the help text.</summary>
     private static readonly ICommandModule[] Modules =
     [
-        new GuestsCommands(),
-        new MatrixCommands(),
-        new SeriesCommands(),
-        new GateCommands(),
         new RunCommand(),
         new ResultsCommands(),
+        new MatrixCommands(),
+        new GuestsCommands(),
+        new VmmCommand(),
+        new SeriesCommands(),
+        new GateCommands(),
+        new DoctorCommand(),
         new TestCommand(),
         new CompletionCommand(),
     ];
