@@ -1,4 +1,4 @@
-using Gauntlet.Harness.Yaml;
+using Gauntlet.Results.Yaml;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Harness.Matrix;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using Gauntlet.Results.Yaml;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Harness.Suites;

@@ -1,6 +1,6 @@
 using System.Globalization;
-using Gauntlet.Harness.Yaml;
 using Gauntlet.Results.Records;
+using Gauntlet.Results.Yaml;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Harness.Suites;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Gauntlet.Results.Yaml;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Harness.Suites;

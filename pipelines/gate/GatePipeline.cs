@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
 using Gauntlet.Harness.Suites;
-using Gauntlet.Harness.Yaml;
 using Gauntlet.Pipelines.GitTool;
+using Gauntlet.Results.Yaml;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Pipelines.Gate;

@@ -19,22 +19,7 @@ public static class YamlFile
 
     /// <summary>The top-level mapping of a file.</summary>
     /// <exception cref="UserException">It can't be read, or isn't one YAML mapping.</exception>
-    public static YamlMap Load(string path)
-    {
-        string text;
-        try
-        {
-            if (new FileInfo(path) is { Exists: true, Length: > MaxBytes } large)
-                throw new UserException($"{path}: has {large.Length} bytes; at most {MaxBytes} are read.");
-            text = File.ReadAllText(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new UserException($"{path}: can't be read: {e.Message}", inner: e);
-        }
-
-        return Parse(text, path);
-    }
+    public static YamlMap Load(string path) => Parse(TextFile.Read(path, MaxBytes), path);
 
     /// <summary>The top-level mapping of a text.</summary>
     /// <param name="path">For messages.</param>

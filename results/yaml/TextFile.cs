@@ -2,7 +2,7 @@ using System.Text;
 using Gauntlet.Linux;
 using Gauntlet.Terminal;
 
-namespace Gauntlet.Harness.Suites;
+namespace Gauntlet.Results.Yaml;
 
 /// <summary>Reads small files that people wrote or that a variable names: whatever the path leads to, it doesn't hang, fill the memory or throw anything but a message.</summary>
 public static class TextFile
