@@ -146,7 +146,8 @@ public sealed class YamlMap
             throw Error($"has schema {schema}, this program reads up to {newest}; use a newer gauntlet.", "schema");
     }
 
-    internal static string Shorten(string text) => text.Length <= 80 ? text : text[..77] + "...";
+    /// <summary>For messages: at most 80 characters.</summary>
+    public static string Shorten(string text) => text.Length <= 80 ? text : text[..77] + "...";
 
     private YamlNode? Find(string key)
     {
