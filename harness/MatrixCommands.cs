@@ -41,9 +41,9 @@ public sealed class MatrixCommands : ICommandModule
                 Print(output, definition, statuses, loaded, jobs);
             return ExitCode.Success;
         });
-        yield return new Command("matrix", "Matrices of VMM, accelerator, architecture, machine and CPU") { show }
-            .WithExample("./gauntlet matrix show", "cells of the default matrix")
-            .WithExample("./gauntlet matrix show --matrix full --suite cpu", "and what becomes of a suite's cases in them");
+        show.WithExample("gauntlet matrix show", "cells of the default matrix")
+            .WithExample("gauntlet matrix show --matrix full --suite cpu", "and what becomes of a suite's cases in them");
+        yield return new Command("matrix", "Matrices of VMM, accelerator, architecture, machine and CPU") { show };
     }
 
     private static Option<string[]> Several(string name, string description, string value) => new(name)

@@ -46,6 +46,7 @@ public static class CommandTree
         new MatrixCommands(),
         new GuestsCommands(),
         new VmmCommand(),
+        new CheckCommand(),
         new SeriesCommands(),
         new GateCommands(),
         new DoctorCommand(),

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using Gauntlet.Pipelines.Checks;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Cli;
@@ -15,6 +16,10 @@ public static class Program
             Console.Out.WriteLine(VersionText.Current);
             return ExitCode.Success;
         }
+
+        // Likewise: a check runs for every patch, and before every commit.
+        if (arguments is ["check", .. var rest])
+            return CheckProgram.Main(rest);
 
         var output = Output.ForProcess();
         try
