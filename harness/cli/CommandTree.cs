@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using Gauntlet.Cli.Commands;
 using Gauntlet.Guests;
 using Gauntlet.Harness;
+using Gauntlet.Pipelines;
 using Gauntlet.Pipelines.Gate;
 using Gauntlet.Pipelines.Series;
 using Gauntlet.Results.Commands;

@@ -32,7 +32,7 @@ public sealed class CommandTreeTests
         foreach (var example in Descendants(root).SelectMany(Examples.Of))
         {
             // What it is piped into is the shell's.
-            var line = example.Line.Split(" | ")[0];
+            var line = example.Line.Split(" | ")[0].Replace('\'', '"');
             if (!line.StartsWith("./gauntlet ", StringComparison.Ordinal) && !line.StartsWith("gauntlet ", StringComparison.Ordinal))
                 continue;
             var result = root.Parse(line[(line.IndexOf(' ', StringComparison.Ordinal) + 1)..]);
