@@ -9,19 +9,22 @@ namespace Gauntlet.Harness.Scheduling;
 /// </summary>
 /// <remarks>
 /// The registers of every vCPU, all that the monitor prints, are sampled <see cref="Samples"/> times, each after the VMM has used another
-/// <see cref="CpuBetweenSamples"/> of CPU time. There is no progress when the second half shows no state that the first half did not, and the states are
-/// few. A counter, a pointer that moves, a clock that is read, each makes new states for ever. An idle guest uses no CPU time and is never judged. What could be judged
-/// wrongly is a guest that polls a memory location, and nothing else, for an interrupt that comes only after all this time: give it a console line
+/// <see cref="CpuBetweenSamples"/> of CPU time. There is no progress when the states are few and the second half shows next to none that the first half did
+/// not: a loop has rare states too. A counter, a pointer that moves, a clock that is read, each makes new states for ever. An idle guest uses no CPU time
+/// and is never judged. What could be judged wrongly is a guest that polls a memory location, and nothing else, for an interrupt that comes only after all this time: give it a console line
 /// now and then, or switch the watch off.
 /// </remarks>
 public static class StallWatch
 {
-    public const int Samples = 256;
+    public const int Samples = 512;
+
+    /// <summary>States of one vCPU that may be new in the second half.</summary>
+    public const int MaxLateStates = 4;
 
     /// <summary>States of one vCPU beyond which a loop is too long to be told from progress.</summary>
     public const int MaxStates = 64;
 
-    public static readonly TimeSpan CpuBetweenSamples = TimeSpan.FromMilliseconds(20);
+    public static readonly TimeSpan CpuBetweenSamples = TimeSpan.FromMilliseconds(10);
 
     /// <summary>True when there is no progress; false when there is, or it cannot be known.</summary>
     /// <param name="cpuTime">CPU time that the VMM has used so far.</param>
@@ -51,6 +54,7 @@ public static class StallWatch
     internal sealed class VcpuStates
     {
         private readonly List<HashSet<string>> _seen = [];
+        private readonly List<int> _late = [];
 
         /// <summary>False when this sample shows that the guest goes on, or that its loop is a long one.</summary>
         public bool Add(string registers, bool mayBeNew)
@@ -59,8 +63,11 @@ public static class StallWatch
             foreach (var vcpu in GuestInspector.Split(registers))
             {
                 if (index == _seen.Count)
+                {
                     _seen.Add([]);
-                if (_seen[index].Add(vcpu) && (!mayBeNew || _seen[index].Count > MaxStates))
+                    _late.Add(0);
+                }
+                if (_seen[index].Add(vcpu) && (_seen[index].Count > MaxStates || (!mayBeNew && ++_late[index] > MaxLateStates)))
                     return false;
                 index++;
             }

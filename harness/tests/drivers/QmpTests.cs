@@ -88,9 +88,12 @@ public sealed class QmpTests
         Assert.True(Enumerable.Range(0, StallWatch.Samples).All(i => cycling.Add($"CPU#0\nRIP={i % 7}\nCPU#1\nHLT=1\n", i < StallWatch.Samples / 2)));
         var counting = new StallWatch.VcpuStates();
         Assert.False(Enumerable.Range(0, StallWatch.Samples).All(i => counting.Add($"CPU#0\nRIP=1 RCX={i}\n", i < StallWatch.Samples / 2)));
-        // Slowly: only one new state, late.
-        var late = new StallWatch.VcpuStates();
-        Assert.False(Enumerable.Range(0, StallWatch.Samples).All(i => late.Add($"CPU#0\nRIP={(i == StallWatch.Samples - 1 ? 2 : 1)}\n", i < StallWatch.Samples / 2)));
+        // Slowly: a new state every two seconds of CPU time.
+        var slow = new StallWatch.VcpuStates();
+        Assert.False(Enumerable.Range(0, StallWatch.Samples).All(i => slow.Add($"CPU#0\nRIP={i / 40}\n", i < StallWatch.Samples / 2)));
+        // A loop has rare states.
+        var rare = new StallWatch.VcpuStates();
+        Assert.True(Enumerable.Range(0, StallWatch.Samples).All(i => rare.Add($"CPU#0\nRIP={(i % 200 == 199 ? i : 1)}\n", i < StallWatch.Samples / 2)));
         Assert.False(new StallWatch.VcpuStates().Add("", true));
     }
 
