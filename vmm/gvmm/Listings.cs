@@ -23,7 +23,7 @@ internal static class Listings
         Runs a guest, with the part of QEMU's command line that test suites use. An option has one dash or two.
 
         Machine
-          -M, -machine TYPE[,prop=value]  pc (default), none; accel=kvm:tcg, kernel-irqchip=on|off, kernel-format=auto|multiboot|flat
+          -M, -machine TYPE[,prop=value]  pc (default), none; accel=kvm:tcg, kernel-irqchip=on|off, pit=on|off, kernel-format=auto|multiboot|flat
           -accel NAME[,prop=value]        kvm, tcg; several: the first that can be had; -enable-kvm is -accel kvm
           -cpu MODEL[,+flag,-flag]        host, max, qemu64 (default)
           -smp N                          or cpus=N, sockets=, cores=, threads=

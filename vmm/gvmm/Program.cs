@@ -125,6 +125,7 @@ internal static class Program
             RamBytes = options.RamBytes,
             SerialPorts = serial.Backends,
             StartUtc = DateTime.SpecifyKind(options.RtcBase ?? now, DateTimeKind.Utc),
+            HasPit = options.HasPit,
             NoReboot = options.NoReboot,
             NoShutdown = options.NoShutdown,
         };

@@ -31,6 +31,9 @@ public sealed record PcConfig
     /// <summary>Time of day at the start.</summary>
     public DateTime StartUtc { get; init; }
 
+    /// <summary>An 8254 with port 0x61, as every PC has unless told otherwise.</summary>
+    public bool HasPit { get; init; } = true;
+
     public bool NoReboot { get; init; }
 
     public bool NoShutdown { get; init; }
@@ -201,7 +204,7 @@ public sealed class PcBoard : IDisposable
 
     private void AddTimers(HostClock clock)
     {
-        if (Machine.Accelerator.IrqChip is not { HasPit: true })
+        if (_config.HasPit && Machine.Accelerator.IrqChip is not { HasPit: true })
         {
             var pit = new I8254(Lines[PitIrq], clock);
             Machine.Add(pit);

@@ -7,7 +7,7 @@ namespace Gauntlet.Vmm.Accel.Kvm;
 /// <param name="Device">Where KVM is.</param>
 public sealed record KvmOptions(bool KernelIrqChip = true, bool Pit = true, bool PitReinject = true, string Device = KvmSystem.DefaultDevice)
 {
-    /// <summary>Properties with QEMU's names: <c>kernel-irqchip</c> (on, off), <c>kvm-pit.lost_tick_policy</c> (delay, discard), <c>device</c> (a path).</summary>
+    /// <summary>Properties with QEMU's names: <c>kernel-irqchip</c> (on, off), <c>pit</c> (on, off), <c>kvm-pit.lost_tick_policy</c> (delay, discard), <c>device</c> (a path).</summary>
     /// <exception cref="AcceleratorException">A property or value that there is not; the message names it.</exception>
     public static KvmOptions FromProperties(IReadOnlyDictionary<string, string> properties)
     {
@@ -20,10 +20,12 @@ public sealed record KvmOptions(bool KernelIrqChip = true, bool Pit = true, bool
                 ("kernel-irqchip" or "kernel_irqchip", "off") => options with { KernelIrqChip = false },
                 ("kernel-irqchip" or "kernel_irqchip", "split") =>
                     throw new AcceleratorException("-accel kvm,kernel-irqchip=split: gvmm has all interrupt controllers in the kernel (on) or none (off)"),
+                ("pit", "on") => options with { Pit = true },
+                ("pit", "off") => options with { Pit = false },
                 ("kvm-pit.lost_tick_policy", "delay") => options with { PitReinject = true },
                 ("kvm-pit.lost_tick_policy", "discard") => options with { PitReinject = false },
                 ("device", _) => options with { Device = value },
-                ("kernel-irqchip" or "kernel_irqchip" or "kvm-pit.lost_tick_policy", _) => throw new AcceleratorException($"-accel kvm: {name} cannot be '{value}'"),
+                ("kernel-irqchip" or "kernel_irqchip" or "pit" or "kvm-pit.lost_tick_policy", _) => throw new AcceleratorException($"-accel kvm: {name} cannot be '{value}'"),
                 _ => throw new AcceleratorException($"-accel kvm: there is no property '{name}'; there are kernel-irqchip, kvm-pit.lost_tick_policy, device"),
             };
         }

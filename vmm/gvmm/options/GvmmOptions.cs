@@ -64,6 +64,9 @@ public sealed class GvmmOptions
 
     public string? Kernel { get; set; }
 
+    /// <summary><c>-machine pit=off</c>: a machine without the 8254 and port 0x61.</summary>
+    public bool HasPit { get; set; } = true;
+
     public KernelFormat KernelFormat { get; set; }
 
     public string? Initrd { get; set; }

@@ -180,6 +180,12 @@ public sealed class OptionParser
                 _ => throw new OptionException($"-machine kernel-format={format}: there are auto, multiboot, flat"),
             };
         }
+        if (list.Take("pit") is { } pit)
+        {
+            _options.HasPit = pit is "on" or "yes" or "true" ? true
+                : pit is "off" or "no" or "false" ? false
+                : throw new OptionException($"-machine pit={pit}: there are on, off");
+        }
         // What this machine never has may be switched off.
         foreach (var absent in (ReadOnlySpan<string>)["usb", "vmport", "smm", "hpet", "graphics", "nvdimm", "i8042-mouse"])
         {
@@ -189,7 +195,7 @@ public sealed class OptionParser
         // Hints about the host's memory, which change nothing that a guest sees.
         _ = list.Take("mem-merge");
         _ = list.Take("dump-guest-core");
-        list.ExpectEmpty("type, accel, kernel-irqchip, kernel-format, and those that may be off: usb, vmport, smm, hpet, graphics, nvdimm");
+        list.ExpectEmpty("type, accel, kernel-irqchip, kernel-format, pit, and those that may be off: usb, vmport, smm, hpet, graphics, nvdimm");
     }
 
     private void ParseAccel(string argument)
@@ -364,6 +370,8 @@ public sealed class OptionParser
             AddAccelerators("kvm:tcg", []);
         if (_kernelIrqChip is not null)
             ApplyToKvm("kernel-irqchip", _kernelIrqChip);
+        if (!_options.HasPit)
+            ApplyToKvm("pit", "off");
         foreach (var (driver, property, value) in _globals)
             ApplyGlobal(driver, property, value);
 

@@ -19,6 +19,13 @@ public sealed class OptionParserTests
         Assert.Equal(CharacterTarget.Stdio, Assert.Single(options.Serial).Target);
     }
 
+    [Fact]
+    public void AMachineHasAPitUnlessToldOtherwise()
+    {
+        Assert.True(Parse("-machine pc").HasPit);
+        Assert.False(Parse("-machine pit=off").HasPit);
+    }
+
     [Theory]
     [InlineData("-machine accel=kvm:tcg", "kvm tcg")]
     [InlineData("-accel tcg -accel kvm", "tcg kvm")]
