@@ -32,6 +32,7 @@ public sealed class CheckCommand : ICommandModule
                 throw new UserException(e.Message, e.ExitCode, e);
             }
         });
-        yield return command;
+        yield return command.WithExample("gauntlet check 0001-fix.patch", "one patch, as checkpatch prints it")
+            .WithExample("gauntlet check --staged", "what is about to be committed");
     }
 }

@@ -31,8 +31,8 @@ public sealed class CommandTreeTests
         var root = Root;
         foreach (var example in Descendants(root).SelectMany(Examples.Of))
         {
-            // What it is piped into is the shell's.
-            var line = example.Line.Split(" | ")[0].Replace('\'', '"');
+            // What it is piped into or written to is the shell's.
+            var line = example.Line.Split([" | ", " > ", " >> "], StringSplitOptions.None)[0].Replace('\'', '"');
             if (!line.StartsWith("./gauntlet ", StringComparison.Ordinal) && !line.StartsWith("gauntlet ", StringComparison.Ordinal))
                 continue;
             var result = root.Parse(line[(line.IndexOf(' ', StringComparison.Ordinal) + 1)..]);
