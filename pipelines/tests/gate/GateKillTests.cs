@@ -54,7 +54,8 @@ public sealed class GateKillTests
 
     private static Process StartGate(GateFixture gate) => Process.Start(new ProcessStartInfo(
         Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
-        ["exec", Assembly.GetExecutingAssembly().Location, "gate", gate.StoreFolder, gate.GitFolder, GateFixture.Target]) { RedirectStandardOutput = true })!;
+        ["exec", Assembly.GetExecutingAssembly().Location, "gate", gate.StoreFolder, gate.GitFolder, GateFixture.Target])
+    { RedirectStandardOutput = true })!;
 
     // Whatever the instant: each merge of the target is an entry that passed, and none is there twice.
     private static async Task AssertNothingUntestedAsync(GateFixture gate)
