@@ -272,8 +272,11 @@ public static partial class X87
         }
 
         SoftFloatArithmetic.NoteDenormals(a, power, ref context);
-        if (a.Class != FloatClass.Finite || power.IsZero || power.Exponent < 0)
-            return a.Class == FloatClass.Finite ? SoftFloatRounding.Round(a, FloatFormat.Extended, ref context) : a;
+        // By nothing at all the host gives the number back as it is, tiny or not; by a fraction it rounds.
+        if (a.Class != FloatClass.Finite || power.IsZero)
+            return a;
+        if (power.Exponent < 0)
+            return SoftFloatRounding.Round(a, FloatFormat.Extended, ref context);
         var magnitude = power.Exponent >= 16 ? farthest : (int)(power.Significand >> (63 - power.Exponent));
         var exponent = a.Exponent + (power.Negative ? -magnitude : magnitude);
         var result = SoftFloatRounding.Round(a with { Exponent = exponent, IsDenormal = false }, FloatFormat.Extended, ref context);

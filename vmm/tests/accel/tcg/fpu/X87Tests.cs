@@ -191,6 +191,11 @@ public sealed class X87Tests : IDisposable
         }
     }
 
+    /// <summary>Found by chance once: samples seldom pair a denormal with nothing at all.</summary>
+    [Fact]
+    public void FSCALE_by_zero_leaves_a_denormal_as_it_is_with_underflow_unmasked()
+        => CompareRegister(0xd9, 0xfd, 0x0b6b, [.. Number(0, 0), .. Number(0, 0x4000_0000_0000_0000)]);
+
     [Fact]
     public void The_whole_state_comes_back_from_what_was_saved_in_every_format()
         => ForSamples(random =>
