@@ -45,7 +45,7 @@ public sealed class JobLoad(int vcpus, long memoryBytes)
     /// <summary>What it declares is taken at its word for so long; then what it does counts.</summary>
     private static readonly TimeSpan SettlingTime = TimeSpan.FromSeconds(1.5);
 
-    private readonly long _start = Environment.TickCount64;
+    private long _startedAt;
 
     /// <summary>vCPUs: threads that may be busy at once.</summary>
     public int Vcpus { get; } = Math.Max(1, vcpus);
@@ -53,13 +53,21 @@ public sealed class JobLoad(int vcpus, long memoryBytes)
     public long MemoryBytes { get; } = memoryBytes;
 
     /// <summary>Set once it runs; measures it.</summary>
-    public IAttemptProcess? Process { get; set; }
+    public IAttemptProcess? Process
+    {
+        get;
+        set
+        {
+            _startedAt = Environment.TickCount64;
+            field = value;
+        }
+    }
 
     /// <summary>CPUs it counts for, at most <paramref name="budget"/>, so that a guest with more vCPUs than the host has CPUs runs alone rather than never.</summary>
     public double Cpus(double budget)
     {
         var declared = Math.Min(Vcpus, budget);
-        if (Process is not { } process || Environment.TickCount64 - _start < SettlingTime.TotalMilliseconds)
+        if (Process is not { } process || Environment.TickCount64 - _startedAt < SettlingTime.TotalMilliseconds)
             return declared;
         return Math.Clamp(process.BusyCpus, IdleCpus, declared);
     }

@@ -14,7 +14,10 @@ public sealed class Scheduler(HostBudget budget, Func<Job, JobLoad, Cancellation
     /// <summary>How often running jobs are looked at again while others wait.</summary>
     private static readonly TimeSpan Recheck = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>How often later jobs may be started before one that does not fit yet, so that it is not put off for ever.</summary>
+    /// <summary>
+    /// How often later jobs may be started before one that does not fit yet. Then it starts as soon as one CPU is free and shares it: to let the others
+    /// idle until it has all of its own may take as long as the longest case, and to put it off for ever is no better.
+    /// </summary>
     private const int MaxOvertakings = 16;
 
     /// <summary>A load may exceed the budget by so much: busy is rarely exactly one.</summary>
@@ -62,7 +65,7 @@ public sealed class Scheduler(HostBudget budget, Func<Job, JobLoad, Cancellation
         {
             var (candidate, head) = (node, waiting.First!.Value);
             node = node.Next;
-            if (Fits(candidate.Value.Load))
+            if (Fits(candidate.Value))
             {
                 waiting.Remove(candidate);
                 if (candidate.Value != head)
@@ -75,9 +78,13 @@ public sealed class Scheduler(HostBudget budget, Func<Job, JobLoad, Cancellation
         }
     }
 
-    private bool Fits(JobLoad load) =>
-        _running.Count == 0
-        || (UsedCpus() + load.Cpus(budget.Cpus) <= budget.Cpus + Tolerance && _running.Values.Sum(l => l.MemoryBytes) + load.MemoryBytes <= budget.MemoryBytes);
+    private bool Fits(Waiting job)
+    {
+        if (_running.Count == 0)
+            return true;
+        var cpus = job.Overtaken >= MaxOvertakings ? 1 : job.Load.Cpus(budget.Cpus);
+        return UsedCpus() + cpus <= budget.Cpus + Tolerance && _running.Values.Sum(load => load.MemoryBytes) + job.Load.MemoryBytes <= budget.MemoryBytes;
+    }
 
     private double UsedCpus() => _running.Values.Sum(load => load.Cpus(budget.Cpus));
 
