@@ -35,7 +35,7 @@ public sealed record JobRunnerOptions
 public sealed class JobRunner(DriverRegistry drivers, IAttemptLauncher launcher, IStore artifacts, JobRunnerOptions options)
 {
     /// <summary>A guest is looked at for a stall when its console was silent for so much CPU time, and its limit is at least thrice that.</summary>
-    private static readonly TimeSpan StallWatchAfter = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StallWatchAfter = TimeSpan.FromSeconds(4);
 
     /// <summary>Beyond what a plan says that its VMM needs, in bytes: what one gone wild is ended at.</summary>
     private const long MemoryMargin = 1L << 30;

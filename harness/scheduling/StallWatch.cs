@@ -24,7 +24,7 @@ public static class StallWatch
     /// <summary>States of one vCPU beyond which a loop is too long to be told from progress.</summary>
     public const int MaxStates = 64;
 
-    public static readonly TimeSpan CpuBetweenSamples = TimeSpan.FromMilliseconds(10);
+    public static readonly TimeSpan CpuBetweenSamples = TimeSpan.FromMilliseconds(5);
 
     /// <summary>True when there is no progress; false when there is, or it cannot be known.</summary>
     /// <param name="cpuTime">CPU time that the VMM has used so far.</param>
