@@ -26,7 +26,7 @@ internal sealed class StoreOption
 
     public Argument<string> RunArgument(string name = "run", string otherwise = "latest")
     {
-        var argument = new Argument<string>(name) { Description = RunHelp, DefaultValueFactory = _ => otherwise };
+        var argument = new Argument<string>(name) { Description = RunHelp, HelpName = name, DefaultValueFactory = _ => otherwise };
         argument.CompletionSources.Add(context => Complete(context, store => store.ListRuns(new RunFilter(MaxCompletions)).Select(run => run.Id).Prepend("latest")));
         return argument;
     }
@@ -38,7 +38,11 @@ internal sealed class StoreOption
         return option;
     }
 
-    public void CompleteJobs(Argument<string?> argument) => argument.CompletionSources.Add(context => Complete(context, store => store.GetJobKeys()));
+    public void CompleteJobs(Argument<string?> argument)
+    {
+        argument.HelpName = argument.Name;
+        argument.CompletionSources.Add(context => Complete(context, store => store.GetJobKeys()));
+    }
 
     public static Option<bool> JsonOption() => new("--json") { Description = "JSON for scripts" };
 
