@@ -1,0 +1,137 @@
+using System.Buffers.Binary;
+using Gauntlet.Vmm.Bus;
+
+namespace Gauntlet.Fuzz.Programs;
+
+/// <summary>What one step of a device program does.</summary>
+public enum OperationKind : byte
+{
+    /// <summary>Reads 1, 2 or 4 bytes from a port, or 1, 2, 4 or 8 from memory space: a register or RAM, whichever is there.</summary>
+    Read,
+
+    /// <summary>Writes as many.</summary>
+    Write,
+
+    /// <summary>Sets a run of memory to one byte.</summary>
+    Fill,
+
+    /// <summary>Writes a run of bytes to memory.</summary>
+    WriteMemory,
+
+    /// <summary>Reads a run of bytes from memory.</summary>
+    ReadMemory,
+
+    /// <summary>Lets virtual time pass.</summary>
+    ClockStep,
+
+    /// <summary>Notes the level of every interrupt line.</summary>
+    SampleInterrupts,
+
+    /// <summary>RESET to every device.</summary>
+    Reset,
+
+    /// <summary>Saves the state of every device.</summary>
+    Snapshot,
+
+    /// <summary>Puts back what the last snapshot saved; nothing without one.</summary>
+    Restore,
+}
+
+/// <summary>One step of a device program. Made only by its factory methods, which check every range.</summary>
+public readonly record struct Operation
+{
+    /// <summary>Most bytes of one <see cref="OperationKind.WriteMemory"/>.</summary>
+    public const int MaxDataBytes = 256;
+
+    /// <summary>Most bytes of one <see cref="OperationKind.Fill"/> or <see cref="OperationKind.ReadMemory"/>.</summary>
+    public const int MaxRunBytes = 65_536;
+
+    /// <summary>Longest step of the clock: 2^53 - 1 ns, a hundred days.</summary>
+    public const ulong MaxClockStepNs = (1UL << 53) - 1;
+
+    private Operation(OperationKind kind, AddressSpace space = AddressSpace.Mmio, int size = 0, ulong address = 0, ulong value = 0, byte[]? data = null) =>
+        (Kind, Space, Size, Address, Value, Data) = (kind, space, size, address, value, data ?? []);
+
+    public OperationKind Kind { get; }
+
+    /// <summary>Of reads and writes; runs are always in memory.</summary>
+    public AddressSpace Space { get; }
+
+    /// <summary>In bytes, of an access or a run.</summary>
+    public int Size { get; }
+
+    /// <summary>A port, or guest-physical.</summary>
+    public ulong Address { get; }
+
+    /// <summary>Of a write, the byte of a fill, or nanoseconds of a clock step.</summary>
+    public ulong Value { get; }
+
+    /// <summary>Of a memory write; never changed.</summary>
+    public byte[] Data { get; }
+
+    public static Operation Read(AddressSpace space, ulong address, int size) =>
+        new(OperationKind.Read, space, CheckSize(space, size), CheckAddress(space, address));
+
+    /// <param name="value">The low <paramref name="size"/> bytes count.</param>
+    public static Operation Write(AddressSpace space, ulong address, int size, ulong value) =>
+        new(OperationKind.Write, space, CheckSize(space, size), CheckAddress(space, address), value & MaskOf(size));
+
+    /// <param name="length">1 to <see cref="MaxRunBytes"/>.</param>
+    public static Operation Fill(ulong address, int length, byte value) =>
+        new(OperationKind.Fill, size: CheckLength(length, MaxRunBytes), address: address, value: value);
+
+    /// <param name="data">1 to <see cref="MaxDataBytes"/> bytes.</param>
+    public static Operation WriteMemory(ulong address, ReadOnlySpan<byte> data) =>
+        new(OperationKind.WriteMemory, size: CheckLength(data.Length, MaxDataBytes), address: address, data: data.ToArray());
+
+    /// <param name="length">1 to <see cref="MaxRunBytes"/>.</param>
+    public static Operation ReadMemory(ulong address, int length) =>
+        new(OperationKind.ReadMemory, size: CheckLength(length, MaxRunBytes), address: address);
+
+    /// <param name="ns">0 to <see cref="MaxClockStepNs"/>.</param>
+    public static Operation ClockStep(ulong ns)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(ns, MaxClockStepNs);
+        return new Operation(OperationKind.ClockStep, value: ns);
+    }
+
+    public static Operation SampleInterrupts() => new(OperationKind.SampleInterrupts);
+
+    public static Operation Reset() => new(OperationKind.Reset);
+
+    public static Operation Snapshot() => new(OperationKind.Snapshot);
+
+    public static Operation Restore() => new(OperationKind.Restore);
+
+    /// <summary>All ones in the low <paramref name="size"/> bytes, 1 to 8.</summary>
+    public static ulong MaskOf(int size) => ulong.MaxValue >> (64 - size * 8);
+
+    public bool Equals(Operation other) =>
+        Kind == other.Kind && Space == other.Space && Size == other.Size && Address == other.Address && Value == other.Value
+        && Data.AsSpan().SequenceEqual(other.Data);
+
+    public override int GetHashCode() => HashCode.Combine(Kind, Space, Size, Address, Value, Data.Length == 0 ? 0 : Data[0]);
+
+    public override string ToString() => ProgramText.Line(this);
+
+    /// <summary>The bytes that a write of this size leaves in memory.</summary>
+    public byte[] LittleEndianValue()
+    {
+        var bytes = new byte[8];
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes, Value);
+        return bytes[..Size];
+    }
+
+    private static int CheckSize(AddressSpace space, int size) =>
+        size is 1 or 2 or 4 || (size == 8 && space == AddressSpace.Mmio)
+            ? size
+            : throw new ArgumentOutOfRangeException(nameof(size), size, "an access has 1, 2 or 4 bytes, in memory space also 8");
+
+    private static ulong CheckAddress(AddressSpace space, ulong address) =>
+        space == AddressSpace.Mmio || address <= ushort.MaxValue
+            ? address
+            : throw new ArgumentOutOfRangeException(nameof(address), address, "ports go from 0 to 0xffff");
+
+    private static int CheckLength(int length, int most) =>
+        length >= 1 && length <= most ? length : throw new ArgumentOutOfRangeException(nameof(length), length, $"a run has 1 to {most} bytes");
+}

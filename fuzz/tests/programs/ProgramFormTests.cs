@@ -1,0 +1,126 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Gauntlet.Fuzz.Programs;
+using Gauntlet.Vmm.Bus;
+
+namespace Gauntlet.Fuzz.Tests.Programs;
+
+public sealed class ProgramFormTests
+{
+    private static readonly Grammar Grammar = new(
+    [
+        new Window("uart", AddressSpace.Port, 0x3f8, 8, []),
+        new Window("apic", AddressSpace.Mmio, 0xfee00000, 0x1000, []),
+        new Window("ram", AddressSpace.Mmio, 0x1000, 1 << 20, []),
+    ]);
+
+    private static readonly Gen<ulong> Numbers = ArbMap.Default.GeneratorFor<ulong>();
+
+    private static readonly Gen<Operation> Operations = Gen.OneOf(
+        from port in Gen.Choose(0, 0xffff) from size in Gen.Elements(1, 2, 4) select Operation.Read(AddressSpace.Port, (ulong)port, size),
+        from port in Gen.Choose(0x3f8, 0x3ff) from size in Gen.Elements(1, 2, 4) from value in Numbers select Operation.Write(AddressSpace.Port, (ulong)port, size, value),
+        from address in Numbers from size in Gen.Elements(1, 2, 4, 8) select Operation.Read(AddressSpace.Mmio, address, size),
+        from offset in Gen.Choose(0, 0x1100) from size in Gen.Elements(1, 2, 4, 8) from value in Numbers
+        select Operation.Write(AddressSpace.Mmio, 0xfee00000 + (ulong)offset, size, value),
+        from address in Numbers from length in Gen.Choose(1, Operation.MaxRunBytes) from value in Gen.Choose(0, 255) select Operation.Fill(address, length, (byte)value),
+        from address in Gen.Choose(0, 1 << 21) from length in Gen.Choose(1, Operation.MaxDataBytes) from data in Gen.Choose(0, 255).ArrayOf(length)
+        select Operation.WriteMemory((ulong)address, [.. data.Select(value => (byte)value)]),
+        from address in Numbers from length in Gen.Choose(1, Operation.MaxRunBytes) select Operation.ReadMemory(address, length),
+        from ns in Numbers select Operation.ClockStep(ns & Operation.MaxClockStepNs),
+        Gen.Elements(Operation.SampleInterrupts(), Operation.Reset(), Operation.Snapshot(), Operation.Restore()));
+
+    private static readonly Arbitrary<Operation[]> AnyProgram = Operations.ArrayOf().ToArbitrary();
+
+    [Fact]
+    public void The_text_of_a_program_reads_back_as_the_program() =>
+        Prop.ForAll(AnyProgram, program => ProgramText.Parse(ProgramText.Format(program)).SequenceEqual(program)).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void The_bytes_of_a_program_decode_to_the_program() =>
+        Prop.ForAll(AnyProgram, program => ProgramBytes.Decode(ProgramBytes.Encode(program, Grammar), Grammar).SequenceEqual(program)).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void Any_bytes_decode_to_a_program_whose_own_bytes_mean_the_same() =>
+        Prop.ForAll(ArbMap.Default.GeneratorFor<byte[]>().ToArbitrary(), bytes =>
+        {
+            var program = ProgramBytes.Decode(bytes, Grammar);
+            return ProgramBytes.Decode(ProgramBytes.Encode(program, Grammar), Grammar).SequenceEqual(program);
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1_000));
+
+    [Fact]
+    public void A_qtest_script_imports_as_the_operations_that_qtest_has() =>
+        Prop.ForAll(AnyProgram, program =>
+        {
+            var script = QtestScript.From(program);
+            var kept = program.Where(operation => operation.Kind is not (OperationKind.SampleInterrupts or OperationKind.Reset or OperationKind.Snapshot or OperationKind.Restore)).ToArray();
+            return QtestScript.Import(script.Text).SequenceEqual(kept) && script.Dropped == program.Length - kept.Length;
+        }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void Any_text_is_a_program_or_an_error_that_names_its_line()
+    {
+        var words = Gen.Elements("inb", "outl", "write", "read", "memset", "clock_step", "reset", "0x", "0x10", "-1", "99999999999999999999999", "0xzz", "#", "\n", "\n", "program 1");
+        Prop.ForAll(words.ArrayOf().Select(parts => "program 1\n" + string.Join(' ', parts)).ToArbitrary(), text =>
+        {
+            foreach (var parse in (Func<string, IReadOnlyList<Operation>>[])[ProgramText.Parse, QtestScript.Import])
+            {
+                try
+                {
+                    parse(text);
+                }
+                catch (ProgramFormatException exception)
+                {
+                    Assert.InRange(exception.Line, 1, text.Split('\n').Length);
+                }
+            }
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1_000));
+    }
+
+    [Fact]
+    public void A_person_can_write_comments_and_decimal_numbers()
+    {
+        var program = ProgramText.Parse("# loopback\nprogram 1\n\noutb 1020 16  # MCR\n  inb 0x3f8\nclock_step 1000\n");
+
+        Assert.Equal([Operation.Write(AddressSpace.Port, 0x3fc, 1, 0x10), Operation.Read(AddressSpace.Port, 0x3f8, 1), Operation.ClockStep(1000)], program);
+    }
+
+    [Theory]
+    [InlineData("program 2\n", "line 1: \"program 2\" where \"program 1\" was expected")]
+    [InlineData("program 1\noutb 0x3f8 0x100\n", "line 2: \"0x100\" where a number from 0 to 0xff was expected")]
+    [InlineData("program 1\ninb 0x10000\n", "line 2: \"0x10000\" where a number from 0 to 0xffff was expected")]
+    [InlineData("program 1\noutb 1\n", "line 2: outb takes 2 arguments, found 1")]
+    [InlineData("program 1\nwrite 0 3 0x1122\n", "line 2: write of 3 bytes with 2 bytes of data")]
+    [InlineData("program 1\nmemset 0 0 1\n", "line 2: memset: a length of 0")]
+    [InlineData("program 1\nfrob\n", "line 2: \"frob\" is no operation")]
+    public void What_is_wrong_is_told_with_its_line(string text, string message) =>
+        Assert.StartsWith(message, Assert.Throws<ProgramFormatException>(() => ProgramText.Parse(text)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_session_log_of_qtest_imports_its_commands_only()
+    {
+        var program = QtestScript.Import("[I +0.000001] OPENED\n[R +0.01] outb 0x3f8 0x41\n[S +0.02] OK\n[R +0.03] inb 0x3fd\n[S +0.04] OK 0x60\n");
+
+        Assert.Equal([Operation.Write(AddressSpace.Port, 0x3f8, 1, 0x41), Operation.Read(AddressSpace.Port, 0x3fd, 1)], program);
+    }
+
+    [Fact]
+    public void A_long_write_of_a_script_becomes_several_that_write_the_same()
+    {
+        var data = Enumerable.Range(0, 600).Select(i => (byte)i).ToArray();
+
+        var program = QtestScript.Import($"write 0x1000 0x258 0x{Convert.ToHexStringLower(data)}");
+
+        Assert.Equal(data, program.SelectMany(operation => operation.Data));
+        Assert.Equal([0x1000UL, 0x1100UL, 0x1200UL], program.Select(operation => operation.Address));
+    }
+
+    [Fact]
+    public void A_shell_command_for_a_bug_report_holds_only_what_QEMU_understands()
+    {
+        var script = QtestScript.From([Operation.Reset(), Operation.ClockStep(5), Operation.Read(AddressSpace.Port, 0x3f8, 1)], hasClockStep: false);
+
+        Assert.Equal("cat <<EOF | qemu-system-x86_64 -machine pc -accel tcg -S -display none -qtest stdio -qtest-log none\ninb 0x3f8\nEOF\n",
+            script.ShellCommand("qemu-system-x86_64", "-machine pc"));
+        Assert.Equal(2, script.Dropped);
+    }
+}
