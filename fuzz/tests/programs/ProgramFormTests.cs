@@ -20,10 +20,14 @@ public sealed class ProgramFormTests
         from port in Gen.Choose(0, 0xffff) from size in Gen.Elements(1, 2, 4) select Operation.Read(AddressSpace.Port, (ulong)port, size),
         from port in Gen.Choose(0x3f8, 0x3ff) from size in Gen.Elements(1, 2, 4) from value in Numbers select Operation.Write(AddressSpace.Port, (ulong)port, size, value),
         from address in Numbers from size in Gen.Elements(1, 2, 4, 8) select Operation.Read(AddressSpace.Mmio, address, size),
-        from offset in Gen.Choose(0, 0x1100) from size in Gen.Elements(1, 2, 4, 8) from value in Numbers
+        from offset in Gen.Choose(0, 0x1100)
+        from size in Gen.Elements(1, 2, 4, 8)
+        from value in Numbers
         select Operation.Write(AddressSpace.Mmio, 0xfee00000 + (ulong)offset, size, value),
         from address in Numbers from length in Gen.Choose(1, Operation.MaxRunBytes) from value in Gen.Choose(0, 255) select Operation.Fill(address, length, (byte)value),
-        from address in Gen.Choose(0, 1 << 21) from length in Gen.Choose(1, Operation.MaxDataBytes) from data in Gen.Choose(0, 255).ArrayOf(length)
+        from address in Gen.Choose(0, 1 << 21)
+        from length in Gen.Choose(1, Operation.MaxDataBytes)
+        from data in Gen.Choose(0, 255).ArrayOf(length)
         select Operation.WriteMemory((ulong)address, [.. data.Select(value => (byte)value)]),
         from address in Numbers from length in Gen.Choose(1, Operation.MaxRunBytes) select Operation.ReadMemory(address, length),
         from ns in Numbers select Operation.ClockStep(ns & Operation.MaxClockStepNs),
