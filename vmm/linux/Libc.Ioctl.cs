@@ -21,8 +21,11 @@ public static unsafe partial class Libc
     [LibraryImport(Library, SetLastError = true)]
     public static partial int ioctl(SafeFileHandle fd, nuint request, void* argument);
 
-    /// <summary>ioctl(2) for a loop that holds a reference on the handle for as long as it runs, and so need not take one for each call.</summary>
-    [LibraryImport(Library, SetLastError = true)]
+    /// <summary>
+    /// ioctl(2) for a loop that counts nanoseconds and holds a reference on the handle for as long as it runs. Does not keep errno: after a failure ask
+    /// <see cref="Marshal.GetLastSystemError"/> before anything else.
+    /// </summary>
+    [LibraryImport(Library)]
     public static partial int ioctl(int fd, nuint request, nint argument);
 
     /// <summary>mmap(2) of a device file. Returns -1 on failure.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Gauntlet.Linux;
 using Gauntlet.Vmm.Bus;
 using Microsoft.Win32.SafeHandles;
@@ -5,12 +6,15 @@ using Microsoft.Win32.SafeHandles;
 namespace Gauntlet.Vmm.Accel.Kvm;
 
 /// <summary>PIC, IOAPIC, LAPICs and, when asked for, the PIT inside KVM (Documentation/virt/kvm/api.rst, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2).</summary>
-internal sealed unsafe class KvmIrqChip : IKernelIrqChip
+internal sealed unsafe class KvmIrqChip : IKernelIrqChip, IDisposable
 {
     private const int LineCount = 24, PicLineCount = 16;
     private static readonly KvmIrqChipId[] Chips = [KvmIrqChipId.PicMaster, KvmIrqChipId.PicSlave, KvmIrqChipId.IoApic];
 
     private readonly SafeFileHandle _vm;
+
+    /// <summary>The same, kept for the lines without a reference count at each change of level; -1 when given back.</summary>
+    private int _descriptor;
     private readonly Line[] _lines = new Line[LineCount];
 
     /// <summary>The controllers as KVM made them, to be put back at a reset.</summary>
@@ -38,11 +42,14 @@ internal sealed unsafe class KvmIrqChip : IKernelIrqChip
         {
             _initialChips[i].ChipId = Chips[i];
             fixed (KvmIrqChipState* chip = &_initialChips[i])
-                Call(KvmRequest.GetIrqChip, chip, $"read {Chips[i]}");
+                Call(KvmRequest.GetIrqChip, chip, "read an interrupt controller");
         }
 
         for (var gsi = 0; gsi < LineCount; gsi++)
             _lines[gsi] = new Line(this, (uint)gsi);
+        var held = false;
+        vm.DangerousAddRef(ref held);
+        _descriptor = (int)vm.DangerousGetHandle();
     }
 
     public bool HasPit { get; }
@@ -52,9 +59,7 @@ internal sealed unsafe class KvmIrqChip : IKernelIrqChip
 
     public IIrqLine GetLine(int gsi)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(gsi);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(gsi, LineCount);
-        return _lines[gsi];
+        return (uint)gsi < LineCount ? _lines[gsi] : throw new ArgumentOutOfRangeException(nameof(gsi));
     }
 
     public void SendMsi(ulong address, uint data)
@@ -72,7 +77,7 @@ internal sealed unsafe class KvmIrqChip : IKernelIrqChip
         for (var i = 0; i < Chips.Length; i++)
         {
             fixed (KvmIrqChipState* chip = &_initialChips[i])
-                Call(KvmRequest.SetIrqChip, chip, $"reset {Chips[i]}");
+                Call(KvmRequest.SetIrqChip, chip, "reset an interrupt controller");
         }
 
         if (HasPit)
@@ -82,6 +87,13 @@ internal sealed unsafe class KvmIrqChip : IKernelIrqChip
         }
     }
 
+    /// <summary>Lines lead nowhere from here on.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _descriptor, -1) >= 0)
+            _vm.DangerousRelease();
+    }
+
     /// <summary>As a PC is wired: each line to the PIC and to the IOAPIC's pin of the same number, but the timer to pin 2, where the PIC's cascade would be.</summary>
     private void SetRouting()
     {
@@ -89,7 +101,7 @@ internal sealed unsafe class KvmIrqChip : IKernelIrqChip
         var buffer = new byte[headerBytes + (PicLineCount + LineCount) * sizeof(KvmIrqRoutingEntry)];
         fixed (byte* p = buffer)
         {
-            var entries = new Span<KvmIrqRoutingEntry>(p + headerBytes, PicLineCount + LineCount);
+            var entries = (KvmIrqRoutingEntry*)(p + headerBytes);
             var count = 0;
             for (uint gsi = 0; gsi < LineCount; gsi++)
             {
@@ -125,8 +137,10 @@ internal sealed unsafe class KvmIrqChip : IKernelIrqChip
                 return;
             _level = level;
             var wire = new KvmIrqLevel { Irq = gsi, Level = level ? 1u : 0u };
-            if (Libc.ioctl(chip._vm, KvmRequest.IrqLine, &wire) < 0)
-                chip.LastRefusal = $"interrupt line {gsi}: {KvmSystem.ErrorText()}";
+            if (Libc.ioctl(chip._descriptor, KvmRequest.IrqLine, (nint)(&wire)) >= 0)
+                return;
+            Marshal.SetLastPInvokeError(Marshal.GetLastSystemError());
+            chip.LastRefusal = $"interrupt line {gsi}: {KvmSystem.ErrorText()}";
         }
     }
 }

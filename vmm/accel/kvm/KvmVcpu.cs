@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Gauntlet.Linux;
 using Gauntlet.Vmm.Accel.Cpu;
@@ -25,8 +26,11 @@ internal sealed unsafe class KvmVcpu : IVcpu
         StartUp = 4,
     }
 
+    private const int EntriesPerCall = 1000;
+
     private readonly SafeFileHandle _handle;
     private readonly int _descriptor;
+    private readonly nuint _runRequest = KvmRequest.Run;
     private readonly KvmRun* _run;
     private readonly int _runBytes;
     private readonly IVcpuIo _io;
@@ -110,28 +114,11 @@ internal sealed unsafe class KvmVcpu : IVcpu
         _thread = Libc.gettid();
         try
         {
-            while (true)
-            {
-                if (_apic is not null && PrepareEntry(_apic) is { } stopBefore)
-                    return stopBefore;
-                if (Libc.ioctl(_descriptor, KvmRequest.Run, 0) < 0)
-                {
-                    var error = Marshal.GetLastPInvokeError();
-                    // EAGAIN: it waited for a start-up IPI, and something came.
-                    if (error is not (Libc.EINTR or Libc.EAGAIN))
-                        return Fail($"KVM_RUN of vCPU {Index} failed: {Marshal.GetPInvokeErrorMessage(error)} (errno {error})", KvmExit.Unknown, (ulong)error);
-                    if (_apic is not null)
-                        NoteExit(_apic);
-                    if (TakeKick())
-                        return VcpuStop.Kicked;
-                    continue;
-                }
-
-                if (_apic is not null)
-                    NoteExit(_apic);
-                if (HandleExit() is { } stop)
-                    return stop;
-            }
+            VcpuStop? stop;
+            do
+                stop = EnterTimes(EntriesPerCall);
+            while (stop is null);
+            return stop.GetValueOrDefault();
         }
         finally
         {
@@ -215,6 +202,56 @@ internal sealed unsafe class KvmVcpu : IVcpu
     {
         _wake.Wait();
         _wake.Reset();
+    }
+
+    /// <summary>Enters the guest and does what its exits ask for. Null: call again.</summary>
+    /// <remarks>
+    /// A method of its own that comes back at times, for two reasons: the runtime compiles a method again, optimized, when it is called often, but not a loop
+    /// that was compiled ahead and never ends; and it makes a native call in place only outside a try block.
+    /// </remarks>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private VcpuStop? EnterTimes(int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            if (_apic is not null && PrepareEntry(_apic) is { } stopBefore)
+                return stopBefore;
+            if (Libc.ioctl(_descriptor, _runRequest, 0) < 0)
+            {
+                if (AfterInterruption(Marshal.GetLastSystemError()) is { } interrupted)
+                    return interrupted;
+                continue;
+            }
+
+            if (_apic is not null)
+                NoteExit(_apic);
+            // The two that come by the million.
+            switch (_run->ExitReason)
+            {
+                case KvmExit.Io:
+                    HandlePort();
+                    break;
+                case KvmExit.Mmio:
+                    HandleMmio();
+                    break;
+                default:
+                    if (HandleRareExit() is { } stop)
+                        return stop;
+                    break;
+            }
+        }
+
+        return null;
+    }
+
+    private VcpuStop? AfterInterruption(int error)
+    {
+        // EAGAIN: it waited for a start-up IPI, and something came.
+        if (error is not (Libc.EINTR or Libc.EAGAIN))
+            return Fail($"KVM_RUN of vCPU {Index} failed: {Marshal.GetPInvokeErrorMessage(error)} (errno {error})", KvmExit.Unknown, (ulong)error);
+        if (_apic is not null)
+            NoteExit(_apic);
+        return TakeKick() ? VcpuStop.Kicked : null;
     }
 
     private void SetCpuid(IReadOnlyList<CpuidLeaf> leaves)
@@ -359,16 +396,10 @@ internal sealed unsafe class KvmVcpu : IVcpu
     }
 
     /// <summary>Does what the guest's exit asks for. Null: enter again.</summary>
-    private VcpuStop? HandleExit()
+    private VcpuStop? HandleRareExit()
     {
         switch (_run->ExitReason)
         {
-            case KvmExit.Io:
-                HandlePort();
-                return null;
-            case KvmExit.Mmio:
-                HandleMmio();
-                return null;
             case KvmExit.Intr or KvmExit.IrqWindowOpen or KvmExit.SetTpr:
                 return null;
             case KvmExit.Hlt:
