@@ -8,6 +8,11 @@ namespace Gauntlet.Vmm.Accel;
 /// <param name="CpuCount">How many vCPUs will be made.</param>
 public sealed record AcceleratorSetup(IReadOnlyDictionary<string, string> Properties, IClock Clock, int CpuCount);
 
+/// <summary>One that was asked for.</summary>
+/// <param name="Name">As after <c>-accel</c>.</param>
+/// <param name="Properties">As in <see cref="AcceleratorSetup"/>.</param>
+public sealed record AcceleratorChoice(string Name, IReadOnlyDictionary<string, string> Properties);
+
 /// <summary>The accelerators by the names that follow <c>-accel</c>.</summary>
 public static class AcceleratorFactory
 {
@@ -15,13 +20,13 @@ public static class AcceleratorFactory
     public static IReadOnlyList<string> Names { get; } = ["kvm", "tcg"];
 
     /// <summary>Makes the first of the accelerators asked for that this host offers, as QEMU does with several <c>-accel</c> options.</summary>
-    /// <param name="wanted">Name and properties, at least one, most wanted first.</param>
+    /// <param name="wanted">At least one, most wanted first.</param>
     /// <param name="clock">The machine's.</param>
     /// <param name="cpuCount">How many vCPUs will be made.</param>
     /// <param name="onFallback">Told why each one before the last was passed over.</param>
     /// <exception cref="AcceleratorException">None of them can be had; the message is the last one's.</exception>
     public static IAccelerator CreateFirst(
-        IReadOnlyList<(string Name, IReadOnlyDictionary<string, string> Properties)> wanted, IClock clock, int cpuCount, Action<string> onFallback)
+        IReadOnlyList<AcceleratorChoice> wanted, IClock clock, int cpuCount, Action<string> onFallback)
     {
         for (var i = 0; ; i++)
         {

@@ -1,8 +1,13 @@
+using System.Runtime.InteropServices;
+using Gauntlet.Linux;
+
 namespace Gauntlet.Vmm.Boot;
 
 /// <summary>Reads a kernel or a module from the host's file system.</summary>
 public static class BootFile
 {
+    private const int FileTooLarge = 27;
+
     /// <summary>The whole file.</summary>
     /// <param name="path">As the user gave it.</param>
     /// <param name="what">For the message: <c>kernel</c>, <c>initrd</c>.</param>
@@ -12,32 +17,15 @@ public static class BootFile
     {
         try
         {
-            using var handle = File.OpenHandle(path);
-            var length = RandomAccess.GetLength(handle);
-            if ((ulong)length > Math.Min(limit, (ulong)Array.MaxLength))
-                throw new BootException($"could not load {what} '{path}': it has {length} bytes, the guest's RAM only {limit}; give it more with -m");
-            var bytes = GC.AllocateUninitializedArray<byte>((int)length);
-            var done = 0;
-            while (done < bytes.Length)
-            {
-                var count = RandomAccess.Read(handle, bytes.AsSpan(done), done);
-                if (count == 0)
-                    throw new BootException($"could not load {what} '{path}': it became shorter while it was read");
-                done += count;
-            }
-            return bytes;
+            return WholeFile.Read(path, limit);
         }
-        catch (FileNotFoundException)
+        catch (LinuxException why) when (why.Errno == FileTooLarge)
         {
-            throw new BootException($"could not open {what} file '{path}': No such file or directory");
+            throw new BootException($"could not load {what} '{path}': it has more than the {limit} bytes of the guest's RAM; give it more with -m");
         }
-        catch (DirectoryNotFoundException)
+        catch (LinuxException why)
         {
-            throw new BootException($"could not open {what} file '{path}': No such file or directory");
-        }
-        catch (Exception why) when (why is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
-        {
-            throw new BootException($"could not open {what} file '{path}': {why.Message}");
+            throw new BootException($"could not open {what} file '{path}': {Marshal.GetPInvokeErrorMessage(why.Errno)}");
         }
     }
 }

@@ -9,8 +9,8 @@ public enum MemoryKind : uint
     Reserved = 2,
 }
 
-/// <summary>One entry of the map that a guest is told.</summary>
-public readonly record struct MemoryRange(ulong Address, ulong Length, MemoryKind Kind);
+/// <summary>One entry of the map that a guest is told. A class, as collections of those are compiled ahead.</summary>
+public sealed record MemoryRange(ulong Address, ulong Length, MemoryKind Kind);
 
 /// <summary>The memory map of a PC, as its firmware would tell it.</summary>
 public static class MemoryMap

@@ -26,14 +26,17 @@ public enum RegisterAccess
     WriteOneToClear = 8,
 }
 
-/// <summary>One register as its data sheet describes it.</summary>
+/// <summary>
+/// One register as its data sheet describes it. A class: the framework's collections are compiled ahead for those only, and a machine's start is counted in
+/// milliseconds.
+/// </summary>
 /// <param name="Name">The specification's abbreviation: <c>RBR</c>, <c>OCW2</c>, <c>queue_notify</c>.</param>
 /// <param name="Offset">In bytes from the start of the region. Several registers may share an offset (read and write sides, banks).</param>
 /// <param name="Width">In bytes: 1, 2, 4 or 8.</param>
 /// <param name="Access">What a guest may do.</param>
 /// <param name="Reset">What it reads after reset, where the specification fixes it.</param>
 /// <param name="Note">One line for people, where the name does not say it.</param>
-public readonly record struct Register(
+public sealed record Register(
     string Name, uint Offset, byte Width, RegisterAccess Access = RegisterAccess.ReadWrite, ulong? Reset = null, string? Note = null);
 
 /// <summary>The registers of one region of a device, declared as data.</summary>

@@ -55,12 +55,12 @@ public static class DeviceCatalog
     private static int Number(DeviceOption option, string property, int absent, int min, int max) =>
         option.Properties.TryGetValue(property, out var text) ? Numbers.Count($"-device {option.Driver}: {property}", text, min, max) : absent;
 
-    private static void Expect(DeviceOption option, params ReadOnlySpan<string> known)
+    private static void Expect(DeviceOption option, params string[] known)
     {
         foreach (var (name, _) in option.Properties)
         {
             // Any device may have a name; nothing here refers to one.
-            if (name != "id" && !known.Contains(name))
+            if (name != "id" && Array.IndexOf(known, name) < 0)
                 throw new OptionException($"-device {option.Driver}: property '{name}' not found");
         }
     }

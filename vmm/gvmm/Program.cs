@@ -113,9 +113,9 @@ internal static class Program
 
     private static PcConfig ConfigOf(GvmmOptions options, SerialPorts serial)
     {
-        var accelerators = new (string, IReadOnlyDictionary<string, string>)[options.Accelerators.Count];
+        var accelerators = new AcceleratorChoice[options.Accelerators.Count];
         for (var i = 0; i < accelerators.Length; i++)
-            accelerators[i] = (options.Accelerators[i].Name, options.Accelerators[i].Properties);
+            accelerators[i] = new AcceleratorChoice(options.Accelerators[i].Name, options.Accelerators[i].Properties);
         var now = options.RtcLocalTime ? DateTime.Now : DateTime.UtcNow;
         return new PcConfig
         {

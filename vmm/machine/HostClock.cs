@@ -83,9 +83,12 @@ public sealed class HostClock : IClock, IDisposable
         _wake.Dispose();
     }
 
-    private static long HostNs() => Stopwatch.Frequency == NsPerSecond
-        ? Stopwatch.GetTimestamp()
-        : (long)((Int128)Stopwatch.GetTimestamp() * NsPerSecond / Stopwatch.Frequency);
+    // By whole seconds and the rest, for the reason that Frequency gives.
+    private static long HostNs()
+    {
+        var (ticks, rate) = (Stopwatch.GetTimestamp(), Stopwatch.Frequency);
+        return ticks / rate * NsPerSecond + ticks % rate * NsPerSecond / rate;
+    }
 
     private void WakeThread()
     {

@@ -15,7 +15,7 @@ namespace Gauntlet.Vmm.Machines;
 public sealed record PcConfig
 {
     /// <summary>As after <c>-accel</c>, most wanted first.</summary>
-    public required IReadOnlyList<(string Name, IReadOnlyDictionary<string, string> Properties)> Accelerators { get; init; }
+    public required IReadOnlyList<AcceleratorChoice> Accelerators { get; init; }
 
     /// <summary>1 to 255: an APIC ID of 255 is the broadcast.</summary>
     public int CpuCount { get; init; } = 1;
@@ -59,7 +59,9 @@ public sealed class PcBoard : IDisposable
     // What firmware gives the first device with BARs.
     private const uint FirstMemoryBar = 0xfebf1000, FirstIoBar = 0xc000;
 
-    private static readonly (ushort Port, int Irq)[] SerialWiring = [(0x3f8, 4), (0x2f8, 3)];
+    // COM1, COM2.
+    private static readonly ushort[] SerialBases = [0x3f8, 0x2f8];
+    private static readonly int[] SerialIrqs = [4, 3];
 
     private readonly PcConfig _config;
     private readonly I8259? _pic;
@@ -106,9 +108,9 @@ public sealed class PcBoard : IDisposable
         Pci = AddPci();
         for (var i = 0; i < config.SerialPorts.Count; i++)
         {
-            var uart = new Uart16550A(Lines[SerialWiring[i].Irq], config.SerialPorts[i], clock);
+            var uart = new Uart16550A(Lines[SerialIrqs[i]], config.SerialPorts[i], clock);
             Machine.Add(uart);
-            bus.MapPorts(uart, 0, SerialWiring[i].Port);
+            bus.MapPorts(uart, 0, SerialBases[i]);
             SerialPorts.Add(uart);
         }
     }
@@ -126,7 +128,7 @@ public sealed class PcBoard : IDisposable
     public List<Uart16550A> SerialPorts { get; } = [];
 
     /// <summary>How many serial ports there can be.</summary>
-    public static int MaxSerialPorts => SerialWiring.Length;
+    public static int MaxSerialPorts => SerialBases.Length;
 
     /// <summary>Adds <c>isa-debug-exit</c>.</summary>
     /// <exception cref="InvalidOperationException">Its ports are taken.</exception>

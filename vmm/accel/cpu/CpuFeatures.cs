@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Gauntlet.Vmm.Accel.Cpu;
 
 /// <summary>One word of feature bits in CPUID, with a name for each bit as <c>-cpu</c> and /proc/cpuinfo know it.</summary>
@@ -28,7 +30,13 @@ public sealed class CpuFeatureWord
     public ReadOnlySpan<string> NamesOf(int bit) => _namesByBit[bit];
 
     /// <summary>As the manuals write it: <c>CPUID.07H:EBX</c>.</summary>
-    public override string ToString() => $"CPUID.{Function:X2}H:{Register.ToString().ToUpperInvariant()}";
+    public override string ToString() => string.Concat("CPUID.", Function.ToString("X2", CultureInfo.InvariantCulture), "H:", Register switch
+    {
+        CpuidRegister.Eax => "EAX",
+        CpuidRegister.Ebx => "EBX",
+        CpuidRegister.Ecx => "ECX",
+        _ => "EDX",
+    });
 }
 
 /// <summary>

@@ -1,13 +1,15 @@
+using System.Globalization;
+
 namespace Gauntlet.Vmm.Accel.Cpu;
 
-/// <summary>One feature bit.</summary>
-public readonly record struct CpuFeatureBit(CpuFeatureWord Word, int Bit)
+/// <summary>One feature bit. A class for the reason of <see cref="CpuidLeaf"/>.</summary>
+public sealed record CpuFeatureBit(CpuFeatureWord Word, int Bit)
 {
     /// <summary>As the manuals and QEMU write it: <c>CPUID.01H:ECX.vmx [bit 5]</c>.</summary>
     public override string ToString()
     {
         var names = Word.NamesOf(Bit);
-        return $"{Word}{(names.IsEmpty ? "" : "." + names[0])} [bit {Bit}]";
+        return string.Concat(Word.ToString(), names.IsEmpty ? "" : "." + names[0], " [bit ", Bit.ToString(CultureInfo.InvariantCulture) + "]");
     }
 }
 

@@ -9,11 +9,13 @@ public enum CpuidRegister : byte
     Edx,
 }
 
-/// <summary>One answer of CPUID (SDM Vol. 2A, CPUID).</summary>
+/// <summary>
+/// One answer of CPUID (SDM Vol. 2A, CPUID). A class: the framework's collections are compiled ahead for those only, and each start of a machine fills some.
+/// </summary>
 /// <param name="Function">EAX on input.</param>
 /// <param name="Index">ECX on input, where <paramref name="Indexed"/>.</param>
 /// <param name="Indexed">Whether ECX on input matters for this function.</param>
-public readonly record struct CpuidLeaf(uint Function, uint Index, bool Indexed, uint Eax, uint Ebx, uint Ecx, uint Edx)
+public sealed record CpuidLeaf(uint Function, uint Index, bool Indexed, uint Eax, uint Ebx, uint Ecx, uint Edx)
 {
     public uint this[CpuidRegister register] => register switch
     {

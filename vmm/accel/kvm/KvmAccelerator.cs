@@ -41,12 +41,12 @@ public sealed unsafe class KvmAccelerator : IAccelerator
                     throw new AcceleratorException($"KVM does not take 0x{TssAddress:x} for its TSS: {KvmSystem.ErrorText()}");
                 _irqChip = options.KernelIrqChip ? new KvmIrqChip(_vm, options) : null;
                 _slots = new KvmMemorySlots(_vm, Math.Max(_system.Check(KvmCap.NrMemSlots), 32));
-                _supportedCpuid = Array.ConvertAll(_system.GetSupportedCpuid(), e
-                    => new CpuidLeaf(e.Function, e.Index, (e.Flags & KvmCpuidEntry.SignificantIndex) != 0, e.Eax, e.Ebx, e.Ecx, e.Edx));
+                _supportedCpuid = _system.GetSupportedCpuid();
                 _kickSignal = KvmVcpu.InstallKickSignal();
             }
             catch
             {
+                _irqChip?.Dispose();
                 _vm.Dispose();
                 throw;
             }
@@ -81,7 +81,7 @@ public sealed unsafe class KvmAccelerator : IAccelerator
         if (setup.Index == 0)
         {
             foreach (var feature in cpuid.Missing)
-                _warnings.Add($"host doesn't support requested feature: {feature}");
+                _warnings.Add("host doesn't support requested feature: " + feature);
         }
 
         // The ID is the initial APIC ID too.
@@ -94,6 +94,7 @@ public sealed unsafe class KvmAccelerator : IAccelerator
     /// <summary>Ends the virtual machine. After its vCPUs: the kernel keeps it for as long as one is open.</summary>
     public void Dispose()
     {
+        _irqChip?.Dispose();
         _vm.Dispose();
         _system.Dispose();
     }
@@ -102,14 +103,16 @@ public sealed unsafe class KvmAccelerator : IAccelerator
     {
         if (!options.KernelIrqChip)
             return;
-        foreach (var (cap, name) in (ReadOnlySpan<(KvmCap, string)>)
-            [(KvmCap.IrqChip, "KVM_CAP_IRQCHIP"), (KvmCap.IrqRouting, "KVM_CAP_IRQ_ROUTING"), (KvmCap.SignalMsi, "KVM_CAP_SIGNAL_MSI")])
+        Require(KvmCap.IrqChip, "KVM_CAP_IRQCHIP");
+        Require(KvmCap.IrqRouting, "KVM_CAP_IRQ_ROUTING");
+        Require(KvmCap.SignalMsi, "KVM_CAP_SIGNAL_MSI");
+        if (options.Pit && (_system.Check(KvmCap.Pit2) == 0 || _system.Check(KvmCap.PitState2) == 0 || _system.Check(KvmCap.ReinjectControl) == 0))
+            throw new AcceleratorException("this host's KVM has no PIT inside (KVM_CAP_PIT2, KVM_CAP_PIT_STATE2): use -accel kvm,kernel-irqchip=off");
+
+        void Require(KvmCap cap, string name)
         {
             if (_system.Check(cap) == 0)
                 throw new AcceleratorException($"this host's KVM has no interrupt controllers inside ({name}): use -accel kvm,kernel-irqchip=off");
         }
-
-        if (options.Pit && (_system.Check(KvmCap.Pit2) == 0 || _system.Check(KvmCap.PitState2) == 0 || _system.Check(KvmCap.ReinjectControl) == 0))
-            throw new AcceleratorException("this host's KVM has no PIT inside (KVM_CAP_PIT2, KVM_CAP_PIT_STATE2): use -accel kvm,kernel-irqchip=off");
     }
 }

@@ -17,18 +17,19 @@ internal sealed class KvmCpuid
     /// <summary>Physical address bits of a named model, so that guests see the same on every host that has them.</summary>
     private const uint NamedModelPhysicalBits = 40;
 
+    private static readonly CpuidLeaf s_noLeaf = new(0, 0, false, 0, 0, 0, 0);
+
     private const uint LinearBits = 48, LinearBitsLa57 = 57;
 
     private readonly List<CpuidLeaf> _leaves = [];
     private readonly List<CpuFeatureBit> _missing = [];
-    private readonly Dictionary<(uint Function, uint Index), CpuidLeaf> _host = [];
+    private readonly IReadOnlyList<CpuidLeaf> _host;
     private readonly bool _kernelIrqChip;
 
     private KvmCpuid(IReadOnlyList<CpuidLeaf> supported, bool kernelIrqChip)
     {
         _kernelIrqChip = kernelIrqChip;
-        foreach (var leaf in supported)
-            _host[(leaf.Function, leaf.Index)] = leaf;
+        _host = supported;
     }
 
     /// <summary>In ascending order of function and index, zero leaves left out.</summary>
@@ -55,7 +56,7 @@ internal sealed class KvmCpuid
         cpuid.AddTopology((uint)index, (uint)count);
         cpuid.DropWhatNeedsXsave();
         cpuid._leaves.RemoveAll(l => (l.Eax | l.Ebx | l.Ecx | l.Edx) == 0);
-        cpuid._leaves.Sort((a, b) => (a.Function, a.Index).CompareTo((b.Function, b.Index)));
+        cpuid._leaves.Sort((a, b) => a.Function != b.Function ? a.Function.CompareTo(b.Function) : a.Index.CompareTo(b.Index));
         if (model.Enforce && cpuid._missing.Count > 0)
             throw new AcceleratorException($"-cpu {model.Name},enforce: this host lacks {string.Join(", ", cpuid._missing)}: leave them out, or leave out 'enforce'");
         return cpuid;
@@ -80,12 +81,10 @@ internal sealed class KvmCpuid
         _leaves.Add(vendor with { Function = ExtendedBase, Eax = extendedMax });
         AddBrand(model.Brand);
         _leaves.Add(new CpuidLeaf(0x80000008, 0, false, Math.Min(NamedModelPhysicalBits, PhysicalBits()), 0, 0, 0));
-        if (_host.TryGetValue((KvmBase, 0), out var kvm))
-            _leaves.Add(kvm);
-        foreach (var ((function, _), leaf) in _host)
+        foreach (var leaf in _host)
         {
             // Whether the XSAVE leaf stays depends on the flags that follow.
-            if (function == 13)
+            if (leaf is { Function: KvmBase, Index: 0 } or { Function: 13 })
                 _leaves.Add(leaf);
         }
 
@@ -223,7 +222,16 @@ internal sealed class KvmCpuid
     private uint PhysicalBits() => (Host(0x80000008).Eax & 0xff) is var bits && bits >= 32 ? bits : 36;
 
     /// <summary>A leaf of the host's, all zero when it has none.</summary>
-    private CpuidLeaf Host(uint function, uint index = 0) => _host.TryGetValue((function, index), out var leaf) ? leaf : default;
+    private CpuidLeaf Host(uint function, uint index = 0)
+    {
+        foreach (var leaf in _host)
+        {
+            if (leaf.Function == function && leaf.Index == index)
+                return leaf;
+        }
+
+        return s_noLeaf;
+    }
 
     private uint LinearAddressBits()
         => (Value(CpuFeatures.Leaf7Ecx) & FeaturesOf("la57", CpuFeatures.Leaf7Ecx)) != 0 ? LinearBitsLa57 : LinearBits;
@@ -260,5 +268,14 @@ internal sealed class KvmCpuid
         _leaves[at] = _leaves[at].With(register, _leaves[at][register] & ~mask | bits & mask);
     }
 
-    private int Find(uint function, uint index) => _leaves.FindIndex(l => l.Function == function && l.Index == index);
+    private int Find(uint function, uint index)
+    {
+        for (var i = 0; i < _leaves.Count; i++)
+        {
+            if (_leaves[i].Function == function && _leaves[i].Index == index)
+                return i;
+        }
+
+        return -1;
+    }
 }

@@ -43,7 +43,7 @@ internal sealed unsafe class KvmRegisters
         _index = index;
         _hasXsave = system.Check(KvmCap.Xsave) != 0;
         _hasXcrs = system.Check(KvmCap.Xcrs) != 0;
-        _msrs = Array.FindAll(StateMsrs, msr => TryGetMsr(msr, out _));
+        _msrs = OfferedMsrs();
         if (hasLapic)
         {
             KvmLapicState lapic;
@@ -64,12 +64,22 @@ internal sealed unsafe class KvmRegisters
         state = default;
         KvmRegs regs;
         Call(KvmRequest.GetRegs, &regs, "read the general registers");
-        ReadOnlySpan<ulong> gpr =
-        [
-            regs.Rax, regs.Rcx, regs.Rdx, regs.Rbx, regs.Rsp, regs.Rbp, regs.Rsi, regs.Rdi,
-            regs.R8, regs.R9, regs.R10, regs.R11, regs.R12, regs.R13, regs.R14, regs.R15,
-        ];
-        gpr.CopyTo(state.Gpr);
+        state.Gpr[0] = regs.Rax;
+        state.Gpr[1] = regs.Rcx;
+        state.Gpr[2] = regs.Rdx;
+        state.Gpr[3] = regs.Rbx;
+        state.Gpr[4] = regs.Rsp;
+        state.Gpr[5] = regs.Rbp;
+        state.Gpr[6] = regs.Rsi;
+        state.Gpr[7] = regs.Rdi;
+        state.Gpr[8] = regs.R8;
+        state.Gpr[9] = regs.R9;
+        state.Gpr[10] = regs.R10;
+        state.Gpr[11] = regs.R11;
+        state.Gpr[12] = regs.R12;
+        state.Gpr[13] = regs.R13;
+        state.Gpr[14] = regs.R14;
+        state.Gpr[15] = regs.R15;
         state.Rip = regs.Rip;
         state.Rflags = regs.Rflags;
 
@@ -263,6 +273,21 @@ internal sealed unsafe class KvmRegisters
             new ReadOnlySpan<byte>(fxsave + 160, 256).CopyTo(new Span<byte>(fpu.Xmm, 256));
             Call(KvmRequest.SetFpu, &fpu, "set the x87 and SSE registers");
         }
+    }
+
+    private uint[] OfferedMsrs()
+    {
+        var offered = new uint[StateMsrs.Length];
+        var count = 0;
+        foreach (var msr in StateMsrs)
+        {
+            if (TryGetMsr(msr, out _))
+                offered[count++] = msr;
+        }
+
+        var msrs = new uint[count];
+        Array.Copy(offered, msrs, count);
+        return msrs;
     }
 
     private bool TryGetMsr(uint msr, out ulong value)

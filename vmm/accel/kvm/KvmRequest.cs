@@ -22,7 +22,7 @@ internal static class KvmRequest
     public static readonly nuint CreateVcpu = Io(0x41);
     public static readonly nuint SetUserMemoryRegion = Iow<KvmUserspaceMemoryRegion>(0x46);
     public static readonly nuint SetTssAddr = Io(0x47);
-    public static readonly nuint SetIdentityMapAddr = Iow<ulong>(0x48);
+    public static readonly nuint SetIdentityMapAddr = Iow(0x48, sizeof(ulong));
     public static readonly nuint CreateIrqChip = Io(0x60);
     public static readonly nuint IrqLine = Iow<KvmIrqLevel>(0x61);
     public static readonly nuint GetIrqChip = Iowr(0x62, Unsafe.SizeOf<KvmIrqChipState>());
@@ -43,7 +43,7 @@ internal static class KvmRequest
     public static readonly nuint SetRegs = Iow<KvmRegs>(0x82);
     public static readonly nuint GetSregs = Ior<KvmSregs>(0x83);
     public static readonly nuint SetSregs = Iow<KvmSregs>(0x84);
-    public static readonly nuint Interrupt = Iow<uint>(0x86);
+    public static readonly nuint Interrupt = Iow(0x86, sizeof(uint));
     public static readonly nuint GetMsrs = Iowr(0x88, MsrsHeaderBytes);
     public static readonly nuint SetMsrs = Iow(0x89, MsrsHeaderBytes);
     public static readonly nuint GetFpu = Ior<KvmFpu>(0x8c);

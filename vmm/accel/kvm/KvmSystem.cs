@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Gauntlet.Linux;
+using Gauntlet.Vmm.Accel.Cpu;
 using Microsoft.Win32.SafeHandles;
 
 namespace Gauntlet.Vmm.Accel.Kvm;
@@ -17,17 +18,17 @@ internal sealed unsafe class KvmSystem : IDisposable
     private const int MaxCpuidEntries = 1024;
 
     /// <summary>What gvmm cannot do without, with the Linux version that brought it.</summary>
-    private static readonly (KvmCap Cap, string Name, string Since)[] Required =
+    private static readonly Requirement[] Required =
     [
-        (KvmCap.UserMemory, "KVM_CAP_USER_MEMORY", "2.6.25"),
-        (KvmCap.SetTssAddr, "KVM_CAP_SET_TSS_ADDR", "2.6.25"),
-        (KvmCap.ExtCpuid, "KVM_CAP_EXT_CPUID", "2.6.25"),
-        (KvmCap.MpState, "KVM_CAP_MP_STATE", "2.6.26"),
-        (KvmCap.SetIdentityMapAddr, "KVM_CAP_SET_IDENTITY_MAP_ADDR", "2.6.32"),
-        (KvmCap.VcpuEvents, "KVM_CAP_VCPU_EVENTS", "2.6.33"),
-        (KvmCap.DebugRegs, "KVM_CAP_DEBUGREGS", "2.6.35"),
-        (KvmCap.ReadonlyMem, "KVM_CAP_READONLY_MEM", "3.7"),
-        (KvmCap.ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT", "4.13"),
+        new(KvmCap.UserMemory, "KVM_CAP_USER_MEMORY", "2.6.25"),
+        new(KvmCap.SetTssAddr, "KVM_CAP_SET_TSS_ADDR", "2.6.25"),
+        new(KvmCap.ExtCpuid, "KVM_CAP_EXT_CPUID", "2.6.25"),
+        new(KvmCap.MpState, "KVM_CAP_MP_STATE", "2.6.26"),
+        new(KvmCap.SetIdentityMapAddr, "KVM_CAP_SET_IDENTITY_MAP_ADDR", "2.6.32"),
+        new(KvmCap.VcpuEvents, "KVM_CAP_VCPU_EVENTS", "2.6.33"),
+        new(KvmCap.DebugRegs, "KVM_CAP_DEBUGREGS", "2.6.35"),
+        new(KvmCap.ReadonlyMem, "KVM_CAP_READONLY_MEM", "3.7"),
+        new(KvmCap.ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT", "4.13"),
     ];
 
     /// <summary>Opens the device and checks it.</summary>
@@ -44,10 +45,10 @@ internal sealed unsafe class KvmSystem : IDisposable
                 throw new AcceleratorException($"{device} does not answer as KVM does ({ErrorText()}): it is another kind of file; give the KVM device");
             if (version != KvmRequest.ApiVersion)
                 throw new AcceleratorException($"{device} speaks version {version} of KVM's API, gvmm speaks {KvmRequest.ApiVersion}: update the host's kernel");
-            foreach (var (cap, name, since) in Required)
+            foreach (var required in Required)
             {
-                if (Check(cap) <= 0)
-                    throw new AcceleratorException($"this host's KVM has no {name}, which Linux has since {since}: update the host's kernel, or use -accel tcg");
+                if (Check(required.Cap) <= 0)
+                    throw new AcceleratorException($"this host's KVM has no {required.Name}, which Linux has since {required.Since}: update the host's kernel, or use -accel tcg");
             }
 
             VcpuMmapBytes = Libc.ioctl(Handle, KvmRequest.GetVcpuMmapSize, 0);
@@ -60,6 +61,8 @@ internal sealed unsafe class KvmSystem : IDisposable
             throw;
         }
     }
+
+    private sealed record Requirement(KvmCap Cap, string Name, string Since);
 
     public SafeFileHandle Handle { get; }
 
@@ -101,7 +104,7 @@ internal sealed unsafe class KvmSystem : IDisposable
     }
 
     /// <summary>KVM_GET_SUPPORTED_CPUID: what a guest may be shown on this host.</summary>
-    public KvmCpuidEntry[] GetSupportedCpuid()
+    public CpuidLeaf[] GetSupportedCpuid()
     {
         for (var capacity = 128; capacity <= MaxCpuidEntries; capacity *= 2)
         {
@@ -110,7 +113,7 @@ internal sealed unsafe class KvmSystem : IDisposable
             {
                 *(uint*)p = (uint)capacity;
                 if (Libc.ioctl(Handle, KvmRequest.GetSupportedCpuid, p) == 0)
-                    return new ReadOnlySpan<KvmCpuidEntry>(p + KvmRequest.CpuidHeaderBytes, checked((int)Math.Min(*(uint*)p, (uint)capacity))).ToArray();
+                    return ToLeaves((KvmCpuidEntry*)(p + KvmRequest.CpuidHeaderBytes), (int)Math.Min(*(uint*)p, (uint)capacity));
             }
 
             if (Marshal.GetLastPInvokeError() != Libc.E2BIG)
@@ -118,6 +121,18 @@ internal sealed unsafe class KvmSystem : IDisposable
         }
 
         throw new AcceleratorException($"KVM reports more than {MaxCpuidEntries} CPUID leaves: this is no KVM that gvmm knows");
+    }
+
+    private static CpuidLeaf[] ToLeaves(KvmCpuidEntry* entries, int count)
+    {
+        var leaves = new CpuidLeaf[count];
+        for (var i = 0; i < count; i++)
+        {
+            var e = entries + i;
+            leaves[i] = new CpuidLeaf(e->Function, e->Index, (e->Flags & KvmCpuidEntry.SignificantIndex) != 0, e->Eax, e->Ebx, e->Ecx, e->Edx);
+        }
+
+        return leaves;
     }
 
     public void Dispose() => Handle.Dispose();

@@ -37,7 +37,8 @@ public abstract unsafe partial class TcgCore : IDisposable
     // Requests, as bits of CoreHeader.ExitRequest.
     public const int RequestKick = 1, RequestInterrupt = 2, RequestNmi = 4, RequestInit = 8, RequestStartUp = 16, RequestCode = 32, RequestFlush = 64;
 
-    private readonly ConcurrentQueue<ulong> _invalidations = new();
+    // Made when first used: a machine with one vCPU has no other that asks.
+    private ConcurrentQueue<ulong>? _invalidations;
 
     /// <param name="stateSize">Of the guest's CPU state in bytes, a multiple of 16; temporaries come behind it.</param>
     protected TcgCore(int index, PhysicalMap physical, IVcpuIo io, int stateSize)
@@ -84,7 +85,7 @@ public abstract unsafe partial class TcgCore : IDisposable
     /// <summary>Another vCPU or a device wrote to code of this physical page. From any thread.</summary>
     public void RequestInvalidation(ulong physicalPage)
     {
-        _invalidations.Enqueue(physicalPage);
+        LazyInitializer.EnsureInitialized(ref _invalidations, static () => new ConcurrentQueue<ulong>()).Enqueue(physicalPage);
         Request(RequestCode);
     }
 
@@ -92,7 +93,11 @@ public abstract unsafe partial class TcgCore : IDisposable
     public void RequestFullFlush() => Request(RequestFlush);
 
     /// <summary>Takes the invalidations that others asked for.</summary>
-    protected bool TryTakeInvalidation(out ulong physicalPage) => _invalidations.TryDequeue(out physicalPage);
+    protected bool TryTakeInvalidation(out ulong physicalPage)
+    {
+        physicalPage = 0;
+        return Volatile.Read(ref _invalidations) is { } queue && queue.TryDequeue(out physicalPage);
+    }
 
     /// <summary>Asks the paging unit; on failure the guest's exception is pending and <see cref="CoreHeader.Fault"/> set.</summary>
     /// <param name="attributes">MMU index and <see cref="StackAccess"/>.</param>

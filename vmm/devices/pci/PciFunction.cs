@@ -7,7 +7,7 @@ namespace Gauntlet.Vmm.Devices.Pci;
 /// <summary>One base address register: which region of the device it maps.</summary>
 /// <param name="Region">The device's region number; its length must be a power of two.</param>
 /// <param name="Assigned">The address that the firmware gave it; a reset gives it again.</param>
-public readonly record struct PciBar(int Region, uint Assigned);
+public sealed record PciBar(int Region, uint Assigned);
 
 /// <summary>What a PCI function is, for its configuration header (PCI Local Bus Specification 3.0, 6.1).</summary>
 public readonly record struct PciIdentity(ushort Vendor, ushort Device, byte BaseClass, byte SubClass, byte Interface = 0, byte Revision = 0, bool MultiFunction = false);

@@ -82,7 +82,8 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
     /// <param name="index">0xe to 0x7f.</param>
     public void SetRam(int index, byte value)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(index, RegisterD);
+        if (index <= RegisterD)
+            throw new ArgumentOutOfRangeException(nameof(index));
         _ram[index] = value;
     }
 

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Gauntlet.Vmm.Program.Options;
 
 /// <summary>Numbers as QEMU's options spell them.</summary>
@@ -9,12 +7,10 @@ internal static class Numbers
     /// <exception cref="OptionException">Something else.</exception>
     public static int Count(string option, string text, int min, int max)
     {
-        var parsed = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
-            ? int.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
-            : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value);
-        if (!parsed || value < min || value > max)
+        var isHex = text is ['0', 'x' or 'X', ..];
+        if (!TryParse(isHex ? text.AsSpan(2) : text, isHex ? 16u : 10u, out var value) || value < (ulong)min || value > (ulong)max)
             throw new OptionException($"{option}: '{text}' is not a number from {min} to {max}");
-        return value;
+        return (int)value;
     }
 
     /// <summary>Bytes: a number with a suffix of b, K, M, G or T, without one in units of <paramref name="unit"/>.</summary>
@@ -36,8 +32,28 @@ internal static class Numbers
             };
             digits = text[..^1];
         }
-        if (scale == 0 || !ulong.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var value) || value > (1UL << 62) / scale)
+        if (scale == 0 || !TryParse(digits, 10, out var value) || value > (1UL << 62) / scale)
             throw new OptionException($"{option}: '{text}' is not a size: a number with K, M, G or T");
         return value * scale;
+    }
+
+    // Not the framework's, which sets up a culture's number formats first: half a millisecond of each start.
+    private static bool TryParse(ReadOnlySpan<char> digits, uint radix, out ulong value)
+    {
+        value = 0;
+        foreach (var digit in digits)
+        {
+            var worth = digit switch
+            {
+                >= '0' and <= '9' => digit - '0',
+                >= 'a' and <= 'f' => digit - 'a' + 10,
+                >= 'A' and <= 'F' => digit - 'A' + 10,
+                _ => int.MaxValue,
+            };
+            if (worth >= radix || value > (ulong.MaxValue - (ulong)worth) / radix)
+                return false;
+            value = value * radix + (ulong)worth;
+        }
+        return digits.Length > 0;
     }
 }

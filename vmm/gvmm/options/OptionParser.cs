@@ -14,10 +14,19 @@ public sealed class OptionParser
     private const int MaxDevices = 64;
 
     private readonly GvmmOptions _options = new();
-    private readonly List<(string Driver, string Property, string Value)> _globals = [];
-    private readonly List<(string Names, Dictionary<string, string> Properties)> _accels = [];
+    // What this machine never has may be switched off.
+    private static readonly string[] s_absent = ["usb", "vmport", "smm", "hpet", "graphics", "nvdimm", "i8042-mouse"];
+
+    private static readonly string[] s_cpuLevels = ["sockets", "dies", "clusters", "cores", "threads"];
+
+    private readonly List<Global> _globals = [];
+    private readonly List<Accel> _accels = [];
     private string? _machineAccel;
     private string? _kernelIrqChip;
+
+    private sealed record Global(string Driver, string Property, string Value);
+
+    private sealed record Accel(string Names, Dictionary<string, string> Properties);
 
     /// <param name="arguments">Without the program's name.</param>
     /// <exception cref="OptionException">Something that is not known, or does not fit.</exception>
@@ -49,7 +58,7 @@ public sealed class OptionParser
         switch (name)
         {
             case "enable-kvm":
-                _accels.Add(("kvm", []));
+                _accels.Add(new Accel("kvm", []));
                 break;
             case "nodefaults":
                 _options.NoDefaults = true;
@@ -186,8 +195,7 @@ public sealed class OptionParser
                 : pit is "off" or "no" or "false" ? false
                 : throw new OptionException($"-machine pit={pit}: there are on, off");
         }
-        // What this machine never has may be switched off.
-        foreach (var absent in (ReadOnlySpan<string>)["usb", "vmport", "smm", "hpet", "graphics", "nvdimm", "i8042-mouse"])
+        foreach (var absent in s_absent)
         {
             if (list.Take(absent) is "on" or "yes" or "true")
                 throw new OptionException($"-machine {absent}=on: gvmm's machines have none");
@@ -204,7 +212,7 @@ public sealed class OptionParser
         var name = list.Take("accel") ?? throw new OptionException($"-accel {argument}: no accelerator named");
         if (IsHelp(name))
             _options.Listing = Listing.Accelerators;
-        _accels.Add((name, ToDictionary(list)));
+        _accels.Add(new Accel(name, ToDictionary(list)));
     }
 
     private void ParseSmp(string argument)
@@ -213,7 +221,7 @@ public sealed class OptionParser
         var count = Take("cpus");
         var maximum = Take("maxcpus");
         var product = 1L;
-        foreach (var level in (ReadOnlySpan<string>)["sockets", "dies", "clusters", "cores", "threads"])
+        foreach (var level in s_cpuLevels)
             product *= Take(level) ?? 1;
         list.ExpectEmpty("cpus, maxcpus, sockets, dies, clusters, cores, threads");
         if (product > Machines.PcBoard.MaxCpus)
@@ -265,12 +273,12 @@ public sealed class OptionParser
         var dot = argument.IndexOf('.', StringComparison.Ordinal);
         if (dot > 0 && equals > dot + 1)
         {
-            _globals.Add((argument[..dot], argument[(dot + 1)..equals], argument[(equals + 1)..]));
+            _globals.Add(new Global(argument[..dot], argument[(dot + 1)..equals], argument[(equals + 1)..]));
             return;
         }
         var list = new PropertyList("-global", argument, null);
         if (list.Take("driver") is { } driver && list.Take("property") is { } property && list.Take("value") is { } value)
-            _globals.Add((driver, property, value));
+            _globals.Add(new Global(driver, property, value));
         else
             throw new OptionException($"-global {argument}: give it as driver.property=value");
     }

@@ -1,12 +1,15 @@
 namespace Gauntlet.Vmm.Program.Options;
 
+/// <summary>One key and its value. A class, as all that options are kept in.</summary>
+public sealed record OptionProperty(string Key, string Value);
+
 /// <summary>
 /// The argument of an option in QEMU's key=value form: <c>first,key=value,flag</c>; a comma in a value is doubled; a word without <c>=</c> that is not the
 /// first stands for <c>word=on</c>.
 /// </summary>
 public sealed class PropertyList
 {
-    private readonly List<(string Key, string Value)> _properties = [];
+    private readonly List<OptionProperty> _properties = [];
     private readonly string _option;
 
     /// <param name="option">For messages: <c>-machine</c>.</param>
@@ -20,20 +23,20 @@ public sealed class PropertyList
         for (var index = 0; at < text.Length; index++)
         {
             var word = TakeWord(text, ref at);
-            var equals = word.IndexOf('=', StringComparison.Ordinal);
+            var equals = word.IndexOf('=');
             if (equals == 0 || word.Length == 0)
                 throw new OptionException($"{option} {text}: a property without a name");
             if (equals > 0)
-                _properties.Add((word[..equals], word[(equals + 1)..]));
+                _properties.Add(new OptionProperty(word[..equals], word[(equals + 1)..]));
             else if (index == 0 && impliedKey is not null)
-                _properties.Add((impliedKey, word));
+                _properties.Add(new OptionProperty(impliedKey, word));
             else
-                _properties.Add((word, "on"));
+                _properties.Add(new OptionProperty(word, "on"));
         }
     }
 
     /// <summary>In the order given; a key may come twice.</summary>
-    public IReadOnlyList<(string Key, string Value)> Properties => _properties;
+    public IReadOnlyList<OptionProperty> Properties => _properties;
 
     /// <summary>Takes a property out; the last one of that name counts. Null when it is not there.</summary>
     public string? Take(string key)

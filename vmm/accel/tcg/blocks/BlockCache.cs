@@ -20,8 +20,8 @@ public sealed unsafe class BlockCache : IDisposable
 
     private const int ChunkBytes = 1 << 20, Buckets = 1 << 13;
 
-    private readonly List<nint> _chunks = [];
-    private readonly Dictionary<ulong, nint> _pages = [];
+    private readonly byte*[] _chunks = new byte*[MaxArenaBytes / ChunkBytes];
+    private readonly PageTable _pages = new();
     private readonly TranslatedBlock** _buckets = (TranslatedBlock**)NativeMemory.AllocZeroed(Buckets, (nuint)sizeof(TranslatedBlock*));
     private int _chunk = -1, _used = ChunkBytes;
 
@@ -52,11 +52,11 @@ public sealed unsafe class BlockCache : IDisposable
         bytes = (bytes + 15) & ~15;
         if (ChunkBytes - _used < bytes)
         {
-            if (++_chunk == _chunks.Count)
-                _chunks.Add((nint)NativeMemory.AlignedAlloc(ChunkBytes, 64));
+            if (_chunks[++_chunk] == null)
+                _chunks[_chunk] = (byte*)NativeMemory.AlignedAlloc(ChunkBytes, 64);
             _used = 0;
         }
-        var start = (byte*)_chunks[_chunk] + _used;
+        var start = _chunks[_chunk] + _used;
         _used += bytes;
         new Span<byte>(start, bytes).Clear();
         return start;
@@ -69,12 +69,14 @@ public sealed unsafe class BlockCache : IDisposable
         block->NextInBucket = bucket;
         bucket = block;
         var page = block->Physical & ~0xffful;
-        block->NextInPage = First(page);
-        _pages[page] = (nint)block;
+        ref var first = ref _pages.First(page);
+        block->NextInPage = first;
+        first = block;
         if (block->SecondPage == TranslatedBlock.NoPage)
             return;
-        block->NextInSecondPage = First(block->SecondPage);
-        _pages[block->SecondPage] = (nint)block;
+        ref var second = ref _pages.First(block->SecondPage);
+        block->NextInSecondPage = second;
+        second = block;
     }
 
     /// <summary>Drops all blocks with bytes in a physical page.</summary>
@@ -82,11 +84,9 @@ public sealed unsafe class BlockCache : IDisposable
     /// <returns>True when <paramref name="running"/> was one of them.</returns>
     public bool InvalidatePage(ulong physicalPage, TranslatedBlock* running)
     {
-        if (!_pages.Remove(physicalPage, out var first))
-            return false;
         var hit = false;
         TranslatedBlock* next;
-        for (var block = (TranslatedBlock*)first; block != null; block = next)
+        for (var block = _pages.Take(physicalPage); block != null; block = next)
         {
             next = (block->Physical & ~0xffful) == physicalPage ? block->NextInPage : block->NextInSecondPage;
             hit |= block == running;
@@ -116,16 +116,15 @@ public sealed unsafe class BlockCache : IDisposable
     public void Dispose()
     {
         foreach (var chunk in _chunks)
-            NativeMemory.AlignedFree((void*)chunk);
-        _chunks.Clear();
+            NativeMemory.AlignedFree(chunk);
+        Array.Clear(_chunks);
+        _pages.Dispose();
         NativeMemory.Free(_buckets);
         NativeMemory.Free(JumpCache);
         JumpCache = null;
     }
 
     private static int Bucket(ulong physical) => (int)(physical * 0x9e3779b97f4a7c15 >> 51);
-
-    private TranslatedBlock* First(ulong page) => _pages.TryGetValue(page, out var first) ? (TranslatedBlock*)first : null;
 
     private void Unlink(TranslatedBlock* block)
     {

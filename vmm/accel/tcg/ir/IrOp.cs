@@ -55,7 +55,7 @@ public struct IrOp
 /// <summary>A field of a guest's CPU state that IR can name.</summary>
 /// <param name="Name">In the text form; lower case, no punctuation but <c>_</c>.</param>
 /// <param name="Offset">In bytes from the start of the state; 8 bytes are accessed.</param>
-public readonly record struct IrGlobal(string Name, int Offset);
+public sealed record IrGlobal(string Name, int Offset);
 
 /// <summary>What a helper does besides computing its result.</summary>
 [Flags]
@@ -74,7 +74,7 @@ public enum IrEffects : byte
 }
 
 /// <param name="Name">In the text form.</param>
-public readonly record struct IrHelper(string Name, IrEffects Effects);
+public sealed record IrHelper(string Name, IrEffects Effects);
 
 /// <summary>What a front end declares of its guest, for the text form, the verifier and the passes.</summary>
 public sealed class IrGuest(IrGlobal[] globals, IrHelper[] helpers, int pcGlobal, int lazyStateGlobal)

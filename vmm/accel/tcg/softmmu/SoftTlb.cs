@@ -44,7 +44,13 @@ public sealed unsafe class SoftTlb : IDisposable
     /// <summary>The physical page of an entry whose tags are valid.</summary>
     public ref ulong PhysicalOf(int index) => ref _physical[index];
 
-    public void Flush() => new Span<byte>(Table, Entries * MmuIndices * sizeof(TlbEntry)).Fill(0xff);
+    public void Flush()
+    {
+        // Not Span.Fill: that is generic over the host's vectors, and compiled at each start.
+        var end = (ulong*)(Table + Entries * MmuIndices);
+        for (var tag = (ulong*)Table; tag < end; tag++)
+            *tag = ulong.MaxValue;
+    }
 
     /// <summary>Drops one linear page, for every MMU index.</summary>
     public void FlushPage(ulong linear)

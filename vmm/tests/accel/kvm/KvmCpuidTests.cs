@@ -29,8 +29,8 @@ public sealed class KvmCpuidTests
         var cpuid = Build("qemu64");
         foreach (var word in CpuFeatures.Words)
         {
-            var host = s_host.FirstOrDefault(l => l.Function == word.Function && l.Index == word.Index)[word.Register];
-            var shown = cpuid.Leaves.FirstOrDefault(l => l.Function == word.Function && l.Index == word.Index)[word.Register];
+            var host = s_host.FirstOrDefault(l => l.Function == word.Function && l.Index == word.Index)?[word.Register] ?? 0;
+            var shown = cpuid.Leaves.FirstOrDefault(l => l.Function == word.Function && l.Index == word.Index)?[word.Register] ?? 0;
             Assert.Equal(0u, shown & ~host);
         }
     }

@@ -29,8 +29,9 @@ public sealed unsafe class Lowering(IrGuest guest, int tempOffset) : IDisposable
         var block = (TranslatedBlock*)cache.Allocate(bytes);
         block->Code = block + 1;
         block->Marks = (InstructionMark*)((InterpOp*)block->Code + _count);
-        new ReadOnlySpan<InterpOp>(_ops, _count).CopyTo(new Span<InterpOp>(block->Code, _count));
-        _marks.AsSpan(0, _markCount).CopyTo(new Span<InstructionMark>(block->Marks, _markCount));
+        NativeMemory.Copy(_ops, block->Code, (nuint)(_count * sizeof(InterpOp)));
+        for (var i = 0; i < _markCount; i++)
+            block->Marks[i] = _marks[i];
         block->Instructions = _markCount;
         block->Target0 = _target0;
         block->Target1 = _target1;

@@ -14,8 +14,7 @@ public static class X86Globals
     ];
 
     public static readonly IrGuest Guest = new(
-        [.. s_names.Select((name, i) => new IrGlobal(name, i < FirstSegmentBase ? X86CpuState.OffsetGpr + 8 * i : X86CpuState.OffsetSeg + 24 * (i - FirstSegmentBase)))],
-        X86Helpers.Declarations, pcGlobal: 16, lazyStateGlobal: 20);
+        Array.ConvertAll(s_names, Declare), X86Helpers.Declarations, pcGlobal: 16, lazyStateGlobal: 20);
 
     public static IrValue Rip => IrValue.Global(16);
 
@@ -31,4 +30,10 @@ public static class X86Globals
     public static IrValue Gpr(int index) => IrValue.Global(index);
 
     public static IrValue SegmentBase(X86Seg seg) => IrValue.Global(FirstSegmentBase + (int)seg);
+
+    private static IrGlobal Declare(string name)
+    {
+        var i = Array.IndexOf(s_names, name);
+        return new IrGlobal(name, i < FirstSegmentBase ? X86CpuState.OffsetGpr + 8 * i : X86CpuState.OffsetSeg + 24 * (i - FirstSegmentBase));
+    }
 }

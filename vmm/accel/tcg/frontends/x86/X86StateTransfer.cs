@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using System.Runtime.CompilerServices;
 
 namespace Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
 
@@ -77,7 +77,8 @@ internal static unsafe class X86StateTransfer
 }
 
 /// <summary>FXSAVE's 512-byte image (SDM Vol. 1, 10.5.1): ST0 first there, the physical registers in the state.</summary>
-internal static class X86FxsaveImage
+/// <remarks>By pointers: what the framework has to read and write a span is generic, and would be compiled for each type at each start.</remarks>
+internal static unsafe class X86FxsaveImage
 {
     /// <summary>In bytes.</summary>
     public const int Size = 512;
@@ -85,62 +86,76 @@ internal static class X86FxsaveImage
     /// <summary>Bits of MXCSR that may be set: MXCSR_MASK.</summary>
     public const uint MxcsrMask = 0xffff;
 
+    private const int RegistersOffset = 32, XmmOffset = 160, RegisterBytes = 16, WrittenBytes = 416;
+
+    /// <param name="image">At least <see cref="Size"/> bytes.</param>
     /// <param name="wide">64-bit instruction and data pointers, XMM8 to 15.</param>
     public static void Write(in X86FpuState fpu, Span<byte> image, bool wide)
     {
-        image[..416].Clear();
-        MemoryMarshal.Write(image, fpu.Fcw);
-        MemoryMarshal.Write(image[2..], fpu.Fsw);
-        var top = fpu.Fsw >> 11 & 7;
-        // The abridged tag word is by physical register too.
-        image[4] = fpu.Ftw;
-        MemoryMarshal.Write(image[6..], fpu.Fop);
-        if (wide)
+        image[..Size][..WrittenBytes].Clear();
+        fixed (byte* p = image)
+        fixed (X86FpuState* state = &fpu)
         {
-            MemoryMarshal.Write(image[8..], fpu.Fip);
-            MemoryMarshal.Write(image[16..], fpu.Fdp);
+            *(ushort*)p = state->Fcw;
+            *(ushort*)(p + 2) = state->Fsw;
+            // The abridged tag word is by physical register too.
+            p[4] = state->Ftw;
+            *(ushort*)(p + 6) = state->Fop;
+            if (wide)
+            {
+                *(ulong*)(p + 8) = state->Fip;
+                *(ulong*)(p + 16) = state->Fdp;
+            }
+            else
+            {
+                *(uint*)(p + 8) = (uint)state->Fip;
+                *(ushort*)(p + 12) = state->Fcs;
+                *(uint*)(p + 16) = (uint)state->Fdp;
+                *(ushort*)(p + 20) = state->Fds;
+            }
+            *(uint*)(p + 24) = state->Mxcsr;
+            *(uint*)(p + 28) = MxcsrMask;
+            var registers = (X87Register*)&state->R;
+            var top = state->Fsw >> 11 & 7;
+            for (var i = 0; i < 8; i++)
+            {
+                var register = registers + ((top + i) & 7);
+                *(ulong*)(p + RegistersOffset + RegisterBytes * i) = register->Significand;
+                *(ushort*)(p + RegistersOffset + RegisterBytes * i + 8) = register->SignExponent;
+            }
+            Unsafe.CopyBlockUnaligned(p + XmmOffset, &state->Xmm, (uint)(wide ? 16 : 8) * RegisterBytes);
         }
-        else
-        {
-            MemoryMarshal.Write(image[8..], (uint)fpu.Fip);
-            MemoryMarshal.Write(image[12..], fpu.Fcs);
-            MemoryMarshal.Write(image[16..], (uint)fpu.Fdp);
-            MemoryMarshal.Write(image[20..], fpu.Fds);
-        }
-        MemoryMarshal.Write(image[24..], fpu.Mxcsr);
-        MemoryMarshal.Write(image[28..], MxcsrMask);
-        for (var i = 0; i < 8; i++)
-        {
-            ref readonly var register = ref fpu.R[(top + i) & 7];
-            MemoryMarshal.Write(image[(32 + 16 * i)..], register.Significand);
-            MemoryMarshal.Write(image[(40 + 16 * i)..], register.SignExponent);
-        }
-        for (var i = 0; i < (wide ? 16 : 8); i++)
-            MemoryMarshal.Write(image[(160 + 16 * i)..], fpu.Xmm[i]);
     }
 
+    /// <param name="image">At least <see cref="Size"/> bytes.</param>
+    /// <param name="wide">As for <see cref="Write"/>.</param>
     public static void Read(ref X86FpuState fpu, ReadOnlySpan<byte> image, bool wide)
     {
-        fpu.Fcw = MemoryMarshal.Read<ushort>(image);
-        fpu.Fsw = MemoryMarshal.Read<ushort>(image[2..]);
-        fpu.Ftw = image[4];
-        fpu.Fop = (ushort)(MemoryMarshal.Read<ushort>(image[6..]) & 0x7ff);
-        fpu.Fip = wide ? MemoryMarshal.Read<ulong>(image[8..]) : MemoryMarshal.Read<uint>(image[8..]);
-        fpu.Fdp = wide ? MemoryMarshal.Read<ulong>(image[16..]) : MemoryMarshal.Read<uint>(image[16..]);
-        if (!wide)
+        image = image[..Size];
+        fixed (byte* p = image)
+        fixed (X86FpuState* state = &fpu)
         {
-            fpu.Fcs = MemoryMarshal.Read<ushort>(image[12..]);
-            fpu.Fds = MemoryMarshal.Read<ushort>(image[20..]);
+            state->Fcw = *(ushort*)p;
+            state->Fsw = *(ushort*)(p + 2);
+            state->Ftw = p[4];
+            state->Fop = (ushort)(*(ushort*)(p + 6) & 0x7ff);
+            state->Fip = wide ? *(ulong*)(p + 8) : *(uint*)(p + 8);
+            state->Fdp = wide ? *(ulong*)(p + 16) : *(uint*)(p + 16);
+            if (!wide)
+            {
+                state->Fcs = *(ushort*)(p + 12);
+                state->Fds = *(ushort*)(p + 20);
+            }
+            state->Mxcsr = *(uint*)(p + 24) & MxcsrMask;
+            var registers = (X87Register*)&state->R;
+            var top = state->Fsw >> 11 & 7;
+            for (var i = 0; i < 8; i++)
+            {
+                var register = registers + ((top + i) & 7);
+                register->Significand = *(ulong*)(p + RegistersOffset + RegisterBytes * i);
+                register->SignExponent = *(ushort*)(p + RegistersOffset + RegisterBytes * i + 8);
+            }
+            Unsafe.CopyBlockUnaligned(&state->Xmm, p + XmmOffset, (uint)(wide ? 16 : 8) * RegisterBytes);
         }
-        fpu.Mxcsr = MemoryMarshal.Read<uint>(image[24..]) & MxcsrMask;
-        var top = fpu.Fsw >> 11 & 7;
-        for (var i = 0; i < 8; i++)
-        {
-            ref var register = ref fpu.R[(top + i) & 7];
-            register.Significand = MemoryMarshal.Read<ulong>(image[(32 + 16 * i)..]);
-            register.SignExponent = MemoryMarshal.Read<ushort>(image[(40 + 16 * i)..]);
-        }
-        for (var i = 0; i < (wide ? 16 : 8); i++)
-            fpu.Xmm[i] = MemoryMarshal.Read<System.Runtime.Intrinsics.Vector128<byte>>(image[(160 + 16 * i)..]);
     }
 }
