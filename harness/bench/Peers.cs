@@ -6,8 +6,8 @@ using Gauntlet.Results.Store;
 
 namespace Gauntlet.Harness.Bench;
 
-/// <summary>A verdict and why.</summary>
-internal sealed record Told(string Verdict, string? Reason);
+/// <summary>A verdict and why, and how long the VMM ran, all its attempts together.</summary>
+internal sealed record Told(string Verdict, string? Reason, TimeSpan VmmTime);
 
 /// <summary>Runs kvm-unit-tests on QEMU's TCG: by its own runner, and by Gauntlet.</summary>
 internal static partial class Peers
@@ -53,7 +53,7 @@ internal static partial class Peers
         if (process.ExitCode is not (0 or 1))
             throw new InvalidOperationException($"gauntlet run ended with {process.ExitCode}: {error.Result}");
         using var results = ResultStore.Open(store);
-        return (wall, results.GetResults(results.FindRun("latest")!.Id).ToDictionary(result => result.Job.Case, result => new Told(result.Verdict.Name(), result.Reason)));
+        return (wall, results.GetResults(results.FindRun("latest")!.Id).ToDictionary(result => result.Job.Case, result => new Told(result.Verdict.Name(), result.Reason, TimeSpan.FromSeconds(result.Attempts.Sum(attempt => attempt.WallSeconds)))));
     }
 
     [GeneratedRegex(@"^(PASS|FAIL|SKIP) (\S+) ?(.*)$")]

@@ -15,8 +15,8 @@ public static class JobOrder
     private static readonly TimeSpan LeastHistoryLimit = TimeSpan.FromSeconds(15);
 
     /// <summary>
-    /// What is not known first, for it may be long; then the longest first, so that no long one is left over at the end while CPUs idle. With a seed, an
-    /// order that is the same for the same jobs and seed.
+    /// What is not known first, for it may be long, and of that first what its suite gives the most time; then the longest first, so that no long one is
+    /// left over at the end while CPUs idle. With a seed, an order that is the same for the same jobs and seed.
     /// </summary>
     public static IReadOnlyList<Job> Arrange(IReadOnlyList<Job> jobs, IReadOnlyDictionary<string, JobTiming> timings, int? seed)
     {
@@ -26,7 +26,9 @@ public static class JobOrder
             new Random(number).Shuffle(shuffled);
             return shuffled;
         }
-        return [.. jobs.OrderByDescending(job => timings.TryGetValue(job.Key, out var timing) ? timing.WallSeconds : double.MaxValue)];
+        return [.. jobs
+            .OrderByDescending(job => timings.TryGetValue(job.Key, out var timing) ? timing.WallSeconds : double.MaxValue)
+            .ThenByDescending(job => job.TimeoutSeconds)];
     }
 
     /// <summary>The limit of a job that its suite gives none: by its own past, within the default.</summary>
