@@ -49,7 +49,7 @@ public sealed record AttemptLimits
     public int OutputBytes { get; init; } = 1 << 20;
 
     /// <summary>Bytes of output after which it is ended: a guest that prints for ever.</summary>
-    public long OutputFloodBytes { get; init; } = 512L << 20;
+    public long OutputFloodBytes { get; init; } = 256L << 20;
 }
 
 /// <summary>One running VMM process.</summary>

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Scheduling;
+using Gauntlet.Harness.Tests.Drivers;
 using Gauntlet.Linux;
 using Gauntlet.Results.Records;
 using Gauntlet.Terminal;
@@ -77,7 +78,7 @@ public sealed class FaultTests
     [Fact]
     public async Task A_guest_that_prints_for_ever_is_cut()
     {
-        using var bench = new Bench("yes 'PASS: and again'").With("a", "");
+        using var bench = new Bench("yes \"PASS: $(printf '%01000d' 0)\"").With("a", "");
         var (code, _) = await bench.RunAsync();
         Assert.Equal(ExitCode.Failure, code);
         Assert.Equal(Verdict.Fail, bench.LatestResults()["a"].Verdict);
@@ -97,6 +98,21 @@ public sealed class FaultTests
         Assert.Equal(ExitCode.Failure, code);
         Assert.Contains("is not a usable VMM", text, StringComparison.Ordinal);
         Assert.Contains("unknown option -machine", text, StringComparison.Ordinal);
+    }
+
+    [QemuFact]
+    public async Task A_kernel_that_cannot_be_loaded_is_an_infra_error_that_says_so()
+    {
+        using var bench = new Bench("").With("a", "");
+        bench.Write("suite/a.img", new string('x', 10_000));
+        bench.Matrix = bench.Write("qemu.yaml", """
+            schema: 1
+            matrix: {vmm: [qemu], accel: [tcg], arch: [x86_64]}
+            """);
+        var (code, text) = await bench.RunAsync();
+        Assert.Equal(ExitCode.Environment, code);
+        Assert.Contains("couldn't load what it was given", text, StringComparison.Ordinal);
+        Assert.Equal(Verdict.InfraError, bench.LatestResults()["a"].Verdict);
     }
 
     [Fact]
