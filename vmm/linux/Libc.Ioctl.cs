@@ -10,8 +10,7 @@ public static unsafe partial class Libc
     public const int EPERM = 1, ENOENT = 2, EINTR = 4, ENXIO = 6, E2BIG = 7, EAGAIN = 11, EACCES = 13, EBUSY = 16, ENODEV = 19;
 
     /// <summary>open(2), without a mode. An invalid handle on failure.</summary>
-    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial SafeFileHandle open(string pathname, int flags);
+    public static SafeFileHandle open(string pathname, int flags) => new(OpenDescriptor(pathname, flags), ownsHandle: true);
 
     /// <summary>ioctl(2) with a number or nothing for an argument. Returns -1 on failure.</summary>
     [LibraryImport(Library, SetLastError = true)]
@@ -27,6 +26,10 @@ public static unsafe partial class Libc
     /// </summary>
     [LibraryImport(Library)]
     public static partial int ioctl(int fd, nuint request, nint argument);
+
+    // Not straight to a handle: the marshaller makes one by reflection, which the runtime compiles code for.
+    [LibraryImport(Library, EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int OpenDescriptor(string pathname, int flags);
 
     /// <summary>mmap(2) of a device file. Returns -1 on failure.</summary>
     [LibraryImport(Library, SetLastError = true)]
