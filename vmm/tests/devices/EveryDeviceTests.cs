@@ -1,6 +1,8 @@
+using System.Reflection;
 using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.State;
 
 namespace Gauntlet.Vmm.Tests.Devices;
@@ -24,6 +26,35 @@ public sealed class EveryDeviceTests
     }
 
     private readonly record struct Step(Kind Kind, int Mapping, uint Offset, int Size, ulong Value);
+
+    [Fact]
+    public void Every_device_model_there_is_is_driven_in_all_of_its_regions()
+    {
+        var models = typeof(I8259).Assembly.GetTypes().Where(type => type is { IsClass: true, IsAbstract: false } && type.IsAssignableTo(typeof(IDevice)));
+        var benches = DeviceCatalogue.All.Values.Select(make => make()).ToList();
+        var driven = benches.SelectMany(bench => bench.Mappings.Select(mapping => (Model: mapping.Device.GetType(), Region: mapping.Device.Regions[mapping.Region].Name))).ToHashSet();
+        var restored = benches.SelectMany(bench => bench.Devices).Select(device => device.GetType()).ToHashSet();
+        Assert.All(models, model =>
+        {
+            Assert.Contains(model, restored);
+            var device = benches.SelectMany(bench => bench.Devices).First(device => device.GetType() == model);
+            Assert.All(device.Regions, region => Assert.Contains((model, region.Name), driven));
+        });
+    }
+
+    [Fact]
+    public void Every_device_with_state_is_saved_and_reset()
+    {
+        var instanceFields = BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public;
+        foreach (var device in DeviceCatalogue.All.Values.SelectMany(make => make().Devices).DistinctBy(device => device.GetType()))
+        {
+            // A field that is written after the device is made is state.
+            if (device.GetType().GetFields(instanceFields).All(field => field.IsInitOnly && !field.FieldType.IsArray))
+                continue;
+            Assert.True(device is ISaveable, $"{device.Name} has state that no snapshot holds");
+            Assert.True(device is IResettable, $"{device.Name} has state that no reset puts back");
+        }
+    }
 
     [Theory]
     [MemberData(nameof(Names))]
