@@ -276,13 +276,14 @@ public sealed class VcpuTests : IDisposable
     }
 
     [Fact]
-    public void A_valid_instruction_that_is_not_implemented_fails_by_its_name()
+    public void What_is_valid_but_not_implemented_fails_by_its_name()
     {
-        var state = _rig.LongMode();
-        _rig.Assemble(64, a => a.paddb(mm0, mm1));
+        var state = _rig.ProtectedMode();
+        state.Rflags |= 0x4000; // NT
+        _rig.Assemble(32, a => a.iretd());
         _rig.Vcpu.SetState(state);
         Assert.Equal(VcpuStop.Failed, _rig.Vcpu.Run());
-        Assert.Contains("paddb mm0,mm1 at 0x10000", _rig.Vcpu.Failure, StringComparison.Ordinal);
+        Assert.Contains("IRET with NT set: hardware task switches are not implemented", _rig.Vcpu.Failure, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -30,7 +30,10 @@ public sealed unsafe partial class X86Core
         int size = imm >> 8 & 0xff, attributes = (int)((uint)imm >> 24);
         var value = VectorRegister(imm & 0xff).AsUInt64();
         if ((imm & 1 << 18) != 0)
-            return StoreMasked(linear, value.AsByte(), VectorRegister(imm >> 20 & 15), attributes);
+            {
+            StoreMasked(linear, value.AsByte(), VectorRegister(imm >> 20 & 15), attributes);
+            return 0;
+        }
         if ((imm & 1 << 16) != 0 && (linear & 15) != 0)
             return RaiseGp();
         if (size <= 8)
@@ -40,15 +43,16 @@ public sealed unsafe partial class X86Core
         return 0;
     }
 
-    private ulong StoreMasked(ulong linear, Vector128<byte> value, Vector128<byte> mask, int attributes)
+    /// <summary>The bytes whose mask has its top bit set; false after a fault, with none stored.</summary>
+    private bool StoreMasked(ulong linear, Vector128<byte> value, Vector128<byte> mask, int attributes)
     {
         for (var i = 0; i < 16; i++)
             if ((mask[i] & 0x80) != 0 && !Probe(linear + (uint)i, 1, MemoryAccess.Write, attributes))
-                return 0;
+                return false;
         for (var i = 0; i < 16; i++)
             if ((mask[i] & 0x80) != 0 && !Store(linear + (uint)i, 1, attributes, value[i]))
-                return 0;
-        return 0;
+                return false;
+        return true;
     }
 
     /// <param name="imm">Bit 0: the 64-bit form; bit 1: in 64-bit mode, with all sixteen registers.</param>

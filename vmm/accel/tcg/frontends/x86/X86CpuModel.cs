@@ -53,7 +53,6 @@ public enum X86Feature : ulong
     Bmi1 = 1ul << 43,
     Bmi2 = 1ul << 44,
     Ssse3 = 1ul << 45,
-    Cr8Legacy = 1ul << 46,
 }
 
 /// <summary>A CPU model by <c>-cpu</c>, and its CPUID leaves.</summary>
@@ -70,7 +69,7 @@ public sealed class X86CpuModel
         ("syscall", X86Feature.Syscall), ("nx", X86Feature.Nx), ("pdpe1gb", X86Feature.Page1Gb), ("rdtscp", X86Feature.Rdtscp), ("lm", X86Feature.Lm),
         ("smep", X86Feature.Smep), ("smap", X86Feature.Smap), ("fsgsbase", X86Feature.Fsgsbase), ("pcid", X86Feature.Pcid),
         ("invpcid", X86Feature.Invpcid), ("umip", X86Feature.Umip), ("rdpid", X86Feature.Rdpid), ("tsc-deadline", X86Feature.TscDeadline),
-        ("mca", X86Feature.Mca), ("mce", X86Feature.Mce), ("cr8legacy", X86Feature.Cr8Legacy),
+        ("mca", X86Feature.Mca), ("mce", X86Feature.Mce),
     ];
 
     private const X86Feature Qemu64 = X86Feature.Fpu | X86Feature.De | X86Feature.Pse | X86Feature.Tsc | X86Feature.Msr | X86Feature.Pae | X86Feature.Mce
@@ -81,7 +80,7 @@ public sealed class X86CpuModel
     /// <summary>All that the translator implements.</summary>
     private const X86Feature Max = Qemu64 | X86Feature.X2Apic | X86Feature.Popcnt | X86Feature.Movbe | X86Feature.Abm | X86Feature.Page1Gb | X86Feature.Rdtscp
         | X86Feature.Smep | X86Feature.Smap | X86Feature.Fsgsbase | X86Feature.Pcid | X86Feature.Invpcid | X86Feature.Umip | X86Feature.Rdpid
-        | X86Feature.TscDeadline | X86Feature.Cr8Legacy;
+        | X86Feature.TscDeadline;
 
     private readonly int _count;
 
@@ -165,7 +164,7 @@ public sealed class X86CpuModel
             case 0x80000000:
                 return (0x80000008, 0x68747541, 0x444d4163, 0x69746e65);
             case 0x80000001:
-                return (SignatureValue, 0, Bits((X86Feature.LahfLm, 0), (X86Feature.Cr8Legacy, 4), (X86Feature.Abm, 5)),
+                return (SignatureValue, 0, Bits((X86Feature.LahfLm, 0), (X86Feature.Abm, 5)),
                     Common() | Bits((X86Feature.Syscall, 11), (X86Feature.Nx, 20), (X86Feature.Page1Gb, 26), (X86Feature.Rdtscp, 27), (X86Feature.Lm, 29)));
             case >= 0x80000002 and <= 0x80000004:
                 {

@@ -16,6 +16,7 @@ public enum X86Helper : ushort
     InvalidatePage, InvalidatePcid, SwapGs, CheckFsgsbase, CheckCanonical, SetAlignmentCheck,
     Syscall, Sysret, Sysenter, Sysexit, ReadControl, WriteControl, ReadDebug, WriteDebug,
     LoadVector, StoreVector, Sse, SseFlags, SseToGpr, SseFromGpr, SaveFpu, RestoreFpu, LoadMxcsr, ReadMxcsr, X87Register, X87Memory, X87Wait,
+    Mmx, EnterMmx, ReadMmx, MmxToGpr, MmxFromGpr, MmxToVector, MmxFromVector, StoreMmxMasked,
 }
 
 /// <summary>The helpers with their effects: thin, each leads to the core's member of the same subject.</summary>
@@ -111,6 +112,14 @@ public static unsafe class X86Helpers
         new(X86Helper.X87Register, All, &X87Register),
         new(X86Helper.X87Memory, Faults | Memory, &X87Memory),
         new(X86Helper.X87Wait, Faults, &X87Wait),
+        new(X86Helper.Mmx, Faults | Memory, &Mmx),
+        new(X86Helper.EnterMmx, Memory, &EnterMmx),
+        new(X86Helper.ReadMmx, Memory, &ReadMmx),
+        new(X86Helper.MmxToGpr, Memory, &MmxToGpr),
+        new(X86Helper.MmxFromGpr, Memory, &MmxFromGpr),
+        new(X86Helper.MmxToVector, Faults | Memory, &MmxToVector),
+        new(X86Helper.MmxFromVector, Faults | Memory, &MmxFromVector),
+        new(X86Helper.StoreMmxMasked, Faults | Memory, &StoreMmxMasked),
     ];
 
     public static int Count => s_entries.Length;
@@ -420,4 +429,20 @@ public static unsafe class X86Helpers
         Cpu(core).TryWaitX87();
         return 0;
     }
+
+    private static ulong Mmx(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).Mmx((int)a, imm, (byte)b);
+
+    private static ulong EnterMmx(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).EnterMmx(imm != 0);
+
+    private static ulong ReadMmx(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).ReadMmx(imm);
+
+    private static ulong MmxToGpr(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).MmxToGpr((int)a, imm, (byte)b);
+
+    private static ulong MmxFromGpr(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).MmxFromGpr((int)a, imm, b, (byte)c);
+
+    private static ulong MmxToVector(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).MmxToVector((int)a, imm, b != 0);
+
+    private static ulong MmxFromVector(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).MmxFromVector((int)a, imm);
+
+    private static ulong StoreMmxMasked(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).StoreMmxMasked(a, imm);
 }

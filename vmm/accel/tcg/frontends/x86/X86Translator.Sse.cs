@@ -38,12 +38,11 @@ public sealed unsafe partial class X86Translator
             return false;
         if (!X86Core.ImplementsSse(mnemonic))
             return false;
-        foreach (var feature in _instruction.Code.CpuidFeatures())
-            if (!IsAdvertised(feature))
-            {
-                Undefined();
-                return true;
-            }
+        if (!AllAdvertised())
+        {
+            Undefined();
+            return true;
+        }
         if (!SseAvailable())
             return true;
         SseInstruction(mnemonic);

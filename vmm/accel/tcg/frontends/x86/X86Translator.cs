@@ -262,19 +262,30 @@ public sealed unsafe partial class X86Translator : IDisposable
     /// <summary>Valid, but beyond this translator: the vCPU fails, and says what it met.</summary>
     private void NotImplemented()
     {
-        foreach (var feature in _instruction.Code.CpuidFeatures())
-            if (!IsAdvertised(feature))
-            {
-                Undefined();
-                return;
-            }
+        if (!AllAdvertised())
+        {
+            Undefined();
+            return;
+        }
         Call(X86Helper.Unimplemented, imm: _core.AddMessage($"{_instruction} at 0x{_pc:x} ({_instruction.Code}) is not implemented by the translator"));
         Leave(Const(_pc));
     }
 
+    /// <summary>CPUID announces all that the instruction needs; one that it doesn't is #UD.</summary>
+    private bool AllAdvertised()
+    {
+        foreach (var feature in _instruction.Code.CpuidFeatures())
+            if (!IsAdvertised(feature))
+                return false;
+        return true;
+    }
+
     private bool IsAdvertised(CpuidFeature feature) => feature switch
     {
-        CpuidFeature.SSE or CpuidFeature.SSE2 or CpuidFeature.MMX or CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU387 => true,
+        CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU387 => true,
+        CpuidFeature.MMX => _core.Model.Has(X86Feature.Mmx),
+        CpuidFeature.SSE => _core.Model.Has(X86Feature.Sse),
+        CpuidFeature.SSE2 => _core.Model.Has(X86Feature.Sse2),
         CpuidFeature.SSE3 => _core.Model.Has(X86Feature.Sse3),
         _ => feature <= CpuidFeature.INTEL486 || feature is CpuidFeature.X64 or CpuidFeature.CMOV or CpuidFeature.FXSR or CpuidFeature.MULTIBYTENOP,
     };
