@@ -48,6 +48,7 @@ public static class CommandTree
         new GuestsCommands(),
         new VmmCommand(),
         new CheckCommand(),
+        new HookCommand(),
         new SeriesCommands(),
         new GateCommands(),
         new DoctorCommand(),

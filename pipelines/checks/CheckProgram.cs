@@ -49,7 +49,8 @@ public static class CheckProgram
         var kind = DetectKind(options);
         if (options.Fix && (kind != InputKind.Patches || options.Inputs.Contains("-")))
             throw new CheckException("--fix writes PATCH.fixed beside each patch file; give patch files, not a range, whole files or standard input");
-        options = options with { Kind = kind, MustBePatch = kind is InputKind.Patches };
+        // What is staged has no log yet that could be signed.
+        options = options with { Kind = kind, MustBePatch = kind is InputKind.Patches, SignOff = options.SignOff && kind != InputKind.Staged };
         var setup = CheckSetup.From(options);
         var inputs = kind switch
         {
