@@ -44,7 +44,7 @@ internal sealed class CheckRun(CheckOptions options, CheckSetup setup)
                 CheckInParallel(batch, patches);
             }
             if (options.Series)
-                patches = SeriesRules.Check(patches, setup.Selection);
+                patches = SeriesRules.Check(patches, setup.Selection, options.Tree && GitCommits.IsRepository() ? GitCommits.SubjectOf : null);
             for (var i = 0; i < batch.Length; i++)
             {
                 if (batch[i].Announcement is { } announcement)

@@ -44,6 +44,12 @@ internal static class GitCommits
         return new PatchInput("staged changes", "What is staged", null, WholeFile: false, Read);
     }
 
+    public static bool IsRepository() => TryRun(["rev-parse", "--git-dir"], out _) is not null;
+
+    /// <summary>A commit's subject; empty when there is no such commit.</summary>
+    public static string SubjectOf(string id) =>
+        TryRun(["log", "-1", "--no-show-signature", "--format=%s", "--end-of-options", id], out _) is { } subject ? Encoding.UTF8.GetString(subject).TrimEnd('\n') : "";
+
     /// <summary>A file as a commit has it; null when it has none.</summary>
     public static string? FileAt(string commit, string path)
     {

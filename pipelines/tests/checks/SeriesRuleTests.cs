@@ -50,4 +50,16 @@ public sealed class SeriesRuleTests
         Assert.DoesNotContain("SERIES_CHANGELOG", Check("From: A <a@b.c>\nSubject: [PATCH v2 0/1] x\n\nv2: int instead of long\n", patch).Report);
         Assert.Contains("SERIES_CHANGELOG", Check("From: A <a@b.c>\nSubject: [PATCH v2 0/1] x\n\nlog\n", patch).Report);
     }
+
+    [Fact]
+    public void AFindingThatALaterPatchTakesAwayIsMarked()
+    {
+        const string Head = "From: A <a@b.c>\nSubject: [PATCH {0}/2] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n--- a/x.c\n+++ b/x.c\n";
+        var first = string.Format(null, Head, 1) + "@@ -1,1 +1,3 @@\n int a;\n+\tint b;\n+\tint c;\n";
+        var second = string.Format(null, Head, 2) + "@@ -1,3 +1,3 @@\n int a;\n-\tint b;\n+    int b;\n \tint c;\n";
+        var tabs = Check(first, second).Report.Split('\n').Where(line => line.Contains("CODE_INDENT", StringComparison.Ordinal)).ToList();
+        Assert.Equal(2, tabs.Count);
+        Assert.Contains("a later patch of the series, 0001.patch, takes the line away", tabs[0]);
+        Assert.DoesNotContain("later patch", tabs[1]);
+    }
 }

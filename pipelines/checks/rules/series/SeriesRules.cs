@@ -44,25 +44,36 @@ internal static class SeriesRules
             new("From: A <a@b.c>\nSubject: [PATCH 1/2] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n" + Hunk),
             new("From: A <a@b.c>\nSubject: [PATCH 1/1] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n" + Hunk)));
 
-    public static IReadOnlyList<Rule> All { get; } = [AuthorSignOff, Changelog, ChangesJudge, Incomplete];
+    public static WholeRule FixesCommit { get; } = new(
+        "SERIES_FIXES",
+        Severity.Warning,
+        "Fixes: does not name a commit and its subject",
+        () => new(
+            "Who keeps a stable branch takes the fix where the commit is. In a repository the commit must be there and its subject the one that is named.",
+            new("From: A <a@b.c>\nSubject: [PATCH] x\n\nlog\n\nFixes: 0123456789ab\nSigned-off-by: A <a@b.c>\n---\n" + Hunk),
+            new("From: A <a@b.c>\nSubject: [PATCH] x\n\nlog\n\nFixes: 0123456789ab (\"x: add it\")\nSigned-off-by: A <a@b.c>\n---\n" + Hunk)));
+
+    public static IReadOnlyList<Rule> All { get; } = [FixesCommit, AuthorSignOff, Changelog, ChangesJudge, Incomplete];
 
     /// <summary>The patches with what is found in the series as a whole added to each.</summary>
-    public static CheckedPatch[] Check(IReadOnlyList<CheckedPatch> patches, RuleSelection selection)
+    /// <param name="subjectOf">The subject of a commit of the repository that the series is for, empty when it has no such commit; null when there is no repository.</param>
+    public static CheckedPatch[] Check(IReadOnlyList<CheckedPatch> patches, RuleSelection selection, Func<string, string>? subjectOf = null)
     {
+        var fixedLater = new LaterFixes(patches);
         var subjects = patches.Select(patch => PatchSubject.Of(patch.Lines)).ToArray();
         var covered = subjects.Where((subject, i) => subject.Number == 0 && HasChangelog(patches[i])).Any();
         var present = subjects.Select(subject => subject.Number).ToHashSet();
         var result = new CheckedPatch[patches.Count];
         for (var i = 0; i < result.Length; i++)
         {
-            var findings = new List<Finding>(patches[i].Findings);
+            var findings = fixedLater.Mark(i);
             void Report(Rule rule, string? message = null)
             {
                 if (selection.Selects(rule))
                     findings.Add(new Finding(rule, rule.Severity, message ?? rule.Message, subjects[i].Line, "", 0, Excerpt.None, 0, null));
             }
             if (patches[i].IsPatch)
-                CheckPatch(patches[i], subjects[i], covered, Report);
+                CheckPatch(patches[i], subjects[i], covered, Report, subjectOf);
             // Said once, of the first patch.
             var missing = Enumerable.Range(1, subjects[i].Total).Where(number => !present.Contains(number)).ToList();
             if (missing.Count > 0 && !subjects[..i].Any(subject => subject.Total == subjects[i].Total))
@@ -72,8 +83,9 @@ internal static class SeriesRules
         return result;
     }
 
-    private static void CheckPatch(CheckedPatch patch, PatchSubject subject, bool covered, Action<Rule, string?> report)
+    private static void CheckPatch(CheckedPatch patch, PatchSubject subject, bool covered, Action<Rule, string?> report, Func<string, string>? subjectOf)
     {
+        CheckFixes(patch.Lines, report, subjectOf);
         if (subject.Author.Length > 0 && !HasSignOff(patch.Lines, subject.Author))
             report(AuthorSignOff, $"no Signed-off-by is the author's, {subject.Author}");
         if (subject.Version > 1 && !covered && !HasChangelog(patch))
@@ -85,6 +97,31 @@ internal static class SeriesRules
                 report(ChangesJudge, $"changes {path}, which judges it");
         }
     }
+
+    private static void CheckFixes(TextLines lines, Action<Rule, string?> report, Func<string, string>? subjectOf)
+    {
+        for (var i = 0; i < lines.Count && lines[i] is not "---"; i++)
+        {
+            if (!lines[i].StartsWith("Fixes:", StringComparison.OrdinalIgnoreCase) || lines[i].Length > MaxTrailer)
+                continue;
+            var value = lines[i]["Fixes:".Length..].Trim();
+            var end = 0;
+            while (end < value.Length && char.IsAsciiHexDigit(value[end]))
+                end++;
+            // An address of a bug tracker is none of ours.
+            if (end == 0 || (end < value.Length && value[end] != ' '))
+                continue;
+            var id = value[..end].ToString();
+            var named = value[end..].Trim();
+            if (named is not ['(', '"', .., '"', ')'])
+                report(FixesCommit, $"Fixes: {id} does not name the commit's subject, as in Fixes: {id} (\"subject\")");
+            else if (subjectOf?.Invoke(id) is { } subject && subject != ByteText.ToDisplay(named[2..^2]))
+                report(FixesCommit, ByteText.FromDisplay(subject.Length == 0 ? $"Fixes: {id} is no commit of this repository" : $"Fixes: {id} is \"{subject}\""));
+        }
+    }
+
+    /// <summary>Longer lines are no trailers.</summary>
+    private const int MaxTrailer = 1000;
 
     private static bool IsJudge(string path) =>
         path.StartsWith(".gauntlet/", StringComparison.Ordinal) || path.StartsWith(".gitlab-ci", StringComparison.Ordinal) || path.StartsWith(".github/", StringComparison.Ordinal)
