@@ -73,7 +73,7 @@ internal sealed record ComparisonOptions(
             : [.. Directory.EnumerateFiles(patches, "*", SearchOption.AllDirectories).Where(IsPatch).Order(StringComparer.Ordinal)];
         if (files.Length == 0)
             throw new CheckException($"no .patch, .diff, .eml, .c or .h files in {patches}");
-        return new ComparisonOptions(checkpatch, files, rules, release, cache, time, shown, extra);
+        return new ComparisonOptions(Path.GetFullPath(checkpatch), [.. files.Select(Path.GetFullPath)], rules, release, cache, time, shown, extra);
     }
 
     private static bool IsPatch(string path) => Path.GetExtension(path) is ".patch" or ".diff" or ".eml" or ".c" or ".h";

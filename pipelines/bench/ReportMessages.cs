@@ -29,6 +29,13 @@ internal static class ReportMessages
         return messages;
     }
 
+    /// <summary>The type that <c>--show-types</c> puts before a message.</summary>
+    public static string TypeOf(string message)
+    {
+        var parts = message.Split(':', 3);
+        return parts.Length == 3 ? parts[1] : "";
+    }
+
     /// <summary>What kind of message one is: its first line without what it quotes.</summary>
     public static string KindOf(string message)
     {

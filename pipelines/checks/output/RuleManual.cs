@@ -34,6 +34,8 @@ internal static class RuleManual
         var text = new StringBuilder();
         foreach (var rule in rules.All.Concat(SeriesRules.All).OrderBy(rule => rule.Id, StringComparer.Ordinal))
             text.Append(rule.Id.PadRight(36)).Append(JsonReport.SeverityName(rule.Severity).PadRight(9)).Append(rule.Message).Append('\n');
+        foreach (var type in rules.NotYetDone)
+            text.Append(type.PadRight(36)).Append("not yet done\n");
         return text.ToString();
     }
 

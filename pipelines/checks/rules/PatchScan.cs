@@ -18,12 +18,16 @@ public sealed class PatchScan
     private Statement _statement;
     private bool _hasStatement;
     private int _codeLength;
+    private string? _lineText;
+    private string? _spacedText;
+    private string? _rawText;
+    private string? _statementText;
 
     public PatchScan(TextLines lines, TypeMatcher types, RuleSelection selection)
     {
         _selection = selection;
         Lines = lines;
-        Clean = CleanText.Create(lines);
+        Clean = CleanText.Create(lines, types.Dialect.HasLineComments);
         Types = types;
         Learner = new TypeLearner(types);
         Values = new ValueAnnotator(types);
@@ -73,6 +77,24 @@ public sealed class PatchScan
 
     public ReadOnlySpan<char> PreviousRaw => Lines[_previousIndex];
 
+    /// <summary><see cref="Line"/> for patterns.</summary>
+    public string LineText => _lineText ??= Line.ToString();
+
+    /// <summary><see cref="Line"/> with comments as spaces, for patterns.</summary>
+    public string SpacedText => _spacedText ??= LineText.Replace(CleanText.Comment, ' ');
+
+    /// <summary><see cref="Raw"/> for patterns.</summary>
+    public string RawText => _rawText ??= Raw.ToString();
+
+    /// <summary>Matters of taste are reported for this file even when they are not asked for.</summary>
+    public bool ShowsTaste { get; set; }
+
+    /// <summary>Matters of taste are reported here.</summary>
+    public bool ReportsTaste => _selection.Strict || ShowsTaste;
+
+    /// <summary>A statement is followed from this line; not so on the further lines of one that has no boundary inside.</summary>
+    public bool StartsStatement { get; set; }
+
     /// <summary>Path of the file that is changed, without the diff's prefix; empty before the first.</summary>
     public string File { get; set; } = "";
 
@@ -116,7 +138,8 @@ public sealed class PatchScan
     public bool MoveTo(int number)
     {
         Number = number;
-        _hasStatement = false;
+        _hasStatement = StartsStatement = false;
+        _lineText = _spacedText = _rawText = _statementText = null;
         var line = Line;
         _codeLength = line.Length;
         if (HunkHeader.TryParse(line, out var header))
@@ -198,6 +221,33 @@ public sealed class PatchScan
         }
     }
 
+    /// <summary>How much of a statement patterns see.</summary>
+    private const int MaxStatementText = 512;
+
+    /// <summary>The statement for patterns: its first line's marker, then its text with the markers of further lines blanked. Empty when none is followed from here.</summary>
+    public string StatementText
+    {
+        get
+        {
+            if (_statementText is null)
+            {
+                var text = StartsStatement ? TextOf(Statement) : default;
+                text = text.Length > MaxStatementText ? text[..MaxStatementText] : text;
+                _statementText = text.IsEmpty ? "" : string.Concat(Line[..1], text[1..]);
+            }
+            return _statementText;
+        }
+    }
+
+    /// <summary>Lines as they are from this one on, removed ones left out, each ended by a line feed.</summary>
+    public string RawLines(int count)
+    {
+        var text = new System.Text.StringBuilder();
+        for (var i = 0; i < count && Statements.IndexAfter(Number, i) is var index && Lines.Has(index); i++)
+            text.Append(Lines[index]).Append('\n');
+        return text.ToString();
+    }
+
     /// <summary>A statement's text, markers of its lines blanked.</summary>
     public ReadOnlySpan<char> TextOf(in Statement statement) => Clean.Blanked[statement.Start..statement.End];
 
@@ -224,7 +274,7 @@ public sealed class PatchScan
 
     private void Add(Rule rule, string? message, Excerpt excerpt, int argument, string? text)
     {
-        if (_selection.Selects(rule))
+        if (_selection.Selects(rule, ShowsTaste))
             Findings.Add(new Finding(rule, rule.Severity, message ?? rule.Message, Number, File, Remaining != 0 ? FileLine : 0, excerpt, argument, text));
     }
 }

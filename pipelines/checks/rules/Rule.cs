@@ -54,6 +54,22 @@ public abstract class LineRule(string id, Severity severity, string message) : R
     public abstract void Check(PatchScan scan);
 }
 
+/// <summary>A rule that another one reports, which finds both in one look.</summary>
+internal sealed class ReportedRule(string id, Severity severity, string message, string why, Example bad, Example good) : LineRule(id, severity, message)
+{
+    public override Explanation Explanation => new(why, bad, good);
+
+    public override void Check(PatchScan scan)
+    {
+    }
+}
+
+/// <summary>A rule that remembers lines of a hunk.</summary>
+internal interface IHunkRule
+{
+    void BeginHunk();
+}
+
 /// <summary>A rule whose finding comes from the walk over the patch itself, or from the whole of it.</summary>
 public sealed class WholeRule(string id, Severity severity, string message, Func<Explanation> explanation, Version? since = null) : Rule(id, severity, message)
 {

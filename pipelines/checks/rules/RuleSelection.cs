@@ -16,8 +16,9 @@ public sealed class RuleSelection
     /// <summary>Matters of taste are reported too.</summary>
     public bool Strict { get; init; } = true;
 
-    public bool Selects(Rule rule) =>
-        (Strict || rule.Severity != Severity.Check)
+    /// <param name="taste">Matters of taste count where the rule found something, whatever <see cref="Strict"/> says.</param>
+    public bool Selects(Rule rule, bool taste = false) =>
+        (Strict || taste || rule.Severity != Severity.Check)
         && (Release is null || rule.Since <= Release)
         && (Types.Count > 0 ? Types.Contains(rule.Id) : Ignored.Count == 0 || !Ignored.Contains(rule.Id));
 }

@@ -9,6 +9,9 @@ public abstract class RuleSet
     /// <summary>All rules, those too that another reports.</summary>
     public abstract IReadOnlyList<Rule> All { get; }
 
+    /// <summary>Types of the project's own checker that have no rule here yet.</summary>
+    public virtual IReadOnlyList<string> NotYetDone => [];
+
     /// <summary>Reads a patch from its first line to its last; findings are added to the scan.</summary>
     public abstract void Walk(PatchScan scan, WalkOptions options);
 }

@@ -24,6 +24,9 @@ public sealed class CDialect
     /// <summary>Whether <c>signed</c> is read like <c>unsigned</c>.</summary>
     public bool KnowsSigned { get; init; }
 
+    /// <summary>Whether <c>//</c> begins a comment like any other.</summary>
+    public bool HasLineComments { get; init; }
+
     /// <summary>Columns that nested code goes further in.</summary>
     public int IndentWidth { get; init; }
 
@@ -64,6 +67,7 @@ public sealed class CDialect
         ],
         InlineWords = ["inline", "__always_inline", "noinline", "__inline", "__inline__"],
         KnowsSigned = true,
+        HasLineComments = true,
         IndentWidth = 8,
         TypeWords =
         [

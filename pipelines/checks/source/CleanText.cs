@@ -62,7 +62,8 @@ public sealed class CleanText
     public static bool IsRemoved(ReadOnlySpan<char> line) => !line.IsEmpty && line[0] == '-';
 
     /// <summary>Cleans a patch. Linear in its size.</summary>
-    public static CleanText Create(TextLines raw)
+    /// <param name="lineComments">Comments after <c>//</c> are blanked with their slashes.</param>
+    public static CleanText Create(TextLines raw, bool lineComments = false)
     {
         var joinedIndex = new int[raw.Count];
         var starts = new List<int>(raw.Count + 1);
@@ -94,7 +95,7 @@ public sealed class CleanText
             {
                 inHunk = remaining != 0 && (line.IsEmpty || line[0] is '+' or ' ');
             }
-            at += inHunk ? Sanitiser.Clean(line, joined.AsSpan(at), ref quote) : Copy(line, joined.AsSpan(at));
+            at += inHunk ? Sanitiser.Clean(line, joined.AsSpan(at), lineComments, ref quote) : Copy(line, joined.AsSpan(at));
             if (remaining <= 1)
                 remaining = 0;
             else if (line.IsEmpty || line[0] is '+' or ' ')

@@ -15,8 +15,9 @@ internal enum Quote
 internal static class Sanitiser
 {
     /// <summary>Writes the cleaned line to <paramref name="target"/> and returns its length. The first character is the diff's marker and stays.</summary>
+    /// <param name="lineComments">The slashes of <c>//</c> are blanked too.</param>
     /// <param name="quote">What the line starts in; what it ends in afterwards.</param>
-    public static int Clean(ReadOnlySpan<char> line, Span<char> target, ref Quote quote)
+    public static int Clean(ReadOnlySpan<char> line, Span<char> target, bool lineComments, ref Quote quote)
     {
         if (line.IsEmpty)
             return 0;
@@ -40,7 +41,7 @@ internal static class Sanitiser
                     }
                     if (c == '/' && next == '/')
                     {
-                        target[at] = target[at + 1] = '/';
+                        target[at] = target[at + 1] = lineComments ? CleanText.Comment : '/';
                         for (at += 2; at < line.Length; at++)
                             target[at] = line[at] == '\t' ? '\t' : CleanText.Comment;
                         continue;

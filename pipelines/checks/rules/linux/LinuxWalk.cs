@@ -11,6 +11,7 @@ internal sealed class LinuxWalk
     private bool _inHeader;
     private bool _hasLog;
     private int _signOffs;
+    private int _statementEnd;
 
     private LinuxWalk(LinuxRules rules, PatchScan scan)
     {
@@ -31,6 +32,8 @@ internal sealed class LinuxWalk
         {
             if (scan.MoveTo(number))
                 walk.CheckLine();
+            else
+                walk.BeginHunk();
         }
         if (scan.Lines.Count == 0)
             return;
@@ -38,6 +41,18 @@ internal sealed class LinuxWalk
             scan.ReportPatch(rules.NotAPatch);
         if (scan.IsPatch && walk._hasLog && options.RequireSignOff && walk._signOffs == 0)
             scan.ReportPatch(rules.MissingSignOff);
+        else if (scan.IsPatch && walk._hasLog && options.RequireSignOff)
+            rules.Trailers.Finish(scan);
+    }
+
+    private void BeginHunk()
+    {
+        _statementEnd = 0;
+        foreach (var rule in _rules.All)
+        {
+            if (rule is IHunkRule hunkRule)
+                hunkRule.BeginHunk();
+        }
     }
 
     private void CheckLine()
@@ -53,6 +68,8 @@ internal sealed class LinuxWalk
         else
             _rules.TrailingSpace.Check(_scan);
         _rules.Address.Check(_scan);
+        foreach (var rule in _rules.File)
+            rule.Check(_scan);
         if (!HasSuffix(_scan.File, ".h", ".c", ".rs", ".s", ".S", ".sh", ".dtsi", ".dts"))
             return;
         foreach (var rule in _rules.Source)
@@ -64,9 +81,33 @@ internal sealed class LinuxWalk
             rule.Check(_scan);
         if (!HasSuffix(_scan.File, ".h", ".c"))
             return;
+        if (_scan.Raw.Length is > 0 and <= PatchScan.MaxCodeLine)
+            CheckC();
+    }
+
+    private void CheckC()
+    {
+        if (_scan.HasStatement && _scan.Number > _statementEnd)
+        {
+            _scan.StartsStatement = true;
+            var statement = _scan.Statement;
+            var text = _scan.TextOf(statement);
+            // Nothing begins inside of a statement that has no boundary within.
+            if (Scan.TrimEnd(text).TrimEnd(';').IndexOfAny('{', ';') < 0)
+                _statementEnd = statement.NextLine;
+            _scan.Learner.Learn(text.Length > MaxDeclaration ? text[..MaxDeclaration] : text, _scan.ValueBefore == Source.ValueAnnotator.End);
+        }
+        foreach (var rule in _rules.Context)
+            rule.Check(_scan);
+        _scan.Annotate();
+        if (!_scan.IsAdded)
+            return;
         foreach (var rule in _rules.C)
             rule.Check(_scan);
     }
+
+    /// <summary>How much of a statement is looked at for types.</summary>
+    private const int MaxDeclaration = 4096;
 
     private void CheckAnyLine()
     {
@@ -76,6 +117,8 @@ internal sealed class LinuxWalk
         _rules.Description.Check(_scan);
         foreach (var rule in _rules.Any)
             rule.Check(_scan);
+        if (line[Scan.SkipSpace(line, 0)..] is ['F' or 'f' or 'S' or 's', ..])
+            _rules.Trailers.ReadAuthor(_scan);
         if (line[Scan.SkipSpace(line, 0)..].StartsWith("signed-off-by:", StringComparison.OrdinalIgnoreCase))
         {
             _signOffs++;
@@ -86,7 +129,14 @@ internal sealed class LinuxWalk
         if (FilesMoved.IsMaintainersStat(line))
             _rules.FilesMoved.Settled = true;
         if (_inHeader)
+        {
             _rules.Subject.Check(_scan);
+        }
+        else
+        {
+            _rules.Trailers.Check(_scan);
+            _rules.Fixes.Check(_scan);
+        }
         foreach (var rule in _rules.Log)
             rule.Check(_scan);
         if (!_scan.InCommitLog)
@@ -134,6 +184,8 @@ internal sealed class LinuxWalk
         var slash = path.IndexOf('/');
         _scan.File = (_scan.WholeFile || slash < 0 ? path : path[(slash + 1)..]).ToString();
         _scan.InCommitLog = false;
+        _scan.ShowsTaste = _scan.File.StartsWith("net/", StringComparison.Ordinal) || _scan.File.StartsWith("drivers/net/", StringComparison.Ordinal)
+            || _scan.File.StartsWith("drivers/staging/", StringComparison.Ordinal);
     }
 
     private static bool IsHeader(ReadOnlySpan<char> line)

@@ -141,7 +141,7 @@ internal sealed partial class LongLogLine() : LineRule(
         if (!scan.InCommitLog || scan.Line.Length > PatchScan.MaxCodeLine)
             return;
         var line = scan.Line.ToString();
-        _inStackDump |= StackDump().IsMatch(line);
+        _inStackDump |= IsStackDump(inLog: true, line);
         if (!_reported && !_inStackDump && line.Length > Most && !Exempt().IsMatch(line))
         {
             _reported = true;
@@ -150,6 +150,9 @@ internal sealed partial class LongLogLine() : LineRule(
         if (Scan.OnlySpaceFrom(line, 0))
             _inStackDump = false;
     }
+
+    /// <summary>Whether a line begins a dump of a stack or of registers.</summary>
+    public static bool IsStackDump(bool inLog, string line) => inLog && StackDump().IsMatch(line);
 
     [GeneratedRegex(@"^\s*(?:WARNING:|BUG:)|^\s*\[\s*\d+\.\d{6}\s*\]|^\s*\[<[0-9a-fA-F]{8,}>\]|^(?:\s+\w+:\s+[0-9a-fA-F]+){3}|^\s*#\d+\s*\[[0-9a-fA-F]+\]\s*\w+ at [0-9a-fA-F]+")]
     private static partial Regex StackDump();

@@ -137,7 +137,7 @@ internal sealed class BraceOnNextLine() : LineRule("OPEN_BRACE", Severity.Error,
     }
 }
 
-internal sealed class TrailingSemicolon() : LineRule("TRAILING_SEMICOLON", Severity.Error, "trailing semicolon indicates no statements, indent implies otherwise")
+internal sealed class TrailingSemicolon(Severity severity = Severity.Error) : LineRule("TRAILING_SEMICOLON", severity, "trailing semicolon indicates no statements, indent implies otherwise")
 {
     public override Explanation Explanation => new("The indented line is run whatever the condition says.", new("    if (a);\n        b();"), new("    if (a) {\n        b();\n    }"));
 
@@ -182,7 +182,7 @@ internal sealed class DoubleSemicolon() : LineRule("ONE_SEMICOLON", Severity.Err
     }
 }
 
-internal sealed class SuspectIndent() : LineRule("SUSPECT_CODE_INDENT", Severity.Error, "suspect code indent for conditional statements")
+internal sealed class SuspectIndent(Severity severity = Severity.Error) : LineRule("SUSPECT_CODE_INDENT", severity, "suspect code indent for conditional statements")
 {
     public override Explanation Explanation => new(
         "The body of a conditional is indented by four spaces more than it, or it looks as if it were no part of it.",
@@ -192,7 +192,7 @@ internal sealed class SuspectIndent() : LineRule("SUSPECT_CODE_INDENT", Severity
     public override void Check(PatchScan scan)
     {
         var line = scan.Line;
-        if (!scan.HasStatement || Directives.IsDirective(line) || !HasLoopOrCondition(line) || EndsDoWhile(line))
+        if (!scan.HasStatement || Directives.IsDirective(line) || !(HasLoopOrCondition(line) || (Severity == Severity.Warning && HasKernelLoop(line))) || EndsDoWhile(line))
             return;
         var statement = scan.Statement;
         var lines = scan.ConditionOf(statement).Count('\n');
@@ -206,13 +206,23 @@ internal sealed class SuspectIndent() : LineRule("SUSPECT_CODE_INDENT", Severity
         var index = scan.Statements.IndexAfter(scan.Number, lines);
         if (!scan.Lines.Has(index) || (!scan.IsAdded && !scan.Lines[index].StartsWith("+")))
             check = false;
-        if (!check || (indent % 4 == 0 && (indent > scan.Indent || body.IsEmpty)))
+        if (!check || (Severity == Severity.Error ? indent % 4 == 0 && (indent > scan.Indent || body.IsEmpty) : IsKernelIndent(scan.Indent, indent, body)))
             return;
         var ellipsis = lines > 1 ? "[...]\n" : "";
         scan.ReportWithText(
             this,
             $"{scan.Raw}\n{ellipsis}{scan.Lines[index]}\n",
             $"suspect code indent for conditional statements ({scan.Indent}, {indent})");
+    }
+
+    /// <summary>Whether a body is indented by at most one tab stop, or a brace or else not at all.</summary>
+    private static bool IsKernelIndent(int outer, int indent, ReadOnlySpan<char> body)
+    {
+        if (body.IsEmpty)
+            return true;
+        var start = Scan.SkipSpace(body, 0);
+        var closes = start < body.Length && (body[start] is '}' or '{' || Scan.WordAt(body, start, "else"));
+        return indent % 8 == 0 && indent >= outer && (indent != outer || closes) && indent <= outer + 8;
     }
 
     /// <summary>How much of a body is looked at for its first statement.</summary>
@@ -304,6 +314,16 @@ internal sealed class SuspectIndent() : LineRule("SUSPECT_CODE_INDENT", Severity
         Scan.FindCall(line, "if", spaces: true) >= 0 || Scan.FindCall(line, "while", spaces: true) >= 0 || Scan.FindCall(line, "for", spaces: true) >= 0
         || Scan.HasWord(line, "do");
 
+    /// <summary>What Linux's checker counts among the conditions too: <c>else</c>, and its macros of loops.</summary>
+    private static bool HasKernelLoop(ReadOnlySpan<char> line)
+    {
+        if (Scan.HasWord(line, "else"))
+            return true;
+        var at = line.IndexOf("for_each");
+        var end = at < 0 ? 0 : Scan.WordEnd(line, at);
+        return at >= 0 && end > at + "for_each".Length && Scan.SkipSpace(line, end) is var open && open < line.Length && line[open] == '(';
+    }
+
     /// <summary>Whether the line has <c>} while</c>.</summary>
     public static bool EndsDoWhile(ReadOnlySpan<char> line)
     {
@@ -324,7 +344,7 @@ internal sealed class SuspectIndent() : LineRule("SUSPECT_CODE_INDENT", Severity
     }
 }
 
-internal sealed class BraceOfInitialiser() : LineRule("INITIALISER_BRACE", Severity.Error, "that open brace { should be on the previous line")
+internal sealed class BraceOfInitialiser(string id = "INITIALISER_BRACE") : LineRule(id, Severity.Error, "that open brace { should be on the previous line")
 {
     public override Explanation Explanation => new("As for control statements.", new("static const int a[] =\n{\n    1,\n};"), new("static const int a[] = {\n    1,\n};"));
 
@@ -412,7 +432,7 @@ internal sealed class BraceOfFunction() : LineRule("FUNCTION_BRACE", Severity.Er
     }
 }
 
-internal sealed class BraceOfTag() : LineRule("TAG_BRACE", Severity.Error, "open brace '{' following struct go on the same line")
+internal sealed class BraceOfTag(string id = "TAG_BRACE") : LineRule(id, Severity.Error, "open brace '{' following struct go on the same line")
 {
     public override Explanation Explanation => new("As for control statements.", new("struct a\n{\n    int b;\n};"), new("struct a {\n    int b;\n};"));
 
@@ -453,7 +473,7 @@ internal sealed class BraceOfTag() : LineRule("TAG_BRACE", Severity.Error, "open
     }
 }
 
-internal sealed class SpaceAfterTag() : LineRule("TAG_SPACING", Severity.Error, "missing space after struct definition")
+internal sealed class SpaceAfterTag(string id = "TAG_SPACING", Severity severity = Severity.Error) : LineRule(id, severity, "missing space after struct definition")
 {
     public override Explanation Explanation => new("The brace opens a block.", new("struct a{\n    int b;\n};"), new("struct a {\n    int b;\n};"));
 

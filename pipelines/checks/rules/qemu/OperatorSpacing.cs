@@ -28,7 +28,7 @@ internal sealed class OperatorSpacing() : LineRule("SPACING", Severity.Error, "s
         }
     }
 
-    private static bool HasInclude(ReadOnlySpan<char> code)
+    internal static bool HasInclude(ReadOnlySpan<char> code)
     {
         for (var at = code.IndexOf('#'); at >= 0;)
         {
@@ -42,7 +42,7 @@ internal sealed class OperatorSpacing() : LineRule("SPACING", Severity.Error, "s
     }
 
     /// <summary>The next operator from a position, the diff's marker in the first column not one; -1 when there is none.</summary>
-    private static int NextOperator(ReadOnlySpan<char> code, int from, out int length)
+    internal static int NextOperator(ReadOnlySpan<char> code, int from, out int length)
     {
         for (var at = Math.Max(from, 1); at < code.Length; at++)
         {
@@ -54,7 +54,7 @@ internal sealed class OperatorSpacing() : LineRule("SPACING", Severity.Error, "s
         return -1;
     }
 
-    private static int OperatorLength(ReadOnlySpan<char> code, int at)
+    internal static int OperatorLength(ReadOnlySpan<char> code, int at)
     {
         var c = code[at];
         var next = at + 1 < code.Length ? code[at + 1] : '\0';
@@ -152,10 +152,10 @@ internal sealed class OperatorSpacing() : LineRule("SPACING", Severity.Error, "s
             Report(scan, at, $"space prohibited after that '{op}'", before, after);
     }
 
-    private static bool EndsWithOperator(ReadOnlySpan<char> left) => !left.IsEmpty && left[^1] is ')' or '!' or '~' or '*' or '-' or '&' or '|' or '{' || left.EndsWith("++");
+    internal static bool EndsWithOperator(ReadOnlySpan<char> left) => !left.IsEmpty && left[^1] is ')' or '!' or '~' or '*' or '-' or '&' or '|' or '{' || left.EndsWith("++");
 
     /// <summary>Whether a word that qualifies a pointer stands anywhere after.</summary>
-    private static bool HasModifier(PatchScan scan, ReadOnlySpan<char> text)
+    internal static bool HasModifier(PatchScan scan, ReadOnlySpan<char> text)
     {
         for (var at = 0; at < text.Length; at++)
         {
@@ -201,7 +201,7 @@ internal sealed class OperatorSpacing() : LineRule("SPACING", Severity.Error, "s
 
     private static bool MayBeCxx(string file) => file.EndsWith(".cpp", StringComparison.Ordinal) || IsHeader(file);
 
-    private static bool IsAddressEnd(ReadOnlySpan<char> text)
+    internal static bool IsAddressEnd(ReadOnlySpan<char> text)
     {
         var end = 0;
         while (end < text.Length && !Scan.IsSpace(text[end]))
@@ -216,7 +216,7 @@ internal sealed class OperatorSpacing() : LineRule("SPACING", Severity.Error, "s
         return at > 0 && word.LastIndexOf('>') > at + 1;
     }
 
-    private static bool IsAddressStart(ReadOnlySpan<char> text)
+    internal static bool IsAddressStart(ReadOnlySpan<char> text)
     {
         var start = text.Length;
         while (start > 0 && !Scan.IsSpace(text[start - 1]))
@@ -242,7 +242,7 @@ internal sealed class OperatorSpacing() : LineRule("SPACING", Severity.Error, "s
     }
 
     /// <summary>What stands before an operator.</summary>
-    private static char Before(ReadOnlySpan<char> code, int elementStart, int at)
+    internal static char Before(ReadOnlySpan<char> code, int elementStart, int at)
     {
         // The marker in the first column counts as white space.
         if (Scan.OnlySpaceFrom(code[..at], 1))
@@ -258,7 +258,7 @@ internal sealed class OperatorSpacing() : LineRule("SPACING", Severity.Error, "s
     }
 
     /// <summary>What stands after an operator, up to the next.</summary>
-    private static char After(ReadOnlySpan<char> code, int end, int elementEnd)
+    internal static char After(ReadOnlySpan<char> code, int end, int elementEnd)
     {
         if (end == code.Length)
             return 'E';

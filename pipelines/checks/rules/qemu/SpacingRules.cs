@@ -51,9 +51,9 @@ internal sealed class SpaceBeforeBracket() : LineRule("BRACKET_SPACE", Severity.
     }
 }
 
-internal sealed class SpaceBeforeParenthesis() : LineRule(
-    "SPACING_FUNCTION",
-    Severity.Error,
+internal sealed class SpaceBeforeParenthesis(string id = "SPACING_FUNCTION", Severity severity = Severity.Error) : LineRule(
+    id,
+    severity,
     "space prohibited between function name and open parenthesis '('")
 {
     private static readonly HashSet<string> s_spaced =
@@ -108,7 +108,7 @@ internal sealed class SpaceBeforeParenthesis() : LineRule(
     }
 }
 
-internal sealed class OpenBraceSpace() : LineRule("BRACE_SPACE", Severity.Error, "space required before the open brace '{'")
+internal sealed class OpenBraceSpace(string id = "BRACE_SPACE") : LineRule(id, Severity.Error, "space required before the open brace '{'")
 {
     public override Explanation Explanation => new("The brace opens a block.", new("    if (a){\n        b();\n    }"), new("    if (a) {\n        b();\n    }"));
 
@@ -141,7 +141,7 @@ internal sealed class OpenBraceSpace() : LineRule("BRACE_SPACE", Severity.Error,
     }
 }
 
-internal sealed class CloseBraceSpace() : LineRule("CLOSE_BRACE_SPACE", Severity.Error, "space required after that close brace '}'")
+internal sealed class CloseBraceSpace(string id = "CLOSE_BRACE_SPACE") : LineRule(id, Severity.Error, "space required after that close brace '}'")
 {
     public override Explanation Explanation => new("What follows the block is not part of it.", new("    do {\n        b();\n    }while (a);"), new("    do {\n        b();\n    } while (a);"));
 
@@ -260,7 +260,7 @@ internal sealed class InnerSpace(string id, char bracket, string message, Exampl
     }
 }
 
-internal sealed class KeywordSpace() : LineRule("KEYWORD_SPACE", Severity.Error, "space required before the open parenthesis '('")
+internal sealed class KeywordSpace(string id = "KEYWORD_SPACE") : LineRule(id, Severity.Error, "space required before the open parenthesis '('")
 {
     public override Explanation Explanation => new("Control statements are no calls.", new("    if(a) {\n        b();\n    }"), new("    if (a) {\n        b();\n    }"));
 

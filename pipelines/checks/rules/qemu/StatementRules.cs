@@ -29,7 +29,7 @@ internal sealed class AssignmentInCondition() : LineRule("ASSIGN_IN_IF", Severit
     }
 }
 
-internal sealed class TrailingStatement() : LineRule("TRAILING_STATEMENTS", Severity.Error, "trailing statements should be on next line")
+internal sealed class TrailingStatement() : LineRule("TRAILING_STATEMENTS", Severity.Error, "trailing statements should be on next line"), IHunkRule
 {
     private readonly HashSet<int> _loopEnds = [];
 
@@ -143,8 +143,9 @@ internal sealed class HexadecimalBoolean() : LineRule("BOOLEAN_HEX", Severity.Er
 }
 
 /// <summary>Statements after <c>else</c>, <c>} if</c> and <c>case:</c>.</summary>
-internal sealed class TrailingStatementAfterLabel(string id, TrailingStatementAfterLabel.Kind kind, Example bad, Example good)
-    : LineRule(id, Severity.Error, "trailing statements should be on next line")
+internal sealed class TrailingStatementAfterLabel(
+    string id, TrailingStatementAfterLabel.Kind kind, Example bad, Example good, string message = "trailing statements should be on next line")
+    : LineRule(id, Severity.Error, message)
 {
     internal enum Kind
     {
@@ -399,11 +400,11 @@ internal sealed class BracesForAllArms() : LineRule("BRACES", Severity.Error, "b
     }
 
     /// <summary>Whether a statement may do without braces: its condition or body has several lines or holds a further condition.</summary>
-    private static bool IsExempt(ReadOnlySpan<char> condition, ReadOnlySpan<char> block) =>
+    internal static bool IsExempt(ReadOnlySpan<char> condition, ReadOnlySpan<char> block) =>
         TextLineCount(condition) > 1 || Scan.HasWord(block, "if") || Scan.HasWord(block, "for") || Scan.HasWord(block, "while") || BlockSize(block) > 1;
 
     /// <summary>Whether a block begins with a brace; a diff's marker may come before it.</summary>
-    private static bool BeginsWithBrace(ReadOnlySpan<char> block, bool addedLines)
+    internal static bool BeginsWithBrace(ReadOnlySpan<char> block, bool addedLines)
     {
         var at = 0;
         while (at < block.Length && (Scan.IsSpace(block[at]) || (addedLines && block[at] == '+' && at > 0 && block[at - 1] == '\n')))
