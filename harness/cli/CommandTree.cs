@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using Gauntlet.Cli.Commands;
+using Gauntlet.Fuzz.Commands;
 using Gauntlet.Guests;
 using Gauntlet.Harness;
 using Gauntlet.Pipelines;
@@ -47,6 +48,7 @@ public static class CommandTree
         new MatrixCommands(),
         new GuestsCommands(),
         new VmmCommand(),
+        new FuzzCommands(),
         new CheckCommand(),
         new HookCommand(),
         new SeriesCommands(),

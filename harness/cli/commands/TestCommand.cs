@@ -13,7 +13,7 @@ public sealed class TestCommand : ICommandModule
 {
     public IEnumerable<Command> CreateCommands(Output output)
     {
-        var room = new Option<string?>("--room") { Description = "Only the tests of this room: vmm, guests, results, harness, pipelines" };
+        var room = new Option<string?>("--room") { Description = "Only the tests of this room: vmm, guests, results, harness, fuzz, pipelines" };
         var filter = new Option<string?>("--filter") { Description = "Only tests that match, as dotnet test takes it: FullyQualifiedName~Uart" };
         var noInstall = new Option<bool>("--no-install") { Description = "Install nothing; tests that lack something are skipped and say so" };
         var command = new Command("test", "Run Gauntlet's own tests") { room, filter, noInstall };

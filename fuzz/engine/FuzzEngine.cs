@@ -1,0 +1,190 @@
+using System.Diagnostics;
+using Gauntlet.Fuzz.Instrument;
+using Gauntlet.Fuzz.Oracles;
+using Gauntlet.Fuzz.Targets;
+using Gauntlet.Fuzz.Triage;
+
+namespace Gauntlet.Fuzz.Engine;
+
+/// <summary>How long and from where an engine runs.</summary>
+/// <param name="Seed">The same seed, target and number of runs give the same run in an empty directory.</param>
+/// <param name="Time">Null for no limit.</param>
+/// <param name="Execs">Null for no limit.</param>
+public sealed record FuzzBudget(ulong Seed, TimeSpan? Time, long? Execs);
+
+/// <summary>Drives one target in this process, guided by the coverage of the woven code under it.</summary>
+public sealed class FuzzEngine
+{
+    /// <summary>A run that allocates more than this is a finding.</summary>
+    public const long MaxRunBytes = 64 << 20;
+
+    private const int DeterministicBytes = 64, ComparisonsTried = 64, MostCrashBuckets = 256;
+    private static readonly long StatsTicks = Stopwatch.Frequency;
+
+    private readonly IFuzzTarget _target;
+    private readonly string _name;
+    private readonly OutputDirectory _output;
+    private readonly CurrentRun _current;
+    private readonly FuzzBudget _budget;
+    private readonly CoverageMap _coverage;
+    private readonly Corpus _corpus;
+    private readonly FuzzRandom _random;
+    private readonly Mutator _mutator;
+    private readonly Action<FuzzStats> _progress;
+    private readonly int _edges;
+    private readonly HashSet<string> _buckets = [];
+    private readonly List<int> _hit = [];
+    private readonly long _startUnix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+    private readonly long _startTicks = Stopwatch.GetTimestamp();
+    private long _execs, _nextStats, _lastFind;
+    private int _cycles, _picked;
+
+    public FuzzEngine(IFuzzTarget target, string name, OutputDirectory output, CurrentRun current, FuzzBudget budget, int edges, CoverageMap coverage, Action<FuzzStats> progress)
+    {
+        (_target, _name, _output, _current, _budget, _edges, _coverage, _progress) = (target, name, output, current, budget, edges, coverage, progress);
+        _corpus = new Corpus(coverage.Length);
+        _random = new FuzzRandom(budget.Seed);
+        _mutator = new Mutator(_random, target.Grammar);
+        _lastFind = _startUnix;
+    }
+
+    /// <summary>Distinct failures of this process.</summary>
+    public IReadOnlyCollection<string> Buckets => _buckets;
+
+    /// <summary>Runs until the budget is spent.</summary>
+    public void Run()
+    {
+        // What was found before is not reported again; nor run, as it may have ended a process.
+        _buckets.UnionWith(_output.Buckets());
+        var kept = _output.Inputs("queue").Select(File.ReadAllBytes).ToList();
+        foreach (var input in kept)
+        {
+            if (Execute(input) && _coverage.TakeNew(_hit))
+                _corpus.Add(input, _hit);
+        }
+        Try([]);
+        if (_corpus.Entries.Count == 0)
+            _corpus.Add([], []);
+        while (!IsSpent)
+        {
+            var entry = _corpus.Pick(_random);
+            _picked = entry.Id;
+            if (entry.Picks == 0)
+                TrySmallSteps(entry);
+            var energy = _corpus.EnergyOf(entry);
+            entry.Picks++;
+            for (var left = energy; left > 0 && !IsSpent; left--)
+            {
+                var other = _corpus.Entries[_random.Below(_corpus.Entries.Count)];
+                if (Try(_mutator.Mutate(entry.Input, other.Input)))
+                    _mutator.Succeeded();
+            }
+            _cycles += entry.Id == _corpus.Entries.Count - 1 ? 1 : 0;
+        }
+        WriteStats();
+    }
+
+    private bool IsSpent =>
+        _budget.Execs <= _execs || (_budget.Time is { } time && (_execs & 15) == 0 && Stopwatch.GetElapsedTime(_startTicks) >= time);
+
+    private void TrySmallSteps(CorpusEntry entry)
+    {
+        CoverageRuntime.StartRecording();
+        Execute(entry.Input);
+        var comparisons = CoverageRuntime.StopRecording().ToArray().Distinct().Take(ComparisonsTried);
+        foreach (var (seen, wanted) in comparisons)
+        {
+            _mutator.Learn((ulong)wanted);
+            foreach (var made in Mutator.Replace(entry.Input, seen, wanted))
+            {
+                if (IsSpent)
+                    return;
+                Try(made);
+            }
+        }
+        for (var at = 0; at < Math.Min(entry.Input.Length, DeterministicBytes); at++)
+        {
+            foreach (var flip in (byte[])[1, 2, 4, 8, 16, 32, 64, 128, 0xff])
+            {
+                if (IsSpent)
+                    return;
+                var made = (byte[])entry.Input.Clone();
+                made[at] ^= flip;
+                Try(made);
+            }
+        }
+    }
+
+    // True when it found something new.
+    private bool Try(byte[] input)
+    {
+        if (!Execute(input) || !_coverage.TakeNew(_hit))
+            return false;
+        var edges = _hit.ToArray();
+        var trimmed = Trim(input);
+        var entry = _corpus.Add(trimmed, edges);
+        _output.AddQueue(trimmed);
+        _lastFind = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        return true;
+    }
+
+    private byte[] Trim(byte[] input)
+    {
+        Execute(input);
+        var wanted = _coverage.Hash();
+        for (var run = Math.Max(input.Length / 4, 1); run >= 1; run /= 2)
+        {
+            for (var at = 0; at < input.Length;)
+            {
+                byte[] shorter = [.. input.AsSpan(0, at), .. input.AsSpan(Math.Min(at + run, input.Length))];
+                if (Execute(shorter) && _coverage.Hash() == wanted)
+                    input = shorter;
+                else
+                    at += run;
+            }
+        }
+        return input;
+    }
+
+    // False when the run failed; the failure is then written.
+    private bool Execute(byte[] input)
+    {
+        _execs++;
+        var now = Stopwatch.GetTimestamp();
+        if (now >= _nextStats)
+        {
+            _nextStats = now + StatsTicks;
+            WriteStats();
+        }
+        _coverage.Clear();
+        _current.Begin(input);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        try
+        {
+            _target.Run(input);
+            if (GC.GetAllocatedBytesForCurrentThread() - before is > MaxRunBytes and var bytes)
+                throw new OracleException("allocation", $"{bytes} bytes allocated in one run, {MaxRunBytes} are the limit");
+            return true;
+        }
+        catch (Exception exception)
+        {
+            var finding = Finding.From(exception);
+            if (_buckets.Count < MostCrashBuckets && _buckets.Add(finding.Bucket))
+                _output.AddCrash(input, $"{finding.Bucket}\n{finding.Report}\n");
+            return false;
+        }
+        finally
+        {
+            _current.End();
+        }
+    }
+
+    private void WriteStats()
+    {
+        var seconds = Stopwatch.GetElapsedTime(_startTicks).TotalSeconds;
+        var stats = new FuzzStats(_startUnix, DateTimeOffset.UtcNow.ToUnixTimeSeconds(), _lastFind, _execs, seconds > 0 ? _execs / seconds : 0, _cycles, _picked,
+            _corpus.Entries.Count, _corpus.Favoured, _coverage.EdgesSeen, _edges);
+        _output.WriteStats(stats, _name);
+        _progress(stats);
+    }
+}

@@ -1,0 +1,105 @@
+using System.Globalization;
+using System.Text;
+
+namespace Gauntlet.Fuzz.Engine;
+
+/// <summary>
+/// What a run leaves, in AFL's layout: <c>queue</c>, <c>crashes</c>, <c>hangs</c>, <c>fuzzer_stats</c>, <c>plot_data</c>. A file appears under its name only when it is
+/// whole, so that a kill at any instant leaves a directory that can be read and gone on from.
+/// </summary>
+public sealed class OutputDirectory
+{
+    private readonly string _path;
+    private int _queue, _crashes, _hangs;
+
+    /// <summary>Makes what is not there.</summary>
+    public OutputDirectory(string path)
+    {
+        _path = path;
+        foreach (var folder in (string[])["queue", "crashes", "hangs"])
+            Directory.CreateDirectory(Path.Combine(path, folder));
+        (_queue, _crashes, _hangs) = (Inputs("queue").Count, Inputs("crashes").Count, Inputs("hangs").Count);
+    }
+
+    /// <summary>The input that is being run, in a mapping that outlives a killed process.</summary>
+    public string CurrentInput => Path.Combine(_path, ".cur_input");
+
+    public int Crashes => _crashes;
+
+    public int Hangs => _hangs;
+
+    /// <summary>Paths of the inputs in <c>queue</c>, <c>crashes</c> or <c>hangs</c>, in order of finding.</summary>
+    public IReadOnlyList<string> Inputs(string folder) =>
+        [.. Directory.EnumerateFiles(Path.Combine(_path, folder), "id:*").Where(path => !path.EndsWith(".txt", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+
+    /// <summary>Of the crashes: the first lines of their reports.</summary>
+    public IEnumerable<string> Buckets() => Inputs("crashes").Select(path => File.ReadLines(path + ".txt").FirstOrDefault(""));
+
+    public void AddQueue(ReadOnlySpan<byte> input) => Write(Path.Combine(_path, "queue", $"id:{_queue++:d6}"), input);
+
+    /// <summary>With its report beside it.</summary>
+    public void AddCrash(ReadOnlySpan<byte> input, string report) => AddFinding("crashes", _crashes++, input, report);
+
+    public void AddHang(ReadOnlySpan<byte> input, string report) => AddFinding("hangs", _hangs++, input, report);
+
+    /// <summary>Replaces <c>fuzzer_stats</c> and adds a line to <c>plot_data</c>.</summary>
+    public void WriteStats(in FuzzStats stats, string target)
+    {
+        var text = new StringBuilder();
+        var percent = stats.EdgesTotal == 0 ? 0 : 100.0 * stats.Edges / stats.EdgesTotal;
+        Line("start_time", stats.StartUnix);
+        Line("last_update", stats.NowUnix);
+        Line("run_time", stats.NowUnix - stats.StartUnix);
+        Line("fuzzer_pid", Environment.ProcessId);
+        Line("cycles_done", stats.Cycles);
+        Line("cycles_wo_finds", 0);
+        Line("execs_done", stats.Execs);
+        Line("execs_per_sec", stats.ExecsPerSecond.ToString("0.00", CultureInfo.InvariantCulture));
+        Line("corpus_count", stats.Corpus);
+        Line("corpus_favored", stats.Favoured);
+        Line("corpus_found", stats.Corpus);
+        Line("corpus_imported", 0);
+        Line("max_depth", 1);
+        Line("cur_item", stats.Current);
+        Line("pending_favs", 0);
+        Line("pending_total", 0);
+        Line("stability", "100.00%");
+        Line("bitmap_cvg", percent.ToString("0.00", CultureInfo.InvariantCulture) + "%");
+        Line("saved_crashes", _crashes);
+        Line("saved_hangs", _hangs);
+        Line("last_find", stats.LastFindUnix);
+        Line("edges_found", stats.Edges);
+        Line("total_edges", stats.EdgesTotal);
+        Line("afl_banner", target);
+        Line("afl_version", "gauntlet");
+        Line("target_mode", "in-process");
+        Line("command_line", $"gauntlet fuzz run {target}");
+        Write(Path.Combine(_path, "fuzzer_stats"), Encoding.UTF8.GetBytes(text.ToString()));
+
+        var plot = Path.Combine(_path, "plot_data");
+        if (!File.Exists(plot))
+            File.AppendAllText(plot, "# relative_time, cycles_done, cur_item, corpus_count, pending_total, pending_favs, map_size, saved_crashes, saved_hangs, max_depth, execs_per_sec, total_execs, edges_found\n");
+        File.AppendAllText(plot, string.Create(CultureInfo.InvariantCulture,
+            $"{stats.NowUnix - stats.StartUnix}, {stats.Cycles}, {stats.Current}, {stats.Corpus}, 0, 0, {percent:0.00}%, {_crashes}, {_hangs}, 1, {stats.ExecsPerSecond:0.00}, {stats.Execs}, {stats.Edges}\n"));
+
+        void Line(string key, object value) => text.Append(CultureInfo.InvariantCulture, $"{key,-18}: {value}\n");
+    }
+
+    private void AddFinding(string folder, int id, ReadOnlySpan<byte> input, string report)
+    {
+        var path = Path.Combine(_path, folder, $"id:{id:d6}");
+        Write(path + ".txt", Encoding.UTF8.GetBytes(report));
+        Write(path, input);
+    }
+
+    private void Write(string path, ReadOnlySpan<byte> bytes)
+    {
+        var whole = Path.Combine(_path, ".tmp");
+        File.WriteAllBytes(whole, bytes);
+        File.Move(whole, path, overwrite: true);
+    }
+}
+
+/// <summary>Where a run stands. Times are seconds since 1970.</summary>
+public readonly record struct FuzzStats(
+    long StartUnix, long NowUnix, long LastFindUnix, long Execs, double ExecsPerSecond, int Cycles, int Current, int Corpus, int Favoured, int Edges, int EdgesTotal);

@@ -1,0 +1,52 @@
+using System.Globalization;
+
+namespace Gauntlet.Fuzz.Instrument;
+
+/// <summary>
+/// A folder with a worker's program in which the assemblies under test are woven copies: types of a woven and of a plain copy would not be the same, so
+/// that the worker is a process of its own.
+/// </summary>
+public static class WovenFolder
+{
+    /// <summary>The worker's program in the folder.</summary>
+    public const string Program = "Gauntlet.Fuzz.dll";
+
+    private const string EdgesFile = "edges";
+
+    private const string RuntimeConfig =
+        """
+        {
+          "runtimeOptions": {
+            "tfm": "net10.0",
+            "framework": { "name": "Microsoft.NETCore.App", "version": "10.0.0" },
+            "configProperties": { "System.GC.Concurrent": false, "System.Globalization.Invariant": true }
+          }
+        }
+        """;
+
+    /// <summary>Where hostile input goes: woven whenever they are there.</summary>
+    private static readonly string[] UnderTest = ["Gauntlet.Vmm.dll", "Gauntlet.Harness.dll", "Gauntlet.Results.dll"];
+
+    /// <summary>Fills an empty folder from where this program lies.</summary>
+    /// <param name="folder">Made when it is not there.</param>
+    /// <param name="more">Further assemblies to weave, by file name.</param>
+    public static void Create(string folder, IReadOnlyCollection<string> more)
+    {
+        Directory.CreateDirectory(folder);
+        var weaver = new Weaver();
+        foreach (var source in Directory.EnumerateFiles(AppContext.BaseDirectory, "*.dll").Order(StringComparer.Ordinal))
+        {
+            var name = Path.GetFileName(source);
+            if (UnderTest.Contains(name) || more.Contains(name))
+                weaver.Weave(source, Path.Combine(folder, name));
+            else
+                File.Copy(source, Path.Combine(folder, name));
+        }
+        File.WriteAllText(Path.Combine(folder, Path.ChangeExtension(Program, "runtimeconfig.json")), RuntimeConfig);
+        File.WriteAllText(Path.Combine(folder, EdgesFile), weaver.Edges.ToString(CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>Of the folder that this process runs from; 0 when nothing in it is woven.</summary>
+    public static int Edges =>
+        Path.Combine(AppContext.BaseDirectory, EdgesFile) is var path && File.Exists(path) ? int.Parse(File.ReadAllText(path), CultureInfo.InvariantCulture) : 0;
+}

@@ -1,0 +1,13 @@
+using Gauntlet.Fuzz.Programs;
+
+namespace Gauntlet.Fuzz.Targets;
+
+/// <summary>What can be fuzzed in process: takes any bytes, many times, each time from the same state.</summary>
+public interface IFuzzTarget : IDisposable
+{
+    /// <summary>What its input is made of, when that is device programs; null when it is plain bytes.</summary>
+    Grammar? Grammar { get; }
+
+    /// <summary>Runs one input. Whatever this throws is a finding.</summary>
+    void Run(ReadOnlySpan<byte> input);
+}

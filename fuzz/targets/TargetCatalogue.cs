@@ -1,0 +1,145 @@
+using Gauntlet.Harness.Suites;
+using Gauntlet.Results.Yaml;
+using Gauntlet.Terminal;
+using Gauntlet.Vmm.Accel;
+using Gauntlet.Vmm.Boot;
+using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Devices.Interrupt;
+using Gauntlet.Vmm.Devices.Pci;
+using Gauntlet.Vmm.Devices.Platform;
+using Gauntlet.Vmm.Devices.Serial;
+using Gauntlet.Vmm.Devices.Test;
+using Gauntlet.Vmm.Devices.Timer;
+using Gauntlet.Vmm.Machines;
+
+namespace Gauntlet.Fuzz.Targets;
+
+/// <summary>A target by name.</summary>
+/// <param name="Name">As typed on the command line.</param>
+/// <param name="Does">Half a sentence.</param>
+/// <param name="Create">Makes a new one.</param>
+public sealed record TargetEntry(string Name, string Does, Func<IFuzzTarget> Create);
+
+/// <summary>Every in-process target. A device of gvmm is one line here.</summary>
+public static class TargetCatalogue
+{
+    private static readonly DateTime Start = new(2026, 2, 28, 23, 59, 58, DateTimeKind.Utc);
+
+    public static IReadOnlyList<TargetEntry> All { get; } =
+    [
+        new("i8259", "interrupt controllers and ELCR", () => Ports((_, line) => new I8259(line), 0x20, 0xa0, 0x4d0)),
+        new("apic", "IOAPIC and two local APICs", NewApics),
+        new("isa-serial", "16550A UART", () => Ports((clock, line) => new Uart16550A(line, NullSerialBackend.Instance, clock), 0x3f8)),
+        new("isa-pit", "8254 timer and port B", () => Ports((clock, line) => new I8254(line, clock), 0x40, 0x61)),
+        new("mc146818rtc", "real-time clock", () => Ports((clock, line) => new Mc146818(line, clock), 0x70)),
+        new("acpi-pm", "ACPI PM1a and PM timer", () => Ports((clock, line) => new AcpiPm(line, clock, NoMachine.Instance), 0x600)),
+        new("i8042", "keyboard controller and port 0x92", () => Ports((_, line) => new I8042(line, NoMachine.Instance), 0x60, 0x64, 0x92)),
+        new("fw_cfg", "firmware configuration", () => Ports((_, _) => NewFwCfg(), 0x510)),
+        new("isa-debug-exit", "exit port", () => Ports((_, _) => new IsaDebugExit(NoMachine.Instance, 4), 0xf4)),
+        new("pc-testdev", "kvm-unit-tests' device", NewPcTestDev),
+        new("pci-testdev", "PCI configuration and a function with BARs", NewPci),
+        new("pc", "the whole board: every device, RAM, interrupt wiring", NewPc),
+        new("multiboot", "multiboot and ELF images", () => new ParserTarget(
+            bytes => _ = new MultibootProgram("image", bytes, "arguments", []), exception => exception is BootException)),
+        new("unittests-cfg", "unittests.cfg", () => ParserTarget.OfText(text => CfgReader.Read(text, "unittests.cfg", []), exception => exception is UserException)),
+        new("yaml", "suite and matrix YAML", () => ParserTarget.OfText(text => YamlFile.Parse(text, "file.yaml"), exception => exception is UserException)),
+    ];
+
+    /// <summary>By name, or <c>FILE.dll!TYPE</c>: a public type in an assembly beside this program, with a constructor without parameters.</summary>
+    /// <exception cref="UserException">There is none.</exception>
+    public static IFuzzTarget Create(string name)
+    {
+        if (All.FirstOrDefault(entry => entry.Name == name) is { } found)
+            return found.Create();
+        if (name.Split('!') is [var file, var type])
+        {
+            var path = Path.Combine(AppContext.BaseDirectory, file);
+            if (File.Exists(path) && System.Reflection.Assembly.LoadFrom(path).GetType(type) is { } loaded && Activator.CreateInstance(loaded) is IFuzzTarget target)
+                return target;
+        }
+        throw new UserException($"\"{name}\" is no fuzz target: `gauntlet fuzz list` shows what there is");
+    }
+
+    private static DeviceTarget Ports(Func<ManualClock, SampledLine, IPortDevice> make, params ReadOnlySpan<ushort> bases)
+    {
+        var (bus, line) = (new IoBus(), new SampledLine());
+        var clock = new ManualClock(Start, bus.DeviceLock);
+        var device = make(clock, line);
+        for (var region = 0; region < bases.Length; region++)
+            bus.MapPorts(device, region, bases[region]);
+        return new DeviceTarget(bus, [device], [line], clock);
+    }
+
+    private static FwCfg NewFwCfg()
+    {
+        var device = new FwCfg();
+        device.Add(FwCfg.RamSizeKey, 128UL << 20);
+        device.AddFile("opt/test", "content"u8.ToArray());
+        return device;
+    }
+
+    private static DeviceTarget NewApics()
+    {
+        var bus = new IoBus();
+        var clock = new ManualClock(Start, bus.DeviceLock);
+        var apicBus = new ApicBus();
+        var ioApic = new IoApic(apicBus);
+        var first = new LocalApic(0, apicBus, clock, bus.DeviceLock, null);
+        var second = new LocalApic(1, apicBus, clock, bus.DeviceLock, null);
+        bus.MapMmio(ioApic, 0, IoApic.DefaultAddress);
+        bus.MapMmio(first, 0, LocalApic.DefaultAddress);
+        bus.MapMmio(second, 0, LocalApic.DefaultAddress + 0x1000);
+        return new DeviceTarget(bus, [ioApic, first, second], [], clock);
+    }
+
+    private static DeviceTarget NewPcTestDev()
+    {
+        var (bus, line) = (new IoBus(), new SampledLine());
+        var (pic, ioApic) = (new I8259(line), new IoApic(new ApicBus()));
+        var device = new PcTestDev(new PcInterruptLines(pic, ioApic));
+        device.Map(bus);
+        return new DeviceTarget(bus, [pic, ioApic, device], [line]);
+    }
+
+    private static DeviceTarget NewPci()
+    {
+        var bus = new IoBus();
+        var host = new I440Fx(NoMachine.Instance);
+        var device = new PciTestDev();
+        host.Add(0, 0, new PciFunction(bus, new PciIdentity(0x8086, 0x1237, 6, 0)));
+        host.Add(2, 0, new PciFunction(bus, new PciIdentity(PciTestDev.Vendor, PciTestDev.Device, 0xff, 0), device,
+            new PciBar(PciTestDev.MemoryRegion, 0xfebf1000), new PciBar(PciTestDev.IoRegion, 0xc000)));
+        bus.MapPorts(host, 0, I440Fx.BasePort);
+        host.Reset();
+        return new DeviceTarget(bus, [host, device], []);
+    }
+
+    // Its clock is the host's, which stands still while the machine has not run.
+    private static DeviceTarget NewPc()
+    {
+        var board = new PcBoard(
+            new PcConfig
+            {
+                Accelerators = [new AcceleratorChoice("tcg", new Dictionary<string, string>())],
+                RamBytes = 2 << 20,
+                SerialPorts = [NullSerialBackend.Instance, NullSerialBackend.Instance],
+                StartUtc = Start,
+            },
+            static _ => { });
+        board.AddPcTestDev();
+        board.AddPciTestDev();
+        board.AddDebugExit(0x501, 4);
+        return new DeviceTarget(board.Machine.Bus, board.Machine.Devices, [], memory: board.Machine.Memory, owner: board);
+    }
+
+    private sealed class NoMachine : IMachineControl
+    {
+        public static readonly NoMachine Instance = new();
+
+        public void RequestReset() { }
+
+        public void RequestPowerOff() { }
+
+        public void RequestExit(int status) { }
+    }
+}

@@ -1,0 +1,41 @@
+using Gauntlet.Fuzz.Programs;
+
+namespace Gauntlet.Fuzz.Triage;
+
+/// <summary>Makes an input smaller while it still does the same: whole operations where it is a device program, bytes otherwise.</summary>
+public static class Minimizer
+{
+    /// <param name="input">Does what is asked for.</param>
+    /// <param name="grammar">Of a target of device programs, or null.</param>
+    /// <param name="isSame">Runs an input and tells whether it still does.</param>
+    public static byte[] Minimize(byte[] input, Grammar? grammar, Func<byte[], bool> isSame)
+    {
+        if (grammar is null)
+            return [.. Reduce([.. input], bytes => isSame([.. bytes]))];
+        var program = ProgramBytes.Decode(input, grammar).ToList();
+        return ProgramBytes.Encode(Reduce(program, rest => isSame(ProgramBytes.Encode(rest, grammar))), grammar);
+    }
+
+    // Runs of halving length are left out, as long as any can be: Zeller's ddmin without its complements.
+    private static List<T> Reduce<T>(List<T> items, Func<List<T>, bool> isSame)
+    {
+        for (var run = Math.Max(items.Count / 2, 1); items.Count > 0; run /= 2)
+        {
+            var removed = false;
+            for (var at = 0; at < items.Count;)
+            {
+                List<T> rest = [.. items.Take(at), .. items.Skip(at + run)];
+                if (isSame(rest))
+                    (items, removed) = (rest, true);
+                else
+                    at += run;
+            }
+            if (run > 1)
+                continue;
+            if (!removed)
+                break;
+            run = 2;
+        }
+        return items;
+    }
+}

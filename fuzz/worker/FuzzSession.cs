@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using System.Globalization;
+using Gauntlet.Fuzz.Engine;
+using Gauntlet.Fuzz.Instrument;
+using Gauntlet.Terminal;
+
+namespace Gauntlet.Fuzz.Worker;
+
+/// <summary>What a session is asked for.</summary>
+/// <param name="Target">As <see cref="Targets.TargetCatalogue.Create"/> takes it.</param>
+/// <param name="Output">The directory that is written, and gone on from when it is there.</param>
+public sealed record FuzzRequest(string Target, string Output)
+{
+    public ulong Seed { get; init; } = 1;
+
+    /// <summary>Null for no limit.</summary>
+    public TimeSpan? Time { get; init; }
+
+    /// <summary>Null for no limit.</summary>
+    public long? Execs { get; init; }
+
+    /// <summary>Longest that one run may take.</summary>
+    public TimeSpan Hang { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How many workers may die before the session ends: a target that kills each one finds nothing more.</summary>
+    public int Deaths { get; init; } = 100;
+
+    /// <summary>Assemblies to weave beside the usual ones, by file name.</summary>
+    public IReadOnlyCollection<string> Weave { get; init; } = [];
+}
+
+/// <summary>What one line of a worker says.</summary>
+public readonly record struct FuzzProgress(long Execs, long ExecsPerSecond, int Edges, int EdgesTotal, int Corpus, int Crashes, int Hangs);
+
+/// <summary>Starts workers, one after the other: a process that dies of an input, or hangs on it, leaves the input and is replaced.</summary>
+public static class FuzzSession
+{
+    private const int Killed = 128 + 9;
+
+    /// <returns>What the last worker said.</returns>
+    /// <exception cref="UserException">The target is unknown, or workers die without running anything.</exception>
+    public static async Task<FuzzProgress> RunAsync(FuzzRequest request, Action<FuzzProgress> progress, CancellationToken cancellation)
+    {
+        var woven = Path.Combine(Path.GetTempPath(), $"gauntlet-fuzz-{Guid.NewGuid():n}");
+        try
+        {
+            WovenFolder.Create(woven, request.Weave);
+            return await RunWorkersAsync(request, woven, progress, cancellation);
+        }
+        finally
+        {
+            if (Directory.Exists(woven))
+                Directory.Delete(woven, recursive: true);
+        }
+    }
+
+    private static async Task<FuzzProgress> RunWorkersAsync(FuzzRequest request, string woven, Action<FuzzProgress> progress, CancellationToken cancellation)
+    {
+        var output = new OutputDirectory(request.Output);
+        var watch = Stopwatch.StartNew();
+        var last = default(FuzzProgress);
+        long execsBefore = 0;
+        for (var seed = request.Seed; ; seed++)
+        {
+            var left = request.Time is { } time ? time - watch.Elapsed : (TimeSpan?)null;
+            File.Delete(output.CurrentInput);
+            var (status, error) = await RunWorkerAsync(request, woven, seed, left, request.Execs - execsBefore, said =>
+            {
+                last = said with { Execs = said.Execs + execsBefore };
+                progress(last);
+            }, cancellation);
+            if (status == 0)
+                return last;
+            if (status == Killed || CurrentRun.Left(output.CurrentInput) is not { } input)
+                throw new UserException($"fuzzing {request.Target}: the worker ended with status {status}: {error}", ExitCode.Environment);
+            if (status == Program.HangStatus)
+                output.AddHang(input, $"hang: longer than {request.Hang.TotalSeconds:0.0} s\n");
+            else
+                output.AddCrash(input, $"process ended with status {status}\n{error}\n");
+            execsBefore = last.Execs;
+            if (seed - request.Seed + 1 >= (ulong)request.Deaths || left < TimeSpan.Zero || request.Execs <= execsBefore)
+                return last with { Crashes = output.Crashes, Hangs = output.Hangs };
+        }
+    }
+
+    private static async Task<(int Status, string Error)> RunWorkerAsync(
+        FuzzRequest request, string woven, ulong seed, TimeSpan? time, long? execs, Action<FuzzProgress> said, CancellationToken cancellation)
+    {
+        string[] arguments =
+        [
+            "exec", Path.Combine(woven, WovenFolder.Program), request.Target, Path.GetFullPath(request.Output), seed.ToString(CultureInfo.InvariantCulture),
+            Number(time is { } limit ? Math.Max((long)limit.TotalMilliseconds, 0) : -1), Number(execs ?? -1), Number((long)request.Hang.TotalMilliseconds),
+        ];
+        using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })
+            ?? throw new IOException("starting dotnet: it did not start");
+        process.StandardInput.Close();
+        try
+        {
+            var error = process.StandardError.ReadToEndAsync(cancellation);
+            while (await process.StandardOutput.ReadLineAsync(cancellation) is { } line)
+            {
+                var words = line.Split(' ');
+                if (words.Length == 7)
+                    said(new FuzzProgress(Long(0), Long(1), (int)Long(2), (int)Long(3), (int)Long(4), (int)Long(5), (int)Long(6)));
+
+                long Long(int index) => long.Parse(words[index], CultureInfo.InvariantCulture);
+            }
+            await process.WaitForExitAsync(cancellation);
+            return (process.ExitCode, (await error).Trim());
+        }
+        finally
+        {
+            if (!process.HasExited)
+                process.Kill();
+        }
+    }
+
+    private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,56 @@
+using System.Globalization;
+using Gauntlet.Fuzz.Engine;
+using Gauntlet.Fuzz.Instrument;
+using Gauntlet.Fuzz.Targets;
+using Gauntlet.Linux;
+
+namespace Gauntlet.Fuzz.Worker;
+
+/// <summary>The worker: an engine on woven assemblies. Started by <see cref="FuzzSession"/>, never by people.</summary>
+public static class Program
+{
+    /// <summary>Ended by its own watchdog: the input that it left hangs.</summary>
+    public const int HangStatus = 71;
+
+    /// <param name="arguments">Target, output directory, seed, milliseconds or -1, runs or -1, milliseconds that one run may take.</param>
+    public static int Main(string[] arguments)
+    {
+        if (arguments is not [var name, var folder, var seed, var milliseconds, var execs, var hang])
+        {
+            Console.Error.WriteLine("this is a part of gauntlet: use `gauntlet fuzz`");
+            return 2;
+        }
+        var output = new OutputDirectory(folder);
+        using var coverage = new CoverageMap(WovenFolder.Edges);
+        using var target = TargetCatalogue.Create(name);
+        using var current = new CurrentRun(output.CurrentInput);
+        Watch(current, TimeSpan.FromMilliseconds(Number(hang)));
+        var budget = new FuzzBudget(
+            ulong.Parse(seed, CultureInfo.InvariantCulture),
+            Number(milliseconds) < 0 ? null : TimeSpan.FromMilliseconds(Number(milliseconds)),
+            Number(execs) < 0 ? null : Number(execs));
+        new FuzzEngine(target, name, output, current, budget, WovenFolder.Edges, coverage, stats => Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{stats.Execs} {stats.ExecsPerSecond:0} {stats.Edges} {stats.EdgesTotal} {stats.Corpus} {output.Crashes} {output.Hangs}"))).Run();
+        return 0;
+    }
+
+    private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
+
+    // Ends the process when one run lasts too long; the input stays behind in its file.
+    private static void Watch(CurrentRun current, TimeSpan longest)
+    {
+        new Thread(() =>
+        {
+            var last = -1L;
+            while (true)
+            {
+                Thread.Sleep(longest);
+                var now = current.Generation;
+                if (now == last && current.IsRunning)
+                    Descriptors.ExitNow(HangStatus);
+                last = now;
+            }
+        })
+        { IsBackground = true, Name = "watchdog" }.Start();
+    }
+}
