@@ -35,10 +35,10 @@ internal static class StartupBench
             return 3;
         }
         var guest = Path.Combine(root, "guests/prebuilt/x86_64/smoke.elf");
-        var gvmm = Environment.GetEnvironmentVariable("GVMM") ?? Path.Combine(root, ".artifacts/publish/gvmm/release_linux-x64/gvmm");
+        var gvmm = Environment.GetEnvironmentVariable("GVMM") ?? Path.Combine(root, ".artifacts/program/gvmm/gvmm");
         if (!File.Exists(gvmm))
         {
-            Console.Error.WriteLine($"startup: {gvmm} is not there: dotnet publish vmm/gvmm -c Release, or set GVMM");
+            Console.Error.WriteLine($"startup: {gvmm} is not there: ./gauntlet --version builds it, or set GVMM");
             return 3;
         }
         using var flat = new FlatGuest(ends: true);
