@@ -30,7 +30,7 @@ public sealed unsafe partial class X86Core
         int size = imm >> 8 & 0xff, attributes = (int)((uint)imm >> 24);
         var value = VectorRegister(imm & 0xff).AsUInt64();
         if ((imm & 1 << 18) != 0)
-            {
+        {
             StoreMasked(linear, value.AsByte(), VectorRegister(imm >> 20 & 15), attributes);
             return 0;
         }
