@@ -31,6 +31,14 @@ internal sealed class AttemptProcess : IAttemptProcess
 
     private const int StackBytes = 256 << 10, ReadBytes = 64 << 10;
 
+    /// <summary>
+    /// A VMM writes its guest's console byte by byte, and each would wake this thread: behind so many reads in close succession that brought little, it lets a
+    /// millisecond's worth gather.
+    /// </summary>
+    private const int CloseReads = 32, LittleBytes = 8 << 10;
+
+    private static readonly TimeSpan CloseSuccession = TimeSpan.FromMilliseconds(3);
+
     private readonly LaunchPlan _plan;
     private readonly AttemptLimits _limits;
     private readonly Stopwatch _elapsed = new();
@@ -179,6 +187,7 @@ internal sealed class AttemptProcess : IAttemptProcess
             poll[i] = new Libc.PollFd { Fd = (int)handles[i].DangerousGetHandle(), Events = Libc.POLLIN };
         var buffer = new byte[ReadBytes];
         var allGone = (TimeSpan?)null;
+        var (closeReads, lastRead) = (0, TimeSpan.Zero);
         while (poll[output].Fd >= 0 || poll[error].Fd >= 0 || poll[reports].Fd >= 0)
         {
             if (allGone is { } since && _elapsed.Elapsed - since > PipeGrace)
@@ -199,12 +208,19 @@ internal sealed class AttemptProcess : IAttemptProcess
                     }
                     var bytes = buffer.AsSpan(0, length);
                     if (i == output)
+                    {
                         Take(bytes, _console, _lines);
+                        var now = _elapsed.Elapsed;
+                        closeReads = length < LittleBytes && now - lastRead < CloseSuccession ? closeReads + 1 : 0;
+                        lastRead = now;
+                    }
                     else if (i == error)
                         Take(bytes, _error, _errorLines);
                     else if (i == reports)
                         TakeReports(bytes);
                 }
+                if (closeReads > CloseReads)
+                    Thread.Sleep(1);
             }
             if (_exited is null && allGone is null)
                 Enforce(process);

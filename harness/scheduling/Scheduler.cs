@@ -15,10 +15,14 @@ public sealed class Scheduler(HostBudget budget, Func<Job, JobLoad, Cancellation
     private static readonly TimeSpan Recheck = TimeSpan.FromMilliseconds(200);
 
     /// <summary>
-    /// How often later jobs may be started before one that does not fit yet. Then it starts as soon as one CPU is free and shares it: to let the others
-    /// idle until it has all of its own may take as long as the longest case, and to put it off for ever is no better.
+    /// How often one that does not fit yet may be passed by: by a later job that starts before it, or by a CPU that stays free for a <see cref="Recheck"/>. Then it
+    /// starts as soon as a <see cref="LeastShare"/> is free and shares it: to let that idle until it has all of its own may take as long as the longest case, and to put it off for
+    /// ever is no better.
     /// </summary>
-    private const int MaxOvertakings = 16;
+    private const int MaxPassings = 16;
+
+    /// <summary>CPUs.</summary>
+    private const double LeastShare = 0.5;
 
     /// <summary>A load may exceed the budget by so much: busy is rarely exactly one.</summary>
     private const double Tolerance = 0.15;
@@ -42,9 +46,14 @@ public sealed class Scheduler(HostBudget budget, Func<Job, JobLoad, Cancellation
                 break;
             var ended = Task.WhenAny(_running.Keys);
             if (waiting.Count > 0 && !stop.IsCancellationRequested)
-                await Task.WhenAny(ended, Task.Delay(Recheck, CancellationToken.None));
+            {
+                if (await Task.WhenAny(ended, Task.Delay(Recheck, CancellationToken.None)) != ended && UsedCpus() + LeastShare <= budget.Cpus + Tolerance)
+                    waiting.First!.Value.PassedBy++;
+            }
             else
+            {
                 await ended;
+            }
             foreach (var task in _running.Keys.Where(task => task.IsCompleted).ToList())
             {
                 _running.Remove(task);
@@ -69,11 +78,11 @@ public sealed class Scheduler(HostBudget budget, Func<Job, JobLoad, Cancellation
             {
                 waiting.Remove(candidate);
                 if (candidate.Value != head)
-                    head.Overtaken++;
+                    head.PassedBy++;
                 var (job, load) = (candidate.Value.Job, candidate.Value.Load);
                 _running.Add(Task.Run(() => run(job, load, cancellation), CancellationToken.None), load);
             }
-            if (head.Overtaken >= MaxOvertakings || UsedCpus() >= budget.Cpus)
+            if (head.PassedBy >= MaxPassings || UsedCpus() >= budget.Cpus)
                 return;
         }
     }
@@ -82,7 +91,7 @@ public sealed class Scheduler(HostBudget budget, Func<Job, JobLoad, Cancellation
     {
         if (_running.Count == 0)
             return true;
-        var cpus = job.Overtaken >= MaxOvertakings ? 1 : job.Load.Cpus(budget.Cpus);
+        var cpus = job.PassedBy >= MaxPassings ? LeastShare : job.Load.Cpus(budget.Cpus);
         return UsedCpus() + cpus <= budget.Cpus + Tolerance && _running.Values.Sum(load => load.MemoryBytes) + job.Load.MemoryBytes <= budget.MemoryBytes;
     }
 
@@ -94,6 +103,6 @@ public sealed class Scheduler(HostBudget budget, Func<Job, JobLoad, Cancellation
 
         public JobLoad Load { get; } = load;
 
-        public int Overtaken { get; set; }
+        public int PassedBy { get; set; }
     }
 }
