@@ -183,7 +183,7 @@ public sealed class FuzzEngine
     {
         var seconds = Stopwatch.GetElapsedTime(_startTicks).TotalSeconds;
         var stats = new FuzzStats(_startUnix, DateTimeOffset.UtcNow.ToUnixTimeSeconds(), _lastFind, _execs, seconds > 0 ? _execs / seconds : 0, _cycles, _picked,
-            _corpus.Entries.Count, _corpus.Favoured, _coverage.EdgesSeen, _edges);
+            _corpus.Entries.Count, _corpus.Favoured, _corpus.Entries.Count(entry => entry.Picks == 0), _corpus.Entries.Count(entry => entry is { Picks: 0, Favoured: true }), _coverage.EdgesSeen, _edges);
         _output.WriteStats(stats, _name);
         _progress(stats);
     }

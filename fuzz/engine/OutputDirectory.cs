@@ -52,18 +52,14 @@ public sealed class OutputDirectory
         Line("run_time", stats.NowUnix - stats.StartUnix);
         Line("fuzzer_pid", Environment.ProcessId);
         Line("cycles_done", stats.Cycles);
-        Line("cycles_wo_finds", 0);
         Line("execs_done", stats.Execs);
         Line("execs_per_sec", stats.ExecsPerSecond.ToString("0.00", CultureInfo.InvariantCulture));
         Line("corpus_count", stats.Corpus);
         Line("corpus_favored", stats.Favoured);
         Line("corpus_found", stats.Corpus);
-        Line("corpus_imported", 0);
-        Line("max_depth", 1);
         Line("cur_item", stats.Current);
-        Line("pending_favs", 0);
-        Line("pending_total", 0);
-        Line("stability", "100.00%");
+        Line("pending_favs", stats.PendingFavoured);
+        Line("pending_total", stats.Pending);
         Line("bitmap_cvg", percent.ToString("0.00", CultureInfo.InvariantCulture) + "%");
         Line("saved_crashes", _crashes);
         Line("saved_hangs", _hangs);
@@ -76,11 +72,12 @@ public sealed class OutputDirectory
         Line("command_line", $"gauntlet fuzz run {target}");
         Write(Path.Combine(_path, "fuzzer_stats"), Encoding.UTF8.GetBytes(text.ToString()));
 
+        // The columns are AFL's; of them the depth is not kept.
         var plot = Path.Combine(_path, "plot_data");
         if (!File.Exists(plot))
             File.AppendAllText(plot, "# relative_time, cycles_done, cur_item, corpus_count, pending_total, pending_favs, map_size, saved_crashes, saved_hangs, max_depth, execs_per_sec, total_execs, edges_found\n");
         File.AppendAllText(plot, string.Create(CultureInfo.InvariantCulture,
-            $"{stats.NowUnix - stats.StartUnix}, {stats.Cycles}, {stats.Current}, {stats.Corpus}, 0, 0, {percent:0.00}%, {_crashes}, {_hangs}, 1, {stats.ExecsPerSecond:0.00}, {stats.Execs}, {stats.Edges}\n"));
+            $"{stats.NowUnix - stats.StartUnix}, {stats.Cycles}, {stats.Current}, {stats.Corpus}, {stats.Pending}, {stats.PendingFavoured}, {percent:0.00}%, {_crashes}, {_hangs}, 0, {stats.ExecsPerSecond:0.00}, {stats.Execs}, {stats.Edges}\n"));
 
         void Line(string key, object value) => text.Append(CultureInfo.InvariantCulture, $"{key,-18}: {value}\n");
     }
@@ -102,4 +99,5 @@ public sealed class OutputDirectory
 
 /// <summary>Where a run stands. Times are seconds since 1970.</summary>
 public readonly record struct FuzzStats(
-    long StartUnix, long NowUnix, long LastFindUnix, long Execs, double ExecsPerSecond, int Cycles, int Current, int Corpus, int Favoured, int Edges, int EdgesTotal);
+    long StartUnix, long NowUnix, long LastFindUnix, long Execs, double ExecsPerSecond, int Cycles, int Current, int Corpus, int Favoured, int Pending, int PendingFavoured,
+    int Edges, int EdgesTotal);
