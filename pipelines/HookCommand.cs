@@ -12,17 +12,20 @@ public sealed class HookCommand : ICommandModule
 
     private const string Script = $"#!/bin/sh\n{Mark}\nexec gauntlet check --staged\n";
 
-    private readonly Option<string> _repository = new("--repo") { Description = "Git repository", DefaultValueFactory = _ => "." };
+    private readonly Option<string> _repository = new("--repo") { Description = "Git repository (default: this folder)", HelpName = "DIR", DefaultValueFactory = _ => "." };
 
     public IEnumerable<Command> CreateCommands(Output output)
     {
         var install = new Command("install", "Check what is staged before each commit") { _repository };
+        install.WithExample("gauntlet hook install", "in the repository of this folder")
+            .WithExample("gauntlet hook install --repo ~/src/qemu", "in another one");
         install.SetAction(async (parsed, cancellation) =>
         {
             output.Out.WriteLine($"Wrote {await InstallAsync(parsed.GetValue(_repository)!, cancellation)}; git commit --no-verify passes it by.");
             return ExitCode.Success;
         });
         var remove = new Command("remove", "Take the hook away") { _repository };
+        remove.WithExample("gauntlet hook remove", "commits are no longer checked");
         remove.SetAction(async (parsed, cancellation) =>
         {
             output.Out.WriteLine(await RemoveAsync(parsed.GetValue(_repository)!, cancellation) is { } path ? $"Removed {path}." : "There is no hook.");
