@@ -52,26 +52,33 @@ if (mode == "--compare-verdicts")
 var ending = theirs.Verdicts.Where(test => test.Value is "PASS" or "FAIL" && ours.Verdicts.GetValueOrDefault(test.Key)?.Verdict is "pass" or "fail").Select(test => test.Key).ToList();
 // Where the guest itself is busy for long no runner can be much faster than another: told apart, so that the runner's own cost is seen.
 var brief = ending.FindAll(test => ours.Verdicts[test].VmmTime < briefCase);
-var oursWhole = new Row($"whole suite, {theirs.Verdicts.Count} cases", theirs.Wall, ours.Wall);
+var oursWhole = new Row($"whole suite, {theirs.Verdicts.Count} cases", theirs.Wall, ours.Wall, default);
 var endingRow = Compare($"{ending.Count} cases that end by themselves", ending, "ending");
 var briefRow = Compare($"{brief.Count} of them, the VMM's time under {briefCase.TotalSeconds:0.#} s", brief, "brief");
 Console.WriteLine();
-Console.WriteLine($"{"",-44} {"run_tests.sh",14} {"gauntlet",12} {"ratio",8}   wanted");
-Console.WriteLine($"{oursWhole}   at most 0.60");
-Console.WriteLine($"{endingRow}   the VMMs alone: {ending.Sum(test => ours.Verdicts[test].VmmTime.TotalSeconds) / jobs:0.0} s");
-Console.WriteLine($"{briefRow}   at most 0.20");
+Console.WriteLine($"{"",-44} {"run_tests.sh",14} {"gauntlet",12} {"ratio",8}");
+Console.WriteLine($"{oursWhole}   wanted at most 0.60");
+Console.WriteLine($"{endingRow}   the VMMs alone {endingRow.Least.TotalSeconds:0.0} s, ratio beyond them {endingRow.RatioBeyondLeast:0.00}, wanted at most 0.20");
+Console.WriteLine($"{briefRow}   the VMMs alone {briefRow.Least.TotalSeconds:0.0} s, ratio beyond them {briefRow.RatioBeyondLeast:0.00}, wanted at most 0.20");
 var cheap = await Overhead.MeasureAsync(checkout);
-return same && cheap && oursWhole.Ratio <= 0.6 && briefRow.Ratio <= 0.2 ? 0 : 1;
+return same && cheap && oursWhole.Ratio <= 0.6 && endingRow.RatioBeyondLeast <= 0.2 && briefRow.RatioBeyondLeast <= 0.2 ? 0 : 1;
 
-Row Compare(string what, List<string> names, string folder) => new(
-    what,
-    Peers.RunTestsScript(checkout, jobs, results[$"{folder}-logs"], names).Wall,
-    Peers.RunGauntlet(gauntlet, checkout, jobs, results[folder], names).Wall);
+Row Compare(string what, List<string> names, string folder)
+{
+    var their = Peers.RunTestsScript(checkout, jobs, results[$"{folder}-logs"], names).Wall;
+    var (our, told) = Peers.RunGauntlet(gauntlet, checkout, jobs, results[folder], names);
+    // No runner ends before its longest VMM, nor before all of them have had a CPU.
+    var least = Math.Max(told.Values.Max(test => test.VmmTime.TotalSeconds), told.Values.Sum(test => test.VmmTime.TotalSeconds) / jobs);
+    return new(what, their, our, TimeSpan.FromSeconds(least));
+}
 
 /// <summary>A line of the table.</summary>
-internal sealed record Row(string What, TimeSpan Theirs, TimeSpan Ours)
+/// <param name="Least">What the VMMs themselves take, whoever runs them.</param>
+internal sealed record Row(string What, TimeSpan Theirs, TimeSpan Ours, TimeSpan Least)
 {
     public double Ratio => Ours / Theirs;
+
+    public double RatioBeyondLeast => (Ours - Least) / (Theirs - Least);
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{What,-44} {Theirs.TotalSeconds,12:0.0} s {Ours.TotalSeconds,10:0.0} s {Ratio,8:0.00}");
 }
