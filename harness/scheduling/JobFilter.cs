@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
+using Gauntlet.Results.Comparing;
 using Gauntlet.Results.Records;
 using Gauntlet.Terminal;
 
@@ -14,7 +15,8 @@ public sealed class JobPattern
 {
     private static readonly TimeSpan MatchLimit = TimeSpan.FromSeconds(1);
 
-    private readonly Regex? _expression, _suiteAndCase, _cell;
+    private readonly Regex? _expression;
+    private readonly string? _suiteAndCase, _cell;
     private readonly bool _withSuite;
 
     /// <exception cref="UserException">It is empty, or a regular expression that cannot be read.</exception>
@@ -37,22 +39,18 @@ public sealed class JobPattern
         var at = text.IndexOf('@', StringComparison.Ordinal);
         var name = at < 0 ? text : text[..at];
         _withSuite = name.Contains('/', StringComparison.Ordinal);
-        _suiteAndCase = name.Length == 0 ? null : Wildcards(name);
-        _cell = at < 0 ? null : Wildcards(text[(at + 1)..]);
+        _suiteAndCase = name.Length == 0 ? null : name;
+        _cell = at < 0 ? null : text[(at + 1)..];
     }
 
     public bool Matches(Job job)
     {
         if (_expression is not null)
             return _expression.IsMatch(job.Case) || _expression.IsMatch($"{job.Suite}/{job.Case}@{job.Cell}");
-        if (_suiteAndCase is not null && !_suiteAndCase.IsMatch(_withSuite ? $"{job.Suite}/{job.Case}" : job.Case))
+        if (_suiteAndCase is not null && !Wildcard.Matches(_suiteAndCase, _withSuite ? $"{job.Suite}/{job.Case}" : job.Case))
             return false;
-        return _cell is null || _cell.IsMatch(job.Cell.ToString());
+        return _cell is null || Wildcard.Matches(_cell, job.Cell.ToString());
     }
-
-    private static Regex Wildcards(string glob) => new(
-        "^" + Regex.Escape(glob).Replace(@"\*", ".*", StringComparison.Ordinal).Replace(@"\?", ".", StringComparison.Ordinal) + "$",
-        RegexOptions.NonBacktracking | RegexOptions.CultureInvariant | RegexOptions.Singleline, MatchLimit);
 }
 
 /// <summary>A part of the jobs, for several machines to share a run: the same jobs fall into the same part wherever and whenever it is made.</summary>
