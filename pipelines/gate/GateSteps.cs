@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
+using Gauntlet.Pipelines.GitTool;
 using Gauntlet.Pipelines.Isolation;
 using Gauntlet.Pipelines.Series;
 
@@ -34,6 +35,8 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
             {
                 subjects.Add(subject);
                 var result = await RunOnceAsync(step, subject, patch, commit, candidate, folder, cancellation);
+                if (result.Verdict == StepVerdict.Fail && step is { Kind: GateStepKind.Command, AllowFailure: false })
+                    result = await FindCulpritAsync(step, result, candidate, folder, cancellation);
                 results.Add(result);
                 if (result.Verdict == StepVerdict.Pass || step.AllowFailure)
                     continue;
@@ -62,6 +65,35 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
         return step.EachPatch
             ? candidate.Patches.Select(patch => (patch.Tree, (int?)patch.Number, patch.Commit))
             : [(candidate.Tree, null, candidate.Tip)];
+    }
+
+    /// <summary>
+    /// Whose a failure is: the first patch after which the step fails, by halving, or the commit below, when the step fails there too. Only this step is run,
+    /// and not on a tree that it was run on before.
+    /// </summary>
+    private async Task<StepResult> FindCulpritAsync(GateStep step, StepResult failure, GateCandidate candidate, string folder, CancellationToken cancellation)
+    {
+        var belowTree = (await new Git(folder).RunAsync(["rev-parse", candidate.Below + "^{tree}"], default, cancellation)).Text;
+        var below = await RunOnceAsync(step, belowTree, null, candidate.Below, candidate, folder, cancellation);
+        if (below.Verdict == StepVerdict.Fail)
+            return failure with { Verdict = StepVerdict.InfraError, Reason = $"it fails on {candidate.Below[..12]} without the series too: {below.Reason}" };
+        // With each-patch those before the failing one have passed.
+        if (below.Verdict != StepVerdict.Pass || failure.Patch is not null)
+            return failure;
+        var (passing, failing) = (0, candidate.Patches.Count);
+        while (failing - passing > 1)
+        {
+            var middle = (passing + failing) / 2;
+            var patch = candidate.Patches[middle - 1];
+            var result = await RunOnceAsync(step, patch.Tree, patch.Number, patch.Commit, candidate, folder, cancellation);
+            if (result.Verdict == StepVerdict.InfraError)
+                return failure;
+            (passing, failing) = result.Verdict == StepVerdict.Pass ? (middle, failing) : (passing, middle);
+            if (failing == middle)
+                failure = result;
+        }
+
+        return failure with { Patch = candidate.Patches[failing - 1].Number };
     }
 
     private static string HashOfMails(GateCandidate candidate) =>

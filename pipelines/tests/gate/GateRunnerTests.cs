@@ -185,6 +185,37 @@ public sealed class GateRunnerTests
     }
 
     [IsolationFact]
+    public async Task ASeriesThatFailsAsAWholeIsBlamedOnTheFirstPatchThatBreaksIt()
+    {
+        using var gate = await GateFixture.CreateAsync(GateFixture.Pipeline.Replace("each-patch: true", "each-patch: false", StringComparison.Ordinal));
+        var entry = await gate.EnqueueAsync("long topic", [
+            Make("[PATCH 0/7] long topic", "t0@x"),
+            .. Enumerable.Range(1, 7).Select(i => Patch($"[PATCH {i}/7] part {i}", $"t{i}@x", "t0@x", change: GateFixture.NewFile($"t{i}.c", i == 3 ? "BROKEN" : "1")))]);
+
+        await gate.RunAsync();
+
+        Assert.Contains("at patch 3, part 3", gate.ReasonOf(entry), StringComparison.Ordinal);
+        Assert.Equal(3, gate.Queue.GetRecord(entry.Id)!.Steps.Single(step => step.Verdict == StepVerdict.Fail).Patch);
+    }
+
+    [IsolationFact]
+    public async Task AStepThatFailsOnTheTargetTooIsNotTheSeriesFaultAndOneThatMendsItIsMerged()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        await gate.Repository.Git.RunAsync(["checkout", "--quiet", "master"]);
+        await gate.Repository.CommitAsync("break it", ("broken.c", "BROKEN\n"));
+        await gate.Repository.Git.RunAsync(["checkout", "--quiet", "--detach"]);
+        var innocent = await gate.EnqueueFileAsync("good.c", "1");
+        var mend = "---\n\ndiff --git a/broken.c b/broken.c\n--- a/broken.c\n+++ b/broken.c\n@@ -1 +1 @@\n-BROKEN\n+mended\n";
+        var mending = await gate.EnqueueAsync("mend it", [Patch("[PATCH] mend it", "mend@x", change: mend)]);
+
+        await gate.RunAsync();
+
+        Assert.Equal((GateState.Stuck, GateState.Merged), (gate.StateOf(innocent), gate.StateOf(mending)));
+        Assert.Contains("without the series too", gate.ReasonOf(innocent), StringComparison.Ordinal);
+    }
+
+    [IsolationFact]
     public async Task ASeriesThatChangesThePipelineIsJudgedByTheOldOne()
     {
         using var gate = await GateFixture.CreateAsync();
