@@ -95,13 +95,16 @@ public sealed class GateCommands : ICommandModule
     private Command Run(Output output)
     {
         var untilEmpty = new Option<bool>("--until-empty") { Description = "Return when nothing waits; without it, serve for ever" };
-        var mails = new Option<string?>("--mail") { Description = "Write a reply for each settled series to this folder, for git send-email" };
+        var mails = new Option<string?>("--mail") { Description = "Write a reply for each settled series to this folder" };
+        var send = new Option<bool>("--send") { Description = "Send the replies, by git send-email and its settings; needs --mail" };
+        var smtp = new Option<string?>("--smtp") { Description = "HOST[:PORT] to send by, instead of the one in git's settings" };
         var sender = new Option<string>("--from") { Description = "Sender of the replies", DefaultValueFactory = _ => "Gauntlet <gauntlet@localhost>" };
         var memory = new Option<int>("--memory") { Description = "MiB of memory that one step may use", DefaultValueFactory = _ => 4096 };
         var disk = new Option<int>("--disk") { Description = "MiB of disk that one step may use", DefaultValueFactory = _ => 8192 };
-        var command = new Command("run", "Serve the queue of one branch") { untilEmpty, mails, sender, memory, disk, _repository, _target, _results };
+        var command = new Command("run", "Serve the queue of one branch") { untilEmpty, mails, send, smtp, sender, memory, disk, _repository, _target, _results };
         command.SetAction(async (parsed, cancellation) =>
         {
+            var mailer = MailerOf(parsed.GetValue(mails), parsed.GetValue(sender)!, parsed.GetValue(send), parsed.GetValue(smtp), output);
             using var results = ResultStore.Open(parsed.GetValue(_results));
             var (queue, store) = (new GateQueue(results, "gate"), new SeriesStore(results));
             var (repository, target) = await PlaceAsync(parsed, cancellation);
@@ -109,17 +112,22 @@ public sealed class GateCommands : ICommandModule
             var environment = new GateEnvironment(Environment.ProcessPath!, Environment.GetEnvironmentVariable("GAUNTLET_ROOT") ?? AppContext.BaseDirectory, limits);
             var runner = new GateRunner(repository, target, queue, store, environment, line => output.Out.WriteLine(Printable.Line(line)));
             var failed = 0;
+            var replies = Task.CompletedTask;
             runner.Settled += (entry, record) =>
             {
                 failed += entry.State is GateState.Failed or GateState.Stuck ? 1 : 0;
-                if (parsed.GetValue(mails) is { } folder)
-                    WriteMail(folder, entry, record, store, parsed.GetValue(sender)!);
+                if (mailer is not null && store.List().FirstOrDefault(version => version.SeriesId == entry.SeriesId && version.Version == entry.Version) is { } version)
+                    replies = After(replies, () => mailer.ReplyAsync(entry, record, version, cancellation));
             };
+            if (mailer is not null)
+                await mailer.SendAllAsync(cancellation);
             await runner.RunAsync(parsed.GetValue(untilEmpty), cancellation);
+            await replies;
             return failed == 0 ? ExitCode.Success : ExitCode.Failure;
         });
         return command.WithExample("gauntlet gate run --repo ~/qemu.git", "serve master's queue for ever")
-            .WithExample("gauntlet gate run --repo ~/qemu.git --until-empty --mail outgoing", "once, with replies to the threads");
+            .WithExample("gauntlet gate run --repo ~/qemu.git --until-empty --mail outgoing", "once, with replies to the threads written")
+            .WithExample("gauntlet gate run --repo ~/qemu.git --mail outgoing --send --smtp mail.example.org:25", "and sent");
     }
 
     private Command Pause(Output output)
@@ -235,11 +243,21 @@ public sealed class GateCommands : ICommandModule
         return ExitCode.Success;
     }
 
-    private static void WriteMail(string folder, GateEntry entry, GateRecord? record, SeriesStore store, string sender)
+    private static GateMailer? MailerOf(string? folder, string sender, bool send, string? smtp, Output output)
     {
-        if (store.List().FirstOrDefault(version => version.SeriesId == entry.SeriesId && version.Version == entry.Version) is not { } version)
-            return;
-        Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, $"{entry.Id:d6}-{entry.State}.eml"), GateReport.Mail(entry, record, version, sender, DateTimeOffset.Now));
+        if (folder is null)
+            return send || smtp is not null ? throw new UserException("--send and --smtp need --mail FOLDER, where the replies are written first") : null;
+        if (smtp is not null && !send)
+            throw new UserException("--smtp says where to send by, and nothing is sent without --send");
+        if (send)
+            GateMailer.Require(smtp);
+        return new GateMailer(folder, sender, send, smtp, line => output.Out.WriteLine(Printable.Line(line)));
+    }
+
+    // One at a time, in order, beside the gate's work.
+    private static async Task After(Task earlier, Func<Task> next)
+    {
+        await earlier;
+        await next();
     }
 }

@@ -17,6 +17,7 @@ public static class TestPrerequisites
         new("lld", "/usr/bin/ld.lld", "guest images rebuilt and compared"),
         new("qemu-system-x86", "/usr/bin/qemu-system-x86_64", "suites on QEMU, verdicts of real VMM processes"),
         new("postgresql", "/usr/lib/postgresql/*/bin/initdb", "the store on a PostgreSQL server"),
+        new("git-email", "/usr/lib/git-core/git-send-email", "replies of the gate sent by mail"),
     ];
 
     /// <summary>Those whose evidence is not there.</summary>

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Gauntlet.Pipelines.Tests.Isolation;
 
 /// <summary>A test that needs namespaces; skipped, with what the host says, where it gives none.</summary>
-public sealed class IsolationFactAttribute : FactAttribute
+public class IsolationFactAttribute : FactAttribute
 {
     public IsolationFactAttribute()
     {
