@@ -99,9 +99,11 @@ public sealed class GateCommands : ICommandModule
         var send = new Option<bool>("--send") { Description = "Send the replies, by git send-email and its settings; needs --mail" };
         var smtp = new Option<string?>("--smtp") { Description = "HOST[:PORT] to send by, instead of the one in git's settings" };
         var sender = new Option<string>("--from") { Description = "Sender of the replies", DefaultValueFactory = _ => "Gauntlet <gauntlet@localhost>" };
+        var readable = new Option<string[]>("--readable") { Description = "Folder of this host that steps may read, at its own place: a cache of packages, a toolchain" };
+        var variables = new Option<string[]>("--env") { Description = "NAME=VALUE for steps, which inherit nothing" };
         var memory = new Option<int>("--memory") { Description = "MiB of memory that one step may use", DefaultValueFactory = _ => 4096 };
         var disk = new Option<int>("--disk") { Description = "MiB of disk that one step may use", DefaultValueFactory = _ => 8192 };
-        var command = new Command("run", "Serve the queue of one branch") { untilEmpty, mails, send, smtp, sender, memory, disk, _repository, _target, _results };
+        var command = new Command("run", "Serve the queue of one branch") { untilEmpty, mails, send, smtp, sender, readable, variables, memory, disk, _repository, _target, _results };
         command.SetAction(async (parsed, cancellation) =>
         {
             var mailer = MailerOf(parsed.GetValue(mails), parsed.GetValue(sender)!, parsed.GetValue(send), parsed.GetValue(smtp), output);
@@ -109,7 +111,7 @@ public sealed class GateCommands : ICommandModule
             var (queue, store) = (new GateQueue(results, "gate"), new SeriesStore(results));
             var (repository, target) = await PlaceAsync(parsed, cancellation);
             var limits = new IsolationLimits { MemoryBytes = (long)parsed.GetValue(memory) << 20, DiskBytes = (long)parsed.GetValue(disk) << 20 };
-            var environment = new GateEnvironment(Environment.ProcessPath!, Environment.GetEnvironmentVariable("GAUNTLET_ROOT") ?? AppContext.BaseDirectory, limits);
+            var environment = new GateEnvironment(Environment.ProcessPath!, Environment.GetEnvironmentVariable("GAUNTLET_ROOT") ?? AppContext.BaseDirectory, Folders(parsed.GetValue(readable)), Variables(parsed.GetValue(variables)), limits);
             var runner = new GateRunner(repository, target, queue, store, environment, line => output.Out.WriteLine(Printable.Line(line)));
             var failed = 0;
             var replies = Task.CompletedTask;
@@ -127,6 +129,7 @@ public sealed class GateCommands : ICommandModule
         });
         return command.WithExample("gauntlet gate run --repo ~/qemu.git", "serve master's queue for ever")
             .WithExample("gauntlet gate run --repo ~/qemu.git --until-empty --mail outgoing", "once, with replies to the threads written")
+            .WithExample("gauntlet gate run --repo ~/gauntlet.git --readable ~/.nuget/packages --env NUGET_PACKAGES=$HOME/.nuget/packages", "steps build without network")
             .WithExample("gauntlet gate run --repo ~/qemu.git --mail outgoing --send --smtp mail.example.org:25", "and sent");
     }
 
@@ -252,6 +255,23 @@ public sealed class GateCommands : ICommandModule
         if (send)
             GateMailer.Require(smtp);
         return new GateMailer(folder, sender, send, smtp, line => output.Out.WriteLine(Printable.Line(line)));
+    }
+
+    private static string[] Folders(string[]? named) => [.. (named ?? []).Select(folder =>
+        !Directory.Exists(folder) ? throw new UserException($"--readable {folder}: there is no such folder")
+        : folder.Contains(' ', StringComparison.Ordinal) ? throw new UserException($"--readable {folder}: a folder with a space in its name cannot be shown to steps")
+        : Path.GetFullPath(folder))];
+
+    private static Dictionary<string, string> Variables(string[]? given)
+    {
+        var variables = new Dictionary<string, string>();
+        foreach (var variable in given ?? [])
+        {
+            var equals = variable.IndexOf('=', StringComparison.Ordinal);
+            variables[equals > 0 ? variable[..equals] : throw new UserException($"--env {variable}: NAME=VALUE was expected")] = variable[(equals + 1)..];
+        }
+
+        return variables;
     }
 
     // One at a time, in order, beside the gate's work.

@@ -25,12 +25,15 @@ public enum GateStepKind
 
     /// <summary>A shell command in the tree, isolated.</summary>
     Command,
+
+    /// <summary>A command of this program in the tree, after the build, isolated: its exit code tells an error of the environment apart.</summary>
+    Gauntlet,
 }
 
 /// <summary>One step of a pipeline.</summary>
 /// <param name="Name">Unique within the pipeline.</param>
 /// <param name="Kind">What it does.</param>
-/// <param name="Text">Arguments of the check, or the shell command.</param>
+/// <param name="Text">Arguments of the check, or the shell command; of <c>run</c> and <c>fuzz</c> with the build before them.</param>
 /// <param name="EachPatch">On the tree after every patch, so that history can be bisected; else on the tip alone.</param>
 /// <param name="Timeout">Wall time of one execution.</param>
 /// <param name="AllowFailure">A failure is reported and holds nothing up.</param>
@@ -76,8 +79,15 @@ public sealed record GatePipeline(MergeMethod Merge, int Window, IReadOnlyList<G
         root.RefuseOthersThan("schema", "merge", "window", "steps");
         if (root.Integer("schema", 1, int.MaxValue) is not 1)
             throw root.Error("'schema' must be 1", "schema");
-        var steps = root.Maps("steps").Select(ReadStep).ToArray();
-        if (steps.Length == 0)
+        var steps = new List<GateStep>();
+        string? build = null;
+        foreach (var map in root.Maps("steps"))
+        {
+            steps.Add(ReadStep(map, build));
+            build = map.Text("build") ?? build;
+        }
+
+        if (steps.Count == 0)
             throw root.Error("'steps' must name at least one step: a gate without one would merge untested", "steps");
         if (steps.GroupBy(step => step.Name).FirstOrDefault(same => same.Count() > 1) is { } twice)
             throw root.Error($"two steps are named '{twice.Key}'", "steps");
@@ -90,7 +100,8 @@ public sealed record GatePipeline(MergeMethod Merge, int Window, IReadOnlyList<G
         return new GatePipeline(merge, root.Integer("window", 1, MaxWindow) ?? 3, steps);
     }
 
-    private static GateStep ReadStep(YamlMap step)
+    // Each step starts from the files of a commit and nothing else, so what a step runs it builds first.
+    private static GateStep ReadStep(YamlMap step, string? build)
     {
         step.RefuseOthersThan("name", "check", "build", "run", "fuzz", "command", "each-patch", "timeout", "allow-failure", "retries");
         var kinds = ((string[])["check", "build", "run", "fuzz", "command"]).Where(step.Has).ToArray();
@@ -104,9 +115,9 @@ public sealed record GatePipeline(MergeMethod Merge, int Window, IReadOnlyList<G
             throw step.Error($"'{kind}' must be a shell command", kind);
         return new GateStep(
             step.Text("name") ?? kind,
-            kind == "check" ? GateStepKind.Check : GateStepKind.Command,
+            kind switch { "check" => GateStepKind.Check, "run" or "fuzz" => GateStepKind.Gauntlet, _ => GateStepKind.Command },
             // The program itself is at hand in the isolated tree, under this name.
-            kind is "run" or "fuzz" ? $"\"$GAUNTLET\" {kind} {text}" : text,
+            kind is "run" or "fuzz" ? $"{(build is null ? "" : $"( {build}\n) || exit 1\n")}\"$GAUNTLET\" {kind} {text}" : text,
             step.Flag("each-patch") ?? false,
             timeout,
             step.Flag("allow-failure") ?? false,

@@ -4,14 +4,18 @@ using System.Text;
 using Gauntlet.Pipelines.GitTool;
 using Gauntlet.Pipelines.Isolation;
 using Gauntlet.Pipelines.Series;
+using Gauntlet.Terminal;
 
 namespace Gauntlet.Pipelines.Gate;
 
 /// <summary>Where a step's commands find this program and what they may use.</summary>
 /// <param name="Program">The program <c>gauntlet</c> itself.</param>
 /// <param name="ProgramTree">Folder that it needs at run time, read-only for steps.</param>
+/// <param name="Readable">Further folders of the host that steps may read, at their own places: a cache of packages, a toolchain.</param>
+/// <param name="Variables">Set for them besides those that every step has.</param>
 /// <param name="Limits">Of one execution; the time is the step's own.</param>
-public sealed record GateEnvironment(string Program, string ProgramTree, IsolationLimits Limits);
+public sealed record GateEnvironment(
+    string Program, string ProgramTree, IReadOnlyList<string> Readable, IReadOnlyDictionary<string, string> Variables, IsolationLimits Limits);
 
 /// <summary>Runs a pipeline's steps on a candidate, reusing what is known of the same trees.</summary>
 public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironment environment)
@@ -35,7 +39,7 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
             {
                 subjects.Add(subject);
                 var result = await RunOnceAsync(step, subject, patch, commit, candidate, folder, cancellation);
-                if (result.Verdict == StepVerdict.Fail && step is { Kind: GateStepKind.Command, AllowFailure: false })
+                if (result.Verdict == StepVerdict.Fail && step is { Kind: not GateStepKind.Check, AllowFailure: false })
                     result = await FindCulpritAsync(step, result, candidate, folder, cancellation);
                 results.Add(result);
                 if (result.Verdict == StepVerdict.Pass || step.AllowFailure)
@@ -181,15 +185,15 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
         using var tree = await ScratchTree.CreateAsync(folder, commit, cancellation);
         // The command gets the files alone: nothing that git would read afterwards.
         Directory.Delete(Path.Combine(tree.Folder, ".git"), recursive: true);
-        var variables = new Dictionary<string, string> { ["GAUNTLET"] = environment.Program, ["GAUNTLET_ROOT"] = environment.ProgramTree, ["CI"] = "true" };
-        var result = await IsolatedCommand.RunAsync(tree.Folder, step.Text, [environment.ProgramTree], variables, environment.Limits with { Time = step.Timeout }, cancellation);
+        var variables = new Dictionary<string, string>(environment.Variables) { ["GAUNTLET"] = environment.Program, ["GAUNTLET_ROOT"] = environment.ProgramTree, ["CI"] = "true" };
+        var result = await IsolatedCommand.RunAsync(tree.Folder, step.Text, [environment.ProgramTree, .. environment.Readable], variables, environment.Limits with { Time = step.Timeout }, cancellation);
         var log = result.Output.Length > KeptLogCharacters ? result.Output[^KeptLogCharacters..] : result.Output;
         return result switch
         {
             { LimitHit: { } limit } => new StepResult(step.Name, StepVerdict.Fail, limit, log, patch),
             { ExitStatus: 0 } => new StepResult(step.Name, StepVerdict.Pass, null, log, patch),
             // What gauntlet's own commands say when the environment is at fault.
-            { ExitStatus: 3 } when step.Text.StartsWith("\"$GAUNTLET\"", StringComparison.Ordinal) => new StepResult(step.Name, StepVerdict.InfraError, "the environment is at fault", log, patch),
+            { ExitStatus: ExitCode.Environment } when step.Kind == GateStepKind.Gauntlet => new StepResult(step.Name, StepVerdict.InfraError, "the environment is at fault", log, patch),
             _ => new StepResult(step.Name, StepVerdict.Fail, $"the command ended with status {result.ExitStatus}", log, patch),
         };
     }

@@ -18,7 +18,7 @@ internal static class Program
 
         using var results = ResultStore.Open(location);
         var runner = new GateRunner(
-            repository, target, new GateQueue(results, "gate"), new SeriesStore(results), new GateEnvironment("/bin/false", "/usr", new IsolationLimits()), Console.WriteLine);
+            repository, target, new GateQueue(results, "gate"), new SeriesStore(results), new GateEnvironment("/bin/false", "/usr", [], new Dictionary<string, string>(), new IsolationLimits()), Console.WriteLine);
         await runner.RunAsync(untilEmpty: true, CancellationToken.None);
         return 0;
     }

@@ -14,10 +14,14 @@ public sealed class GatePipelineTests
 
         Assert.Equal((MergeMethod.MergeCommit, 3), (pipeline.Merge, pipeline.Window));
         Assert.Equal(["check", "make", "run"], pipeline.Steps.Select(step => step.Name));
-        Assert.Equal([GateStepKind.Check, GateStepKind.Command, GateStepKind.Command], pipeline.Steps.Select(step => step.Kind));
+        Assert.Equal([GateStepKind.Check, GateStepKind.Command, GateStepKind.Gauntlet], pipeline.Steps.Select(step => step.Kind));
         Assert.Equal(TimeSpan.FromMinutes(5), pipeline.Steps[1].Timeout);
-        Assert.Equal("\"$GAUNTLET\" run --matrix full", pipeline.Steps[2].Text);
+        Assert.Equal("( make -j2\n) || exit 1\n\"$GAUNTLET\" run --matrix full", pipeline.Steps[2].Text);
     }
+
+    [Fact]
+    public void WhatRunsWithoutABuildBeforeItRunsAtOnce() =>
+        Assert.Equal("\"$GAUNTLET\" fuzz smoke", Assert.Single(GatePipeline.Parse("schema: 1\nsteps:\n  - fuzz: smoke\n", "gate.yaml").Steps).Text);
 
     [Theory]
     [InlineData("schema: 1\nsteps: []\n", "at least one step")]
