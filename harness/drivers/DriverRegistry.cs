@@ -70,4 +70,17 @@ public sealed class DriverRegistry(IEnumerable<IVmmDriver> drivers)
 
         return statuses;
     }
+
+    /// <summary>The programs of cells that run, as far as their drivers know one.</summary>
+    public async Task<IReadOnlyDictionary<Cell, string>> FindProgramsAsync(IReadOnlyList<CellStatus> cells, CancellationToken cancellation)
+    {
+        var programs = new Dictionary<Cell, string>();
+        foreach (var cell in cells.Where(status => status.SkipReason is null).Select(status => status.Cell))
+        {
+            if (Find(cell.Vmm) is { } driver && (await driver.ProbeAsync(cell.Arch, cancellation).ConfigureAwait(false)).Program is { } program)
+                programs[cell] = program;
+        }
+
+        return programs;
+    }
 }

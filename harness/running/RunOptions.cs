@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Gauntlet.Harness.Matrix;
 
 namespace Gauntlet.Harness.Running;
 
@@ -24,7 +25,15 @@ internal sealed class RunOptions
 
     public Option<string[]> Arch { get; } = new("--arch") { Description = "x86_64, aarch64, riscv64. Without: the suites'. Several with commas." };
 
-    public Option<string> Matrix { get; } = new("--matrix") { Description = "Matrix by name or file.", DefaultValueFactory = _ => Gauntlet.Harness.Matrix.MatrixFile.DefaultName };
+    public Option<string> Matrix { get; } = new("--matrix") { Description = "Matrix by name or file.", DefaultValueFactory = _ => MatrixFile.DefaultName };
+
+    public Option<bool> Pairwise { get; } = new("--pairwise") { Description = "Cells in which all pairs of axis values meet, instead of all cells." };
+
+    public Option<string?> Budget { get; } = new("--budget")
+    {
+        Description = "Only the most valuable cells that fit, by past times, such as 20m: those that failed lately, changed, or never ran first.",
+        HelpName = "TIME",
+    };
 
     public Option<string?> Results { get; } = new("--results") { Description = "Results store: a folder, or postgres://user:password@host/database." };
 
@@ -95,6 +104,7 @@ internal sealed class RunOptions
         AtLeast(Jobs, 1);
         AtLeast(Repeat, 1);
         AtLeast(Retries, 0);
+        Budget.Validators.Add(CellBudget.Check);
         TimeoutSeconds.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<double?>() is { } seconds && !(seconds >= 0 && seconds <= TimeSpan.MaxValue.TotalSeconds / 100))
@@ -106,7 +116,7 @@ internal sealed class RunOptions
     {
         command.Arguments.Add(Tests);
         foreach (var option in (Option[])
-            [Suite, Vmm, Accel, Arch, Matrix, Results, Group, All, Only, Skip, Jobs, TimeoutSeconds, Repeat, Retries, FailFast, Shard, Seed, RerunFailed, Continue, KnownFailures,
+            [Suite, Vmm, Accel, Arch, Matrix, Pairwise, Budget, Results, Group, All, Only, Skip, Jobs, TimeoutSeconds, Repeat, Retries, FailFast, Shard, Seed, RerunFailed, Continue, KnownFailures,
              Baseline, Report, Branch, Revision, Tap, Json, List, Verbose, NoStallWatch, Network])
             command.Options.Add(option);
     }

@@ -26,9 +26,22 @@ internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, 
             Listed(line, options.Vmm), Accels(Listed(line, options.Accel), context), archs.Length > 0 ? archs : Archs(suites, matrix)));
         var drivers = DriverRegistry.For(matrix.Vmms, launcher);
         var statuses = await drivers.AskAsync(cells, cancellation);
+        var notes = suites.SelectMany(suite => suite.Notes.Select(note => $"{suite.Name}: {note}")).ToList();
+        if (line.GetValue(options.Pairwise))
+        {
+            statuses = Pairwise.Reduce(statuses);
+            notes.Add($"--pairwise: {statuses.Count} of {cells.Count} cells");
+        }
         var jobs = MakeJobs(line, options, suites, statuses, store);
         jobs = Choose(line, options, jobs, store);
-        return new RunPlan(jobs, drivers, statuses, [.. suites.SelectMany(suite => suite.Notes.Select(note => $"{suite.Name}: {note}"))]);
+        if (line.GetValue(options.Budget) is { } budget)
+        {
+            var (time, cpus) = (CellBudget.Parse(budget), line.GetValue(options.Jobs));
+            var valued = CellBudget.Choose(statuses, jobs, store, time, cpus, await drivers.FindProgramsAsync(statuses, cancellation));
+            jobs = CellBudget.Keep(valued, jobs);
+            notes.AddRange(CellBudget.Notes(valued, time, cpus));
+        }
+        return new RunPlan(jobs, drivers, statuses, notes);
     }
 
     /// <summary>The plan that an interrupted run had.</summary>
