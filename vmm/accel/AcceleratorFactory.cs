@@ -45,7 +45,7 @@ public static class AcceleratorFactory
     public static IAccelerator Create(string name, AcceleratorSetup setup) => name switch
     {
         // Each accelerator adds its line here.
-        "tcg" => new Tcg.TcgAccelerator(setup.Clock),
+        "tcg" => new Tcg.TcgAccelerator(setup.Clock, Tcg.TcgOptions.FromProperties(setup.Properties)),
         "kvm" => new Kvm.KvmAccelerator(Kvm.KvmOptions.FromProperties(setup.Properties)),
         _ => throw new AcceleratorException($"invalid accelerator {name}: there are {string.Join(", ", Names)}"),
     };

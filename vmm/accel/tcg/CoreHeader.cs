@@ -6,7 +6,8 @@ namespace Gauntlet.Vmm.Accel.Tcg;
 [StructLayout(LayoutKind.Explicit, Size = 64)]
 public unsafe struct CoreHeader
 {
-    public const int OffsetExitRequest = 0, OffsetFault = 4, OffsetBlock = 8, OffsetInstructions = 16, OffsetTlb = 24;
+    public const int OffsetExitRequest = 0, OffsetFault = 4, OffsetBlock = 8, OffsetInstructions = 16, OffsetTlb = 24, OffsetHandle = 32,
+        OffsetCall = 40, OffsetLoad = 48, OffsetStore = 56;
 
     /// <summary>Not 0: leave translated code before the next block. Set from any thread, cleared by the vCPU's own.</summary>
     [FieldOffset(OffsetExitRequest)] public volatile int ExitRequest;
@@ -22,6 +23,14 @@ public unsafe struct CoreHeader
 
     /// <summary>The software TLB's first entry.</summary>
     [FieldOffset(OffsetTlb)] public void* Tlb;
+
+    /// <summary>A GCHandle, by which what generated code calls finds its managed object.</summary>
+    [FieldOffset(OffsetHandle)] public nint Handle;
+
+    /// <summary>What generated code calls: for helpers, and for memory accesses that miss the TLB.</summary>
+    [FieldOffset(OffsetCall)] public void* Call;
+    [FieldOffset(OffsetLoad)] public void* Load;
+    [FieldOffset(OffsetStore)] public void* Store;
 }
 
 /// <summary>Why a block ended by a side exit.</summary>

@@ -6,13 +6,15 @@ using Gauntlet.Vmm.Memory;
 namespace Gauntlet.Vmm.Accel.Tcg;
 
 /// <summary>
-/// The translator as an accelerator: guest code becomes IR, the IR is interpreted; each vCPU has its own blocks and TLB and runs on its own thread.
-/// Needs nothing of the host.
+/// The translator as an accelerator: guest code becomes IR, the IR becomes host code or is interpreted; each vCPU has its own blocks and TLB and runs on its own thread.
+/// Needs nothing of the host but, for host code, executable memory.
 /// </summary>
 /// <param name="clock">The time-stamp counter runs by it.</param>
-public sealed class TcgAccelerator(IClock clock) : IAccelerator, IGuestMemoryObserver
+/// <param name="options">Null: the host's best.</param>
+public sealed class TcgAccelerator(IClock clock, TcgOptions? options = null) : IAccelerator, IGuestMemoryObserver
 {
     private readonly PhysicalMap _physical = new();
+    private readonly TcgOptions _options = options ?? TcgOptions.Default;
 
     public string Name => "tcg";
 
@@ -21,7 +23,7 @@ public sealed class TcgAccelerator(IClock clock) : IAccelerator, IGuestMemoryObs
 
     public void SetMemory(IReadOnlyList<GuestRam> layout) => _physical.SetLayout(layout);
 
-    public IVcpu CreateVcpu(VcpuSetup setup) => new TcgVcpu(setup, _physical, X86CpuModel.Parse(setup.CpuModel, setup.Count), ReadTsc);
+    public IVcpu CreateVcpu(VcpuSetup setup) => new TcgVcpu(setup, _physical, X86CpuModel.Parse(setup.CpuModel, setup.Count), ReadTsc, _options);
 
     public void OnGuestMemoryWritten(ulong address, ulong length) => _physical.DeviceWrites(address, length);
 

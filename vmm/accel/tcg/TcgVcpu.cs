@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using Gauntlet.Vmm.Accel.Tcg.Backends.Interp;
+using Gauntlet.Vmm.Accel.Tcg.Backends;
 using Gauntlet.Vmm.Accel.Tcg.Blocks;
 using Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
 using Gauntlet.Vmm.Accel.Tcg.SoftMmu;
@@ -21,6 +21,7 @@ public sealed unsafe class TcgVcpu : IVcpu
     private const uint SingleStepTrap = 0x4000;
 
     private readonly X86Core _core;
+    private readonly TcgBackend _backend;
     private readonly X86Translator _translator;
     private readonly ILocalApic? _apic;
     private readonly ManualResetEventSlim _wake = new(false, 0);
@@ -29,10 +30,13 @@ public sealed unsafe class TcgVcpu : IVcpu
     private bool _nmiPending, _alone;
 
     /// <param name="readTsc">The machine's clock in TSC ticks.</param>
-    public TcgVcpu(VcpuSetup setup, PhysicalMap physical, X86CpuModel model, Func<ulong> readTsc)
+    /// <param name="options">How to run blocks.</param>
+    public TcgVcpu(VcpuSetup setup, PhysicalMap physical, X86CpuModel model, Func<ulong> readTsc, TcgOptions options)
     {
         _core = new X86Core(setup, physical, model, readTsc);
-        _translator = new X86Translator(_core);
+        _backend = options.CreateBackend(_core, X86Globals.Guest);
+        _core.Blocks.Backend = _backend;
+        _translator = new X86Translator(_core, _backend);
         _apic = setup.Apic;
         _apic?.Connect(this);
     }
@@ -127,6 +131,7 @@ public sealed unsafe class TcgVcpu : IVcpu
     public void Dispose()
     {
         _translator.Dispose();
+        _backend.Dispose();
         _core.Dispose();
         _wake.Dispose();
     }
@@ -196,14 +201,14 @@ public sealed unsafe class TcgVcpu : IVcpu
             var block = Lookup(mode);
             if (block == null)
                 return Fault(resume);
-            var exit = Interpreter.Run(_core, block);
+            var exit = _backend.Run(_core, block);
             switch (exit)
             {
-                case InterpExit.Lookup:
+                case BlockExit.Lookup:
                     continue;
-                case InterpExit.Fault:
+                case BlockExit.Fault:
                     return Fault(resume);
-                case InterpExit.Requested:
+                case BlockExit.Requested:
                     _core.Unchained = null;
                     state->InterruptShadow = shadow;
                     state->Rflags |= resume;

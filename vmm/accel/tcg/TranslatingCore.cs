@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Gauntlet.Vmm.Accel.Tcg.Blocks;
 using Gauntlet.Vmm.Accel.Tcg.SoftMmu;
@@ -23,6 +24,9 @@ public abstract unsafe class TranslatingCore(int index, PhysicalMap physical, IV
     /// <summary>The block whose exit found no chained block, until one is found; null when there is none.</summary>
     public TranslatedBlock* Unchained { get; set; }
 
+    /// <summary>What a helper or a device threw inside generated code, until it can be thrown again outside.</summary>
+    internal ExceptionDispatchInfo? Escaped { get; set; }
+
     /// <summary>0 or 1.</summary>
     public int UnchainedSlot { get; set; }
 
@@ -36,10 +40,7 @@ public abstract unsafe class TranslatingCore(int index, PhysicalMap physical, IV
         Unchained = null;
         if (from == null || from->Invalid || ((from->Key.Pc + from->Key.CodeBase ^ next->Key.Pc + next->Key.CodeBase) & ~0xffful) != 0)
             return;
-        if (UnchainedSlot == 0)
-            from->Chain0 = next;
-        else
-            from->Chain1 = next;
+        Blocks.Backend?.Chain(from, UnchainedSlot, next);
     }
 
     /// <summary>Puts program counter and lazy state to the guest instruction that an operation belongs to.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Gauntlet.Vmm.Accel.Tcg.Backends;
 
 namespace Gauntlet.Vmm.Accel.Tcg.Blocks;
 
@@ -29,6 +30,9 @@ public sealed unsafe class BlockCache : IDisposable
     public TranslatedBlock** JumpCache { get; private set; } =
         (TranslatedBlock**)NativeMemory.AllocZeroed(JumpCacheEntries, (nuint)sizeof(TranslatedBlock*));
 
+    /// <summary>Makes and runs the blocks; told of those that go.</summary>
+    public TcgBackend? Backend { get; set; }
+
     /// <summary>How often everything was dropped for want of space.</summary>
     public int Generations { get; private set; }
 
@@ -44,7 +48,7 @@ public sealed unsafe class BlockCache : IDisposable
     }
 
     /// <summary>True when a block of this many bytes may not fit: call <see cref="Clear"/> before translating.</summary>
-    public bool IsFull => _chunk >= 0 && (_chunk + 1) * ChunkBytes >= MaxArenaBytes && _used > ChunkBytes / 2;
+    public bool IsFull => _chunk >= 0 && (_chunk + 1) * ChunkBytes >= MaxArenaBytes && _used > ChunkBytes / 2 || Backend is { IsFull: true };
 
     /// <summary>Memory for a block and its code; zeroed. At most half a MiB.</summary>
     public void* Allocate(int bytes)
@@ -93,7 +97,7 @@ public sealed unsafe class BlockCache : IDisposable
             if (block->Invalid)
                 continue;
             block->Invalid = true;
-            Backends.Interp.Lowering.MakeStub(block);
+            Backend?.Invalidate(block);
             Unlink(block);
         }
         return hit;
@@ -110,6 +114,7 @@ public sealed unsafe class BlockCache : IDisposable
         _pages.Clear();
         _chunk = -1;
         _used = ChunkBytes;
+        Backend?.Clear();
         Generations++;
     }
 

@@ -6,7 +6,12 @@ namespace Gauntlet.Vmm.Accel.Tcg.Blocks;
 /// <param name="Pc">Guest program counter of the first instruction.</param>
 /// <param name="CodeBase">What is added to it for the linear address (x86: CS's base).</param>
 /// <param name="Flags">The CPU mode that the front end translated for.</param>
-public readonly record struct BlockKey(ulong Pc, ulong CodeBase, uint Flags);
+[StructLayout(LayoutKind.Sequential)]
+public readonly record struct BlockKey(ulong Pc, ulong CodeBase, uint Flags)
+{
+    /// <summary>Where generated code finds the members, in bytes.</summary>
+    public const int PcOffset = 0, CodeBaseOffset = 8, FlagsOffset = 16;
+}
 
 /// <summary>Where a guest instruction begins among a block's operations.</summary>
 [StructLayout(LayoutKind.Sequential)]
@@ -28,8 +33,17 @@ public unsafe struct TranslatedBlock
     /// <summary>Guest-physical address of the first byte.</summary>
     public ulong Physical;
 
-    /// <summary>The back end's code: operations of the interpreter.</summary>
+    /// <summary>Operations of the interpreter, if it is to run the block.</summary>
     public void* Code;
+
+    /// <summary>Host code, if there is some: where it is entered.</summary>
+    public void* HostCode;
+
+    /// <summary>Writable addresses of the jumps' displacements that chaining fills in; null for an exit that there is not or that looks its target up.</summary>
+    public byte* Jump0, Jump1;
+
+    /// <summary>Writable address of the host code, and the address of its part that leaves for the lookup.</summary>
+    public byte* HostEntry, HostLeave;
     public InstructionMark* Marks;
     public int Instructions;
 

@@ -73,8 +73,17 @@ public enum IrEffects : byte
     Memory = 8,
 }
 
+/// <summary>When a call of a helper does nothing, so that generated code can go without it.</summary>
+public enum IrShortcut : byte
+{
+    None,
+
+    /// <summary>The first argument's bits 47 to 63 are equal.</summary>
+    Canonical48,
+}
+
 /// <param name="Name">In the text form.</param>
-public sealed record IrHelper(string Name, IrEffects Effects);
+public sealed record IrHelper(string Name, IrEffects Effects, IrShortcut Shortcut = IrShortcut.None);
 
 /// <summary>What a front end declares of its guest, for the text form, the verifier and the passes.</summary>
 public sealed class IrGuest(IrGlobal[] globals, IrHelper[] helpers, int pcGlobal, int lazyStateGlobal)

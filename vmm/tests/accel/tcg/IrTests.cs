@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Accel.Tcg;
+using Gauntlet.Vmm.Accel.Tcg.Backends;
 using Gauntlet.Vmm.Accel.Tcg.Backends.Interp;
 using Gauntlet.Vmm.Accel.Tcg.Ir;
 using Gauntlet.Vmm.Accel.Tcg.Passes;
@@ -194,7 +195,7 @@ public sealed unsafe class IrTests : IDisposable
         using var lowering = new Lowering(s_guest, core.TempOffset);
         Start(seed).CopyTo(core.Globals);
         var translated = lowering.Lower(block, core.Blocks);
-        Assert.Equal(InterpExit.Leave, Interpreter.Run(core, translated));
+        Assert.Equal(BlockExit.Leave, Interpreter.Run(core, translated));
         return core.Globals[..Registers].ToArray();
     }
 

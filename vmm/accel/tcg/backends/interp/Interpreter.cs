@@ -35,22 +35,6 @@ public struct InterpOp
     }
 }
 
-/// <summary>Why <see cref="Interpreter.Run"/> came back.</summary>
-public enum InterpExit
-{
-    /// <summary>No block is known for the program counter.</summary>
-    Lookup,
-
-    /// <summary>A block ended with <see cref="Ir.IrOpcode.Leave"/>.</summary>
-    Leave,
-
-    /// <summary><see cref="CoreHeader.ExitRequest"/> was set.</summary>
-    Requested,
-
-    /// <summary><see cref="CoreHeader.Fault"/> tells what happened at the instruction that the core was rolled back to.</summary>
-    Fault,
-}
-
 /// <summary>
 /// Executes lowered blocks, going from block to block by chained exits and the jump cache until something needs the run loop.
 /// </summary>
@@ -61,7 +45,7 @@ public enum InterpExit
 public static unsafe class Interpreter
 {
     /// <param name="block">To start with; its mode is the CPU's.</param>
-    public static InterpExit Run(TranslatingCore core, TranslatedBlock* block)
+    public static BlockExit Run(TranslatingCore core, TranslatedBlock* block)
     {
         var s = core.Base;
         var tlb = (byte*)core.Header->Tlb;
@@ -70,7 +54,7 @@ public static unsafe class Interpreter
         if (((CoreHeader*)s)->ExitRequest != 0)
         {
             Set(s, core.PcOffset, block->Key.Pc);
-            return InterpExit.Requested;
+            return BlockExit.Requested;
         }
         ((CoreHeader*)s)->Block = block;
         ((CoreHeader*)s)->Instructions += block->Instructions;
@@ -551,10 +535,10 @@ public static unsafe class Interpreter
                 case InterpCode.Leave:
                     if ((short)op->Dst >= 0)
                         Set(s, core.LazyStateOffset, op->Dst);
-                    return InterpExit.Leave;
+                    return BlockExit.Leave;
                 default:
                     Set(s, core.PcOffset, block->Key.Pc);
-                    return InterpExit.Lookup;
+                    return BlockExit.Lookup;
             }
         }
     exit:
@@ -576,14 +560,14 @@ public static unsafe class Interpreter
             var pc = Get(s, core.PcOffset);
             var next = core.Blocks.JumpCache[BlockCache.JumpHash(pc)];
             if (next == null || next->Key.Pc != pc || next->Key.Flags != block->Key.Flags || next->Key.CodeBase != block->Key.CodeBase)
-                return InterpExit.Lookup;
+                return BlockExit.Lookup;
             block = next;
             core.TryChain(block);
             goto enter;
         }
     fault:
         core.RollBack(block, (int)(op - (InterpOp*)block->Code));
-        return InterpExit.Fault;
+        return BlockExit.Fault;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

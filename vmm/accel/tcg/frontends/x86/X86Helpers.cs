@@ -24,10 +24,10 @@ public static unsafe class X86Helpers
 {
     /// <param name="expression">Gives the name at compile time: asking the enumeration for 70 of them takes a millisecond of each start.</param>
     private readonly struct Entry(X86Helper helper, IrEffects effects, delegate*<TcgCore, ulong, ulong, ulong, int, ulong> function,
-        [CallerArgumentExpression(nameof(helper))] string expression = "")
+        IrShortcut shortcut = IrShortcut.None, [CallerArgumentExpression(nameof(helper))] string expression = "")
     {
         public readonly X86Helper Helper = helper;
-        public readonly IrHelper Declaration = new(expression[(nameof(X86Helper).Length + 1)..], effects);
+        public readonly IrHelper Declaration = new(expression[(nameof(X86Helper).Length + 1)..], effects, shortcut);
         public readonly delegate*<TcgCore, ulong, ulong, ulong, int, ulong> Function = function;
     }
 
@@ -89,7 +89,7 @@ public static unsafe class X86Helpers
         new(X86Helper.InvalidatePcid, Faults | Memory, &InvalidatePcid),
         new(X86Helper.SwapGs, All, &SwapGs),
         new(X86Helper.CheckFsgsbase, Faults, &CheckFsgsbase),
-        new(X86Helper.CheckCanonical, Faults, &CheckCanonical),
+        new(X86Helper.CheckCanonical, Faults, &CheckCanonical, IrShortcut.Canonical48),
         new(X86Helper.SetAlignmentCheck, Memory, &SetAlignmentCheck),
         new(X86Helper.Syscall, All, &Syscall),
         new(X86Helper.Sysret, All, &Sysret),

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Gauntlet.Vmm.Accel.Tcg.Backends.Interp;
+using Gauntlet.Vmm.Accel.Tcg.Backends;
 using Gauntlet.Vmm.Accel.Tcg.Blocks;
 using Gauntlet.Vmm.Accel.Tcg.Ir;
 using Gauntlet.Vmm.Accel.Tcg.Passes;
@@ -22,8 +22,8 @@ public sealed unsafe partial class X86Translator : IDisposable
     private const int OpsPerInstruction = 400;
 
     private readonly X86Core _core;
+    private readonly TcgBackend _backend;
     private readonly IrBlock _ir = new();
-    private readonly Lowering _lowering;
     private readonly GuestCodeReader _reader;
     private readonly Decoder[] _decoders;
     private readonly ConstantFolding _folding = new();
@@ -36,10 +36,10 @@ public sealed unsafe partial class X86Translator : IDisposable
     private int _instructionStart;
     private Instruction _instruction;
 
-    public X86Translator(X86Core core)
+    public X86Translator(X86Core core, TcgBackend backend)
     {
         _core = core;
-        _lowering = new Lowering(X86Globals.Guest, core.TempOffset);
+        _backend = backend;
         _reader = new GuestCodeReader(core);
         _decoders = [Decoder.Create(16, _reader), Decoder.Create(32, _reader), Decoder.Create(64, _reader)];
     }
@@ -87,8 +87,7 @@ public sealed unsafe partial class X86Translator : IDisposable
             _core.Blocks.Clear();
             _core.Unchained = null;
         }
-        var block = _lowering.Lower(_ir, _core.Blocks);
-        block->Key = key;
+        var block = _backend.Generate(_ir, key, _core.Blocks);
         block->Physical = physical;
         block->GuestLength = _reader.Length;
         block->SecondPage = _reader.SecondPage;
@@ -99,7 +98,6 @@ public sealed unsafe partial class X86Translator : IDisposable
 
     public void Dispose()
     {
-        _lowering.Dispose();
         _ir.Dispose();
         _reader.Dispose();
     }

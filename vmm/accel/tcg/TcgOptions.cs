@@ -1,0 +1,48 @@
+using Gauntlet.Vmm.Accel.Tcg.Backends;
+using Gauntlet.Vmm.Accel.Tcg.Backends.Interp;
+using Gauntlet.Vmm.Accel.Tcg.Backends.X64;
+using Gauntlet.Vmm.Accel.Tcg.Ir;
+
+namespace Gauntlet.Vmm.Accel.Tcg;
+
+/// <summary>What runs translated blocks.</summary>
+public enum TcgBackendKind
+{
+    /// <summary>The interpreter, on every host.</summary>
+    Interp,
+
+    /// <summary>Host code, on an x86-64 host.</summary>
+    X64,
+}
+
+/// <summary>What can be chosen about the translator.</summary>
+public sealed record TcgOptions(TcgBackendKind Backend)
+{
+    /// <summary>The fastest that this host runs.</summary>
+    public static TcgOptions Default => new(X64Backend.IsSupported ? TcgBackendKind.X64 : TcgBackendKind.Interp);
+
+    /// <summary>Properties: <c>backend</c> (x64, interp).</summary>
+    /// <exception cref="AcceleratorException">A property or value that there is not, or a back end that this host does not run; the message names it.</exception>
+    public static TcgOptions FromProperties(IReadOnlyDictionary<string, string> properties)
+    {
+        var options = Default;
+        foreach (var (name, value) in properties)
+        {
+            options = (name, value) switch
+            {
+                ("backend", "interp") => options with { Backend = TcgBackendKind.Interp },
+                ("backend", "x64") when X64Backend.IsSupported => options with { Backend = TcgBackendKind.X64 },
+                ("backend", "x64") => throw new AcceleratorException("-accel tcg,backend=x64: this host does not run x86-64 code with POPCNT; backend=interp runs everywhere"),
+                ("backend", _) => throw new AcceleratorException($"-accel tcg: backend cannot be '{value}'; there are x64, interp"),
+                _ => options,
+            };
+        }
+        return options;
+    }
+
+    internal unsafe TcgBackend CreateBackend(TranslatingCore core, IrGuest guest) => Backend switch
+    {
+        TcgBackendKind.X64 => new X64Backend(core, guest, core.Blocks.JumpCache),
+        _ => new InterpBackend(guest, core.TempOffset),
+    };
+}
