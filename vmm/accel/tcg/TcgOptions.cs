@@ -34,7 +34,9 @@ public sealed record TcgOptions(TcgBackendKind Backend)
                 ("backend", "x64") when X64Backend.IsSupported => options with { Backend = TcgBackendKind.X64 },
                 ("backend", "x64") => throw new AcceleratorException("-accel tcg,backend=x64: this host does not run x86-64 code with POPCNT; backend=interp runs everywhere"),
                 ("backend", _) => throw new AcceleratorException($"-accel tcg: backend cannot be '{value}'; there are x64, interp"),
-                _ => options,
+                // Of -machine and -global, for the case that KVM is had; and QEMU's own, which gvmm has no choice about.
+                ("kernel-irqchip" or "kernel_irqchip" or "pit" or "kvm-pit.lost_tick_policy" or "thread" or "tb-size" or "split-wx", _) => options,
+                _ => throw new AcceleratorException($"-accel tcg: there is no property '{name}'; there is backend"),
             };
         }
         return options;

@@ -1,21 +1,29 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Gauntlet.Vmm.Accel.Tcg;
 using Iced.Intel;
 
 namespace Gauntlet.Vmm.Tests.Accel.Tcg;
 
+/// <summary>With the back end that this host runs best.</summary>
+public sealed class DefaultDifferentialTests() : DifferentialTests(TcgOptions.Default);
+
+/// <summary>With the interpreter, which every host runs.</summary>
+public sealed class InterpretedDifferentialTests() : DifferentialTests(TcgOptions.Default with { Backend = TcgBackendKind.Interp });
+
 /// <summary>The translator against the CPU that the test runs on: any sequence of integer instructions leaves the same registers, flags and memory.</summary>
-public sealed unsafe class DifferentialTests : IDisposable
+public abstract unsafe class DifferentialTests(TcgOptions options) : IDisposable
 {
     private const int DataBytes = 256;
 
-    private readonly TcgRig _rig = new();
+    private readonly TcgRig _rig = new(options: options);
     private readonly NativeCpu _native = new();
 
     public void Dispose()
     {
         _native.Dispose();
         _rig.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     [NativeX64Fact]

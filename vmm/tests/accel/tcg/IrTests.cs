@@ -3,6 +3,8 @@ using FsCheck.Fluent;
 using Gauntlet.Vmm.Accel.Tcg;
 using Gauntlet.Vmm.Accel.Tcg.Backends;
 using Gauntlet.Vmm.Accel.Tcg.Backends.Interp;
+using Gauntlet.Vmm.Accel.Tcg.Backends.X64;
+using Gauntlet.Vmm.Accel.Tcg.Blocks;
 using Gauntlet.Vmm.Accel.Tcg.Ir;
 using Gauntlet.Vmm.Accel.Tcg.Passes;
 using Gauntlet.Vmm.Accel.Tcg.SoftMmu;
@@ -131,11 +133,15 @@ public sealed unsafe class IrTests : IDisposable
             var before = IrText.Print(_block, s_guest);
             var expected = Evaluate(_block, seed);
             var plain = Interpret(_block, seed);
+            var plainHost = RunAsHostCode(_block, seed);
             new ConstantFolding().Run(_block, s_guest);
             new DeadStores().Run(_block, s_guest);
             Assert.Null(IrVerifier.Check(_block, s_guest));
             var optimised = Interpret(_block, seed);
+            var optimisedHost = RunAsHostCode(_block, seed);
             Assert.True(expected.AsSpan().SequenceEqual(plain), $"seed {seed}, interpreted:\n{before}");
+            Assert.True(expected.AsSpan().SequenceEqual(plainHost), $"seed {seed}, as host code:\n{before}");
+            Assert.True(expected.AsSpan().SequenceEqual(optimisedHost), $"seed {seed}, as host code after the passes:\n{before}\n{IrText.Print(_block, s_guest)}");
             Assert.True(expected.AsSpan().SequenceEqual(optimised), $"seed {seed}, after the passes:\n{before}\n{IrText.Print(_block, s_guest)}");
             return true;
         }));
@@ -196,6 +202,20 @@ public sealed unsafe class IrTests : IDisposable
         Start(seed).CopyTo(core.Globals);
         var translated = lowering.Lower(block, core.Blocks);
         Assert.Equal(BlockExit.Leave, Interpreter.Run(core, translated));
+        return core.Globals[..Registers].ToArray();
+    }
+
+    private ulong[] RunAsHostCode(IrBlock block, int seed)
+    {
+        if (!X64Backend.IsSupported)
+            return Evaluate(block, seed);
+        using var core = new TestCore(_physical);
+        using var backend = new X64Backend(core, s_guest, core.Blocks.JumpCache);
+        Start(seed).CopyTo(core.Globals);
+        var translated = backend.Generate(block, new BlockKey(0, 0, 0), core.Blocks);
+        Assert.Equal(BlockExit.Leave, backend.Run(core, translated));
+        Assert.Equal(1, core.Header->Instructions);
+        Assert.Equal(1ul, core.Globals[Lazy]);
         return core.Globals[..Registers].ToArray();
     }
 

@@ -47,10 +47,12 @@ internal sealed unsafe class TcgRig : IDisposable
     public const ushort Code64 = 0x08, Data = 0x10, Code32 = 0x18, UserData = 0x23, UserCode64 = 0x2b, TssSelector = 0x30, Code16 = 0x40;
 
     private readonly GuestRam _ram = new("test.ram", 0, 8 << 20);
-    private readonly TcgAccelerator _accelerator = new(new ManualClock(DateTime.UnixEpoch));
+    private readonly TcgAccelerator _accelerator;
 
-    public TcgRig(int vcpus = 1, string model = "max", Func<int, ILocalApic?>? apic = null)
+    /// <param name="options">Null: the host's best back end.</param>
+    public TcgRig(int vcpus = 1, string model = "max", Func<int, ILocalApic?>? apic = null, TcgOptions? options = null)
     {
+        _accelerator = new TcgAccelerator(new ManualClock(DateTime.UnixEpoch), options);
         _accelerator.SetMemory([_ram]);
         Vcpus = new IVcpu[vcpus];
         for (var i = 0; i < vcpus; i++)

@@ -5,12 +5,22 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace Gauntlet.Vmm.Tests.Accel.Tcg;
 
-/// <summary>The translator's vCPU: modes, exceptions, paging, self-modifying code, atomicity, signals.</summary>
-public sealed class VcpuTests : IDisposable
-{
-    private readonly TcgRig _rig = new(2);
+/// <summary>With the back end that this host runs best.</summary>
+public sealed class DefaultVcpuTests() : VcpuTests(TcgOptions.Default);
 
-    public void Dispose() => _rig.Dispose();
+/// <summary>With the interpreter, which every host runs.</summary>
+public sealed class InterpretedVcpuTests() : VcpuTests(TcgOptions.Default with { Backend = TcgBackendKind.Interp });
+
+/// <summary>The translator's vCPU: modes, exceptions, paging, self-modifying code, atomicity, signals.</summary>
+public abstract class VcpuTests(TcgOptions options) : IDisposable
+{
+    private readonly TcgRig _rig = new(2, options: options);
+
+    public void Dispose()
+    {
+        _rig.Dispose();
+        GC.SuppressFinalize(this);
+    }
 
     private X86State Run64(Action<Assembler> program, Func<X86State, X86State>? change = null)
     {

@@ -1,4 +1,3 @@
-using Gauntlet.Vmm.Accel.Tcg.Blocks;
 using Gauntlet.Vmm.Accel.Tcg.Ir;
 using Gauntlet.Vmm.Accel.Tcg.SoftMmu;
 
