@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
+using Gauntlet.Vmm.Accel.Tcg.Backends.Verify;
 using Gauntlet.Vmm.Accel.Tcg.Blocks;
 using Gauntlet.Vmm.Accel.Tcg.SoftMmu;
 
@@ -49,11 +50,27 @@ public abstract unsafe class TranslatingCore(int index, PhysicalMap physical, IV
         var mark = block->Instructions - 1;
         while (mark > 0 && block->Marks[mark].FirstOp > operation)
             mark--;
-        *(ulong*)(Base + PcOffset) = block->Marks[mark].Pc;
-        if (block->Marks[mark].State >= 0)
-            *(ulong*)(Base + LazyStateOffset) = (ulong)block->Marks[mark].State;
-        Header->Instructions -= block->Instructions - mark;
+        RollBackTo(Base, block, mark);
     }
+
+    /// <summary>Puts program counter and lazy state of a state to a guest instruction, by its number in the block.</summary>
+    internal void RollBackTo(byte* state, TranslatedBlock* block, int instruction)
+    {
+        *(ulong*)(state + PcOffset) = block->Marks[instruction].Pc;
+        if (block->Marks[instruction].State >= 0)
+            *(ulong*)(state + LazyStateOffset) = (ulong)block->Marks[instruction].State;
+        ((CoreHeader*)state)->Instructions -= block->Instructions - instruction;
+    }
+
+    /// <summary>Where accesses and calls of interpreted blocks are done and kept, while they are compared with host code.</summary>
+    internal ExecutionLog? Log { get; set; }
+
+    /// <summary>An access of an interpreted block that missed the TLB.</summary>
+    internal bool LoadFromBlock(ulong linear, int size, int attributes, ulong* result) =>
+        Log is null ? Load(linear, size, attributes, result) : Log.Load(this, linear, size, attributes, result);
+
+    internal bool StoreFromBlock(ulong linear, int size, int attributes, ulong value) =>
+        Log is null ? Store(linear, size, attributes, value) : Log.Store(this, linear, size, attributes, value);
 
     public override void Dispose()
     {

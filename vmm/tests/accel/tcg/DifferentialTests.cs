@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Accel.Tcg;
+using Gauntlet.Vmm.Accel.Tcg.Backends.X64;
 using Iced.Intel;
 
 namespace Gauntlet.Vmm.Tests.Accel.Tcg;
@@ -10,6 +11,9 @@ public sealed class DefaultDifferentialTests() : DifferentialTests(TcgOptions.De
 
 /// <summary>With the interpreter, which every host runs.</summary>
 public sealed class InterpretedDifferentialTests() : DifferentialTests(TcgOptions.Default with { Backend = TcgBackendKind.Interp });
+
+/// <summary>With both, compared block by block.</summary>
+public sealed class VerifiedDifferentialTests() : DifferentialTests(TcgOptions.Default with { Verify = X64Backend.IsSupported });
 
 /// <summary>The translator against the CPU that the test runs on: any sequence of integer instructions leaves the same registers, flags and memory.</summary>
 public abstract unsafe class DifferentialTests(TcgOptions options) : IDisposable

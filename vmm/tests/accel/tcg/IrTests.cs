@@ -14,11 +14,9 @@ namespace Gauntlet.Vmm.Tests.Accel.Tcg;
 /// <summary>The IR: text form, verifier, passes and the interpreter, on a guest made for the purpose with eight registers.</summary>
 public sealed unsafe class IrTests : IDisposable
 {
-    private const int Registers = 8, Pc = 8, Lazy = 9;
+    private const int Registers = TestCore.Registers, Lazy = Registers + 1;
 
-    private static readonly IrGuest s_guest = new(
-        [.. Enumerable.Range(0, Registers).Select(i => new IrGlobal($"r{i}", 64 + 8 * i)), new IrGlobal("pc", 128), new IrGlobal("lazy", 136)],
-        [new IrHelper("sum", IrEffects.Pure), new IrHelper("touch", IrEffects.ReadsGlobals | IrEffects.WritesGlobals)], Pc, Lazy);
+    private static readonly IrGuest s_guest = TestCore.Guest;
 
     private readonly IrBlock _block = new();
     private readonly PhysicalMap _physical = new();
@@ -27,35 +25,6 @@ public sealed unsafe class IrTests : IDisposable
     {
         _block.Dispose();
         _physical.Dispose();
-    }
-
-    /// <summary>A core without memory: nothing here loads or stores.</summary>
-    private sealed class TestCore : TranslatingCore
-    {
-        public TestCore(PhysicalMap physical) : base(0, physical, new FakeIo(), 192, 128, 136, 2)
-        {
-            Helpers[0] = &Sum;
-            Helpers[1] = &Touch;
-        }
-
-        public Span<ulong> Globals => new(Base + 64, Registers + 2);
-
-        protected override bool TryTranslate(ulong linear, MemoryAccess access, int attributes, out PageTranslation translation)
-        {
-            translation = default;
-            Fatal("the test guest has no memory");
-            return false;
-        }
-
-        protected override bool BeforeSlowAccess(ulong linear, int size, MemoryAccess access, int attributes) => true;
-
-        private static ulong Sum(TcgCore core, ulong a, ulong b, ulong c, int imm) => a + b + c + (ulong)imm;
-
-        private static ulong Touch(TcgCore core, ulong a, ulong b, ulong c, int imm)
-        {
-            ((TestCore)core).Globals[imm & 7] += a;
-            return a;
-        }
     }
 
     [Fact]

@@ -14,6 +14,12 @@ internal sealed class NativeX64FactAttribute : FactAttribute
     }
 }
 
+/// <inheritdoc cref="NativeX64FactAttribute"/>
+internal sealed class NativeX64TheoryAttribute : TheoryAttribute
+{
+    public NativeX64TheoryAttribute() => Skip = new NativeX64FactAttribute().Skip;
+}
+
 /// <summary>Runs a few instructions on the host's own CPU: registers and flags in, registers and flags out. RSP is the host's, RDI what the caller says.</summary>
 internal sealed unsafe class NativeCpu : IDisposable
 {

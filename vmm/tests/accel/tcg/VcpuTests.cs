@@ -1,5 +1,6 @@
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Accel.Tcg;
+using Gauntlet.Vmm.Accel.Tcg.Backends.X64;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -10,6 +11,9 @@ public sealed class DefaultVcpuTests() : VcpuTests(TcgOptions.Default);
 
 /// <summary>With the interpreter, which every host runs.</summary>
 public sealed class InterpretedVcpuTests() : VcpuTests(TcgOptions.Default with { Backend = TcgBackendKind.Interp });
+
+/// <summary>With both, compared block by block.</summary>
+public sealed class VerifiedVcpuTests() : VcpuTests(TcgOptions.Default with { Verify = X64Backend.IsSupported });
 
 /// <summary>The translator's vCPU: modes, exceptions, paging, self-modifying code, atomicity, signals.</summary>
 public abstract class VcpuTests(TcgOptions options) : IDisposable

@@ -405,7 +405,7 @@ public static unsafe class Interpreter
                         var entry = Entry(tlb, address, op->B);
                         if (entry->Read == (address & ~0xffful))
                             Set(s, op->Dst, *(byte*)(address + (ulong)entry->Addend));
-                        else if (!core.Load(address, 1, op->Attr, (ulong*)(s + op->Dst)))
+                        else if (!core.LoadFromBlock(address, 1, op->Attr, (ulong*)(s + op->Dst)))
                             goto fault;
                         break;
                     }
@@ -415,7 +415,7 @@ public static unsafe class Interpreter
                         var entry = Entry(tlb, address, op->B);
                         if (entry->Read == ((address + 1) & ~0xffful))
                             Set(s, op->Dst, *(ushort*)(address + (ulong)entry->Addend));
-                        else if (!core.Load(address, 2, op->Attr, (ulong*)(s + op->Dst)))
+                        else if (!core.LoadFromBlock(address, 2, op->Attr, (ulong*)(s + op->Dst)))
                             goto fault;
                         break;
                     }
@@ -425,7 +425,7 @@ public static unsafe class Interpreter
                         var entry = Entry(tlb, address, op->B);
                         if (entry->Read == ((address + 3) & ~0xffful))
                             Set(s, op->Dst, *(uint*)(address + (ulong)entry->Addend));
-                        else if (!core.Load(address, 4, op->Attr, (ulong*)(s + op->Dst)))
+                        else if (!core.LoadFromBlock(address, 4, op->Attr, (ulong*)(s + op->Dst)))
                             goto fault;
                         break;
                     }
@@ -435,7 +435,7 @@ public static unsafe class Interpreter
                         var entry = Entry(tlb, address, op->B);
                         if (entry->Read == ((address + 7) & ~0xffful))
                             Set(s, op->Dst, *(ulong*)(address + (ulong)entry->Addend));
-                        else if (!core.Load(address, 8, op->Attr, (ulong*)(s + op->Dst)))
+                        else if (!core.LoadFromBlock(address, 8, op->Attr, (ulong*)(s + op->Dst)))
                             goto fault;
                         break;
                     }
@@ -445,7 +445,7 @@ public static unsafe class Interpreter
                         var entry = Entry(tlb, address, op->B);
                         if (entry->Read == (address & ~0xffful))
                             Set(s, op->Dst, (ulong)*(sbyte*)(address + (ulong)entry->Addend));
-                        else if (core.Load(address, 1, op->Attr, (ulong*)(s + op->Dst)))
+                        else if (core.LoadFromBlock(address, 1, op->Attr, (ulong*)(s + op->Dst)))
                             Set(s, op->Dst, (ulong)(sbyte)Get(s, op->Dst));
                         else
                             goto fault;
@@ -457,7 +457,7 @@ public static unsafe class Interpreter
                         var entry = Entry(tlb, address, op->B);
                         if (entry->Read == ((address + 1) & ~0xffful))
                             Set(s, op->Dst, (ulong)*(short*)(address + (ulong)entry->Addend));
-                        else if (core.Load(address, 2, op->Attr, (ulong*)(s + op->Dst)))
+                        else if (core.LoadFromBlock(address, 2, op->Attr, (ulong*)(s + op->Dst)))
                             Set(s, op->Dst, (ulong)(short)Get(s, op->Dst));
                         else
                             goto fault;
@@ -469,7 +469,7 @@ public static unsafe class Interpreter
                         var entry = Entry(tlb, address, op->B);
                         if (entry->Read == ((address + 3) & ~0xffful))
                             Set(s, op->Dst, (ulong)*(int*)(address + (ulong)entry->Addend));
-                        else if (core.Load(address, 4, op->Attr, (ulong*)(s + op->Dst)))
+                        else if (core.LoadFromBlock(address, 4, op->Attr, (ulong*)(s + op->Dst)))
                             Set(s, op->Dst, (ulong)(int)Get(s, op->Dst));
                         else
                             goto fault;
@@ -481,7 +481,7 @@ public static unsafe class Interpreter
                         var entry = Entry(tlb, address, op->Dst);
                         if (entry->Write == (address & ~0xffful))
                             *(byte*)(address + (ulong)entry->Addend) = (byte)Get(s, op->B);
-                        else if (!core.Store(address, 1, op->Attr, Get(s, op->B)))
+                        else if (!core.StoreFromBlock(address, 1, op->Attr, Get(s, op->B)))
                             goto fault;
                         break;
                     }
@@ -491,7 +491,7 @@ public static unsafe class Interpreter
                         var entry = Entry(tlb, address, op->Dst);
                         if (entry->Write == ((address + 1) & ~0xffful))
                             *(ushort*)(address + (ulong)entry->Addend) = (ushort)Get(s, op->B);
-                        else if (!core.Store(address, 2, op->Attr, Get(s, op->B)))
+                        else if (!core.StoreFromBlock(address, 2, op->Attr, Get(s, op->B)))
                             goto fault;
                         break;
                     }
@@ -501,7 +501,7 @@ public static unsafe class Interpreter
                         var entry = Entry(tlb, address, op->Dst);
                         if (entry->Write == ((address + 3) & ~0xffful))
                             *(uint*)(address + (ulong)entry->Addend) = (uint)Get(s, op->B);
-                        else if (!core.Store(address, 4, op->Attr, Get(s, op->B)))
+                        else if (!core.StoreFromBlock(address, 4, op->Attr, Get(s, op->B)))
                             goto fault;
                         break;
                     }
@@ -511,16 +511,16 @@ public static unsafe class Interpreter
                         var entry = Entry(tlb, address, op->Dst);
                         if (entry->Write == ((address + 7) & ~0xffful))
                             *(ulong*)(address + (ulong)entry->Addend) = Get(s, op->B);
-                        else if (!core.Store(address, 8, op->Attr, Get(s, op->B)))
+                        else if (!core.StoreFromBlock(address, 8, op->Attr, Get(s, op->B)))
                             goto fault;
                         break;
                     }
                 case InterpCode.Call:
-                    Set(s, op->Dst, core.Helpers[op->Attr](core, Get(s, op->A), Get(s, op->B), Get(s, op->C), op->Disp));
+                    Set(s, op->Dst, CallHelper(core, s, op));
                     break;
                 case InterpCode.CallMayFault:
                     {
-                        var result = core.Helpers[op->Attr](core, Get(s, op->A), Get(s, op->B), Get(s, op->C), op->Disp);
+                        var result = CallHelper(core, s, op);
                         if (((CoreHeader*)s)->Fault != 0)
                             goto fault;
                         Set(s, op->Dst, result);
@@ -559,7 +559,7 @@ public static unsafe class Interpreter
         {
             var pc = Get(s, core.PcOffset);
             var next = core.Blocks.JumpCache[BlockCache.JumpHash(pc)];
-            if (next == null || next->Key.Pc != pc || next->Key.Flags != block->Key.Flags || next->Key.CodeBase != block->Key.CodeBase)
+            if (core.Log is not null || next == null || next->Key.Pc != pc || next->Key.Flags != block->Key.Flags || next->Key.CodeBase != block->Key.CodeBase)
                 return BlockExit.Lookup;
             block = next;
             core.TryChain(block);
@@ -568,6 +568,18 @@ public static unsafe class Interpreter
     fault:
         core.RollBack(block, (int)(op - (InterpOp*)block->Code));
         return BlockExit.Fault;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong CallHelper(TranslatingCore core, byte* s, InterpOp* op) => core.Log is null
+        ? core.Helpers[op->Attr](core, Get(s, op->A), Get(s, op->B), Get(s, op->C), op->Disp)
+        : CallLogged(core, s, op);
+
+    private static ulong CallLogged(TranslatingCore core, byte* s, InterpOp* op)
+    {
+        var nowhere = Lowering.NowhereOffset(core.TempOffset);
+        var passed = (op->A == nowhere ? 0 : 1) | (op->B == nowhere ? 0 : 2) | (op->C == nowhere ? 0 : 4);
+        return core.Log!.Call(core, op->Attr, Get(s, op->A), Get(s, op->B), Get(s, op->C), passed, op->Disp);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

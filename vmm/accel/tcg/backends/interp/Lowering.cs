@@ -39,6 +39,9 @@ public sealed unsafe class Lowering(IrGuest guest, int tempOffset) : IDisposable
         return block;
     }
 
+    /// <summary>The slot that stands for an operand that is not there.</summary>
+    internal static int NowhereOffset(int tempOffset) => tempOffset + Nowhere * sizeof(ulong);
+
     /// <summary>Makes an invalid block leave for the lookup when it is entered.</summary>
     public static void MakeStub(TranslatedBlock* block) => ((InterpOp*)block->Code)->Code = InterpCode.Stub;
 
