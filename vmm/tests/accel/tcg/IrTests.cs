@@ -1,6 +1,5 @@
 using FsCheck;
 using FsCheck.Fluent;
-using Gauntlet.Vmm.Accel.Tcg;
 using Gauntlet.Vmm.Accel.Tcg.Backends;
 using Gauntlet.Vmm.Accel.Tcg.Backends.Interp;
 using Gauntlet.Vmm.Accel.Tcg.Backends.X64;

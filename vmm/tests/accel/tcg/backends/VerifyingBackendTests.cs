@@ -1,4 +1,3 @@
-using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Accel.Tcg;
 using Gauntlet.Vmm.Accel.Tcg.Backends;
 using Gauntlet.Vmm.Accel.Tcg.Backends.Verify;
