@@ -29,7 +29,8 @@ public static class GateReport
         foreach (var patch in record.Patches)
             text.AppendLine(CultureInfo.InvariantCulture, $"  {patch.Number}: {patch.MessageId} = {patch.Commit[..12]} {Printable.Line(patch.Title)}");
 
-        if (record.Steps.FirstOrDefault(step => step.Verdict == StepVerdict.Fail) is { Log: { Length: > 0 } log } failed)
+        var decisive = record.Steps.FirstOrDefault(step => step.Verdict == StepVerdict.Fail) ?? record.Steps.FirstOrDefault(step => step.Verdict != StepVerdict.Pass);
+        if (decisive is { Log: { Length: > 0 } log } failed)
         {
             text.AppendLine().AppendLine(CultureInfo.InvariantCulture, $"The end of what {failed.Step} printed:").AppendLine();
             foreach (var line in log.TrimEnd().Split('\n').TakeLast(30))
