@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Programs;
+using Gauntlet.Fuzz.Qemu;
 using Gauntlet.Fuzz.Targets;
 using Gauntlet.Fuzz.Triage;
 using Gauntlet.Fuzz.Worker;
@@ -27,6 +28,7 @@ public sealed class FuzzCommands : ICommandModule
         {
             foreach (var entry in TargetCatalogue.All)
                 output.Out.WriteLine($"{entry.Name,-16} {entry.Does}");
+            output.Out.WriteLine($"{"qemu:DEVICE",-16} a device of an installed QEMU, over qtest; `qemu` alone for {QemuDeviceList.Default.Count} usual ones");
             return ExitCode.Success;
         });
         return command.WithExample("gauntlet fuzz list", "names for the other commands");
@@ -39,9 +41,17 @@ public sealed class FuzzCommands : ICommandModule
         var time = new Option<string?>("--time") { Description = "How long: 30s, 10m, 8h; default until interrupted" };
         var execs = new Option<long?>("--execs") { Description = "How many runs" };
         var seed = SeedOption();
-        var command = new Command("run", "Fuzz one target; exit code 1 when a crash or hang is in the directory") { target, folder, time, execs, seed };
+        var machine = new Option<string?>("--machine") { Description = "Of QEMU, for qemu:DEVICE; default q35" };
+        var qemu = new Option<string>("--qemu") { Description = "QEMU's program", DefaultValueFactory = _ => "qemu-system-x86_64" };
+        var jobs = new Option<int>("--jobs") { Description = "QEMU processes at the same time", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var command = new Command("run", "Fuzz one target; exit code 1 when a crash or hang is in the directory") { target, folder, time, execs, seed, machine, qemu, jobs };
         command.SetAction(async (parsed, cancellation) =>
         {
+            if (QemuRun.IsFor(parsed.GetValue(target)!))
+            {
+                return QemuRun.Run(output, parsed.GetValue(target)!, parsed.GetValue(qemu)!, parsed.GetValue(machine), parsed.GetValue(folder), Duration(parsed.GetValue(time)),
+                    Math.Max(parsed.GetValue(jobs), 1), parsed.GetValue(seed), cancellation);
+            }
             var name = Known(parsed.GetValue(target)!);
             var path = parsed.GetValue(folder) ?? Path.Combine("fuzz-out", name);
             var request = new FuzzRequest(name, path) { Seed = parsed.GetValue(seed), Time = Duration(parsed.GetValue(time)), Execs = parsed.GetValue(execs) };
@@ -53,6 +63,8 @@ public sealed class FuzzCommands : ICommandModule
         });
         return command
             .WithExample("gauntlet fuzz run isa-serial --time 60s", "one device for a minute")
+            .WithExample("gauntlet fuzz run qemu:virtio-blk-pci --machine q35 --time 30m", "a device of QEMU, over qtest")
+            .WithExample("gauntlet fuzz run qemu --time 30m --jobs 2", "QEMU's usual devices, the time shared among them")
             .WithExample("gauntlet fuzz run pc --execs 100000 --seed 7 --output pc-7", "the same run every time, in a new directory");
     }
 

@@ -17,7 +17,7 @@ public static class Minimizer
     }
 
     // Runs of halving length are left out, as long as any can be: Zeller's ddmin without its complements.
-    private static List<T> Reduce<T>(List<T> items, Func<List<T>, bool> isSame)
+    internal static List<T> Reduce<T>(List<T> items, Func<List<T>, bool> isSame)
     {
         for (var run = Math.Max(items.Count / 2, 1); items.Count > 0; run /= 2)
         {

@@ -1,0 +1,85 @@
+using System.Globalization;
+using Gauntlet.Fuzz.Programs;
+
+namespace Gauntlet.Fuzz.Qemu;
+
+/// <summary>One fault, found on one device or several.</summary>
+/// <param name="Number">From 0, by the time of finding.</param>
+/// <param name="Signature">Of all that fall into it.</param>
+/// <param name="Device">That it was found on.</param>
+/// <param name="Seconds">Of fuzzing, until it was found.</param>
+/// <param name="IsArtefact">No guest can bring it about.</param>
+public sealed record QemuBucket(int Number, string Signature, string Device, long Seconds, bool IsArtefact)
+{
+    public long Count { get; internal set; } = 1;
+}
+
+/// <summary>
+/// The faults of a campaign, in a directory: a bucket's <c>.txt</c> is written last, when its program, script, shell command and report are there. For all workers
+/// of a process.
+/// </summary>
+public sealed class QemuBuckets
+{
+    private readonly string _folder;
+    private readonly Dictionary<string, QemuBucket> _buckets = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _claimed = new(StringComparer.Ordinal);
+    private readonly Lock _lock = new();
+
+    /// <summary>Reads what is there.</summary>
+    public QemuBuckets(string folder)
+    {
+        _folder = folder;
+        Directory.CreateDirectory(folder);
+        foreach (var file in Directory.EnumerateFiles(folder, "*.txt").Order(StringComparer.Ordinal))
+        {
+            if (File.ReadLines(file).Take(4).ToArray() is [var signature, var device, var seconds, var artefact]
+                && long.TryParse(seconds, NumberStyles.None, CultureInfo.InvariantCulture, out var at))
+                _buckets[signature] = new QemuBucket(_buckets.Count, signature, device, at, artefact == "artefact");
+        }
+    }
+
+    /// <summary>By the time of finding.</summary>
+    public IReadOnlyList<QemuBucket> All
+    {
+        get
+        {
+            lock (_lock)
+                return [.. _buckets.Values.OrderBy(bucket => bucket.Number)];
+        }
+    }
+
+    /// <summary>True once for each signature: whoever claims it minimises it. Counts those that are known.</summary>
+    public bool Claim(string signature)
+    {
+        lock (_lock)
+        {
+            if (_buckets.TryGetValue(signature, out var known))
+                known.Count++;
+            return known is null && _claimed.Add(signature);
+        }
+    }
+
+    /// <summary>Keeps one with all that belongs to it.</summary>
+    public QemuBucket Add(QemuFailure failure, QemuDevice device, IReadOnlyList<Operation> program, TimeSpan after)
+    {
+        lock (_lock)
+        {
+            if (_buckets.TryGetValue(failure.Bucket, out var known))
+            {
+                known.Count++;
+                return known;
+            }
+            var bucket = new QemuBucket(_buckets.Count, failure.Bucket, device.Name, (long)after.TotalSeconds, failure.IsArtefact);
+            var stem = Path.Combine(_folder, bucket.Number.ToString("d3", CultureInfo.InvariantCulture));
+            var script = QemuScript.From(program);
+            File.WriteAllText($"{stem}.program", $"# {failure.Bucket}\n# {string.Join(' ', device.Command.Arguments("hlt.bin"))}\n{ProgramText.Format(program)}");
+            File.WriteAllText($"{stem}.qtest", script);
+            File.WriteAllText($"{stem}.sh", $"#!/bin/sh\n# {failure.Bucket}\n{device.Command.ShellCommand(script)}");
+            var report = $"{failure.Bucket}\n{device.Name}\n{bucket.Seconds}\n{(failure.IsArtefact ? "artefact" : "confirmed 3 of 3 on a fresh process")}\n{failure.Report}\n";
+            File.WriteAllText($"{stem}.tmp", report);
+            File.Move($"{stem}.tmp", $"{stem}.txt", overwrite: true);
+            _buckets[failure.Bucket] = bucket;
+            return bucket;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+using System.Text.RegularExpressions;
+using Gauntlet.Fuzz.Programs;
+using Gauntlet.Terminal;
+using Gauntlet.Vmm.Bus;
+
+namespace Gauntlet.Fuzz.Qemu;
+
+/// <summary>A PCI function that belongs to a device under test.</summary>
+/// <param name="Bus">0 to 255.</param>
+/// <param name="Slot">0 to 31.</param>
+/// <param name="Function">0 to 7.</param>
+public readonly record struct PciAddress(int Bus, int Slot, int Function)
+{
+    /// <summary>What goes to port 0xcf8 for a register (PCI Local Bus Specification 3.0, 3.2.2.3.2).</summary>
+    public uint ConfigAddress(int register) => 0x80000000u | (uint)Bus << 16 | (uint)Slot << 11 | (uint)Function << 8 | ((uint)register & 0xfc);
+}
+
+/// <summary>
+/// A device of a running QEMU: how to start it, where its registers are. Everything is told by the binary itself (device-list-properties, info qtree, query-pci,
+/// info mtree), so that a device of any version can be fuzzed by its name.
+/// </summary>
+/// <param name="Name">As <c>-device</c> takes it, or a part of the name of a region that the machine has anyhow.</param>
+/// <param name="Command">That starts it.</param>
+/// <param name="Windows">Its registers, leaf regions of the memory tree.</param>
+/// <param name="Functions">Its PCI functions.</param>
+/// <param name="Setup">Gives its BARs addresses and lets it decode and master: what firmware would do.</param>
+public sealed partial record QemuDevice(
+    string Name, QemuCommand Command, IReadOnlyList<Window> Windows, IReadOnlyList<PciAddress> Functions, IReadOnlyList<Operation> Setup)
+{
+    private const uint FirstMemory = 0xe0000000, FirstPort = 0xc000, MemoryEnd = 0xfe000000, PortEnd = 0x10000;
+
+    /// <summary>Asks the binary.</summary>
+    /// <param name="machine">pc, q35.</param>
+    /// <exception cref="UserException">It has no such device, the device does not start, or has nothing that can be accessed.</exception>
+    public static QemuDevice Probe(string program, string machine, string name)
+    {
+        var plain = new QemuCommand(program, machine, []);
+        string baseTree;
+        QemuCommand command;
+        var isDevice = false;
+        using (var bare = new QemuProcess(plain))
+        {
+            baseTree = bare.ExecuteHuman("info mtree");
+            var properties = bare.Execute("device-list-properties", $"{{\"typename\":\"{name}\"}}");
+            isDevice = properties.ValueKind == System.Text.Json.JsonValueKind.Array;
+            command = isDevice
+                ? plain with { Devices = QemuBackends.For(name, [.. properties.EnumerateArray().Select(property => property.GetProperty("name").GetString()!)]) }
+                : plain;
+        }
+        if (isDevice)
+        {
+            try
+            {
+                using var first = new QemuProcess(command);
+                command = command with { Devices = [.. command.Devices, .. QemuBackends.Children(name, first.ExecuteHuman("info qtree"))] };
+            }
+            catch (UserException refused) when (refused.Message.Contains("pluggable", StringComparison.Ordinal))
+            {
+                // The board's own: it is there anyhow.
+                (isDevice, command) = (false, plain);
+            }
+        }
+        using var process = new QemuProcess(command);
+        var (functions, setup, bars) = isDevice ? PlanPci(process, plain) : ([], [], []);
+        process.Run(setup);
+        var before = Leaves(baseTree).ToHashSet();
+        var leaves = Leaves(process.ExecuteHuman("info mtree"));
+        List<Window> windows = [.. leaves
+            .Where(leaf => isDevice
+                ? !before.Contains(leaf) || bars.Any(bar => bar.Space == leaf.Space && leaf.Base - bar.Base < bar.Length)
+                : leaf.Name.Contains(name, StringComparison.OrdinalIgnoreCase))
+            .Select(leaf => new Window(leaf.Name, leaf.Space, leaf.Base, leaf.Length, []))
+            .Take(Grammar.MaxWindows)];
+        if (windows.Count == 0 && functions.Count == 0)
+            throw new UserException($"qemu:{name}: {Path.GetFileName(program)} has no such device on {machine}, or none of its registers can be reached");
+        return new QemuDevice(name, command, windows, functions, setup);
+    }
+
+    private static (List<PciAddress> Functions, List<Operation> Setup, List<Bar> Bars) PlanPci(QemuProcess process, QemuCommand plain)
+    {
+        HashSet<PciAddress> old;
+        using (var bare = new QemuProcess(plain))
+            old = [.. PciFunctions(bare).Select(found => found.Address)];
+        var (functions, setup, bars) = (new List<PciAddress>(), new List<Operation>(), new List<Bar>());
+        var (memory, port) = ((ulong)FirstMemory, (ulong)FirstPort);
+        foreach (var (address, regions) in PciFunctions(process))
+        {
+            if (old.Contains(address) || address.Bus != 0)
+                continue;
+            functions.Add(address);
+            foreach (var (number, isPort, size, is64) in regions)
+            {
+                ref var next = ref isPort ? ref port : ref memory;
+                var at = (next + size - 1) / size * size;
+                if (at + size > (isPort ? PortEnd : MemoryEnd))
+                    continue;
+                next = at + size;
+                Config(setup, address, 0x10 + 4 * number, 4, at);
+                if (is64)
+                    Config(setup, address, 0x14 + 4 * number, 4, 0);
+                bars.Add(new Bar(isPort ? AddressSpace.Port : AddressSpace.Mmio, at, size));
+            }
+            // I/O, memory and mastering (6.2.2).
+            Config(setup, address, 4, 2, 7);
+        }
+        return (functions, setup, bars);
+    }
+
+    internal static void Config(List<Operation> program, in PciAddress function, int register, int size, ulong value)
+    {
+        program.Add(Operation.Write(AddressSpace.Port, 0xcf8, 4, function.ConfigAddress(register)));
+        program.Add(Operation.Write(AddressSpace.Port, (ulong)(0xcfc + (register & 3)), size, value));
+    }
+
+    private static IEnumerable<(PciAddress Address, List<(int Number, bool IsPort, ulong Size, bool Is64)> Regions)> PciFunctions(QemuProcess process)
+    {
+        foreach (var bus in process.Execute("query-pci").EnumerateArray())
+        {
+            foreach (var device in bus.GetProperty("devices").EnumerateArray())
+            {
+                var regions = device.GetProperty("regions").EnumerateArray()
+                    .Where(region => region.GetProperty("bar").GetInt32() < 6)
+                    .Select(region => (region.GetProperty("bar").GetInt32(), region.GetProperty("type").GetString() == "io", region.GetProperty("size").GetUInt64(),
+                        region.TryGetProperty("mem_type_64", out var wide) && wide.GetBoolean()))
+                    .ToList();
+                yield return (new PciAddress(device.GetProperty("bus").GetInt32(), device.GetProperty("slot").GetInt32(), device.GetProperty("function").GetInt32()), regions);
+            }
+        }
+    }
+
+    private readonly record struct Bar(AddressSpace Space, ulong Base, ulong Length);
+
+    private readonly record struct Leaf(string Name, AddressSpace Space, ulong Base, ulong Length);
+
+    // Regions that have none inside them and do something on access; of the two address spaces that every machine has.
+    private static List<Leaf> Leaves(string tree)
+    {
+        var leaves = new List<Leaf>();
+        AddressSpace? space = null;
+        (Leaf Leaf, int Indent)? last = null;
+        foreach (var line in tree.Split('\n').Append(""))
+        {
+            if (line.StartsWith("address-space:", StringComparison.Ordinal) || line.StartsWith("memory-region:", StringComparison.Ordinal))
+                space = line.Trim() switch { "address-space: I/O" => AddressSpace.Port, "address-space: memory" => AddressSpace.Mmio, _ => null };
+            var match = TreeLine().Match(line);
+            var indent = match.Success ? match.Groups["indent"].Length : 0;
+            if (last is { } previous && indent <= previous.Indent)
+                leaves.Add(previous.Leaf);
+            last = null;
+            if (space is not { } within || !match.Success || match.Groups["kind"].Value is not ("i/o" or "ram" or "ramd" or "romd") || match.Groups["name"].Value.Contains("disabled", StringComparison.Ordinal))
+                continue;
+            var (start, end) = (Convert.ToUInt64(match.Groups["start"].Value, 16), Convert.ToUInt64(match.Groups["end"].Value, 16));
+            var leaf = new Leaf(match.Groups["name"].Value.Trim(), within, start, end - start + 1);
+            if (leaf.Length is > 0 and <= 1UL << 32 && !leaf.Name.StartsWith("alias ", StringComparison.Ordinal) && (within == AddressSpace.Mmio || end <= ushort.MaxValue))
+                last = (leaf, indent);
+        }
+        return [.. leaves.Distinct()];
+    }
+
+    [GeneratedRegex(@"^(?<indent> +)(?<start>[0-9a-f]{16})-(?<end>[0-9a-f]{16}) \(prio -?\d+, (?<kind>[a-z/]+)\): (?<name>.*)$")]
+    private static partial Regex TreeLine();
+}

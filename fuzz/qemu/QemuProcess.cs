@@ -1,0 +1,282 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Gauntlet.Fuzz.Programs;
+using Gauntlet.Terminal;
+
+namespace Gauntlet.Fuzz.Qemu;
+
+/// <summary>The process ended, or stopped to answer.</summary>
+/// <param name="hangs">It is alive, but did not answer in time.</param>
+public sealed class QemuDiedException(bool hangs) : Exception(hangs ? "QEMU does not answer" : "QEMU ended")
+{
+    public bool Hangs { get; } = hangs;
+}
+
+/// <summary>
+/// One QEMU that is driven over qtest, with a QMP session beside it for resets. Commands of a program go in one piece, and as many replies are read: a round trip
+/// each would be a quarter as fast.
+/// </summary>
+public sealed class QemuProcess : IDisposable
+{
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(5), LongestStart = TimeSpan.FromSeconds(30);
+
+    private readonly string _folder;
+    private readonly Process _process;
+    private readonly Socket _qtest, _qmp;
+    private readonly byte[] _buffer = new byte[1 << 16];
+    private readonly StringBuilder _commands = new();
+    private readonly List<byte> _line = [];
+    private readonly MemoryStream _pending = new();
+
+    /// <param name="trace">Events that are traced into <see cref="TracePath"/>, as <c>-trace events=</c> reads them; null for none.</param>
+    /// <exception cref="UserException">It does not start; its own message is told.</exception>
+    public QemuProcess(QemuCommand command, string? trace = null)
+    {
+        _folder = Directory.CreateTempSubdirectory("gauntlet-qemu-").FullName;
+        var started = false;
+        try
+        {
+            var firmware = Path.Combine(_folder, "hlt.bin");
+            File.WriteAllBytes(firmware, QemuCommand.Firmware);
+            using var qtest = Listen("qtest");
+            using var qmp = Listen("qmp");
+            List<string> arguments = ["-c", "exec \"$0\" \"$@\" 2>\"$ERRORS\"", command.Program, .. command.Arguments(firmware)];
+            arguments.AddRange(["-qtest", $"unix:{Path.Combine(_folder, "qtest")}", "-qtest-log", "none", "-qmp", $"unix:{Path.Combine(_folder, "qmp")}"]);
+            if (trace is not null)
+            {
+                File.WriteAllText(Path.Combine(_folder, "events"), trace);
+                arguments.AddRange(["-D", TracePath, "-trace", $"events={Path.Combine(_folder, "events")}"]);
+            }
+            var start = new ProcessStartInfo("/bin/sh", arguments) { RedirectStandardInput = true, RedirectStandardOutput = true };
+            start.Environment["ERRORS"] = Path.Combine(_folder, "errors");
+            _process = Process.Start(start) ?? throw new IOException("starting /bin/sh: it did not start");
+            _process.StandardInput.Close();
+            _process.StandardOutput.Close();
+            started = true;
+            _qmp = Accept(qmp);
+            _qtest = Accept(qtest);
+            ReadMessage("QMP");
+            Execute("qmp_capabilities");
+        }
+        catch (Exception exception)
+        {
+            var said = Errors;
+            if (started && !_process!.HasExited)
+                _process.Kill();
+            Directory.Delete(_folder, recursive: true);
+            if (exception is not (QemuDiedException or SocketException))
+                throw;
+            throw new UserException($"starting {command.Program}: {(said.Length == 0 ? exception.Message : said.Trim())}", ExitCode.Environment, inner: exception);
+        }
+    }
+
+    /// <summary>What it traces goes there.</summary>
+    public string TracePath => Path.Combine(_folder, "trace");
+
+    /// <summary>What it wrote to its standard error.</summary>
+    public string Errors => Path.Combine(_folder, "errors") is var path && File.Exists(path) ? ReadShared(path) : "";
+
+    public int Id => _process.Id;
+
+    /// <summary>After it died: as a shell tells it, 128 and the signal's number where a signal ended it.</summary>
+    public int Status
+    {
+        get
+        {
+            _process.WaitForExit();
+            return _process.ExitCode;
+        }
+    }
+
+    /// <summary>How many commands of the last program it replied to.</summary>
+    public int Answered { get; private set; }
+
+    /// <summary>A guest can stop or power off its machine: then it answers, but is of no use.</summary>
+    public bool IsStopped { get; private set; }
+
+    /// <summary>What a program reads, in its order; nothing for operations that qtest has no command for.</summary>
+    /// <exception cref="QemuDiedException">It did not outlive the program.</exception>
+    public IReadOnlyList<ulong> Run(IReadOnlyList<Operation> program)
+    {
+        _commands.Clear();
+        var expected = 0;
+        Answered = 0;
+        foreach (var operation in program)
+        {
+            if (!IsCommand(operation))
+                continue;
+            _commands.Append(ProgramText.Line(operation)).Append('\n');
+            expected++;
+        }
+        var replies = new List<ulong>(expected);
+        if (expected == 0)
+            return replies;
+        Send(_qtest, _commands.ToString());
+        var deadline = Stopwatch.GetTimestamp() + (long)(Longest.TotalSeconds * Stopwatch.Frequency);
+        while (expected > 0)
+        {
+            var count = Receive(_qtest, deadline);
+            foreach (var value in _buffer.AsSpan(0, count))
+            {
+                if (value != '\n')
+                {
+                    _line.Add(value);
+                    continue;
+                }
+                var line = Encoding.ASCII.GetString([.. _line]);
+                _line.Clear();
+                // Notices of interrupt lines come between the replies.
+                if (line.StartsWith("IRQ", StringComparison.Ordinal))
+                    continue;
+                expected--;
+                Answered++;
+                replies.Add(line.StartsWith("OK 0x", StringComparison.Ordinal) && ulong.TryParse(line.AsSpan(5), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var read) ? read : 0);
+            }
+        }
+        return replies;
+    }
+
+    /// <summary>False for what qtest has no command for, or this QEMU none.</summary>
+    public static bool IsCommand(in Operation operation) =>
+        operation.Kind is OperationKind.Read or OperationKind.Write or OperationKind.Fill or OperationKind.WriteMemory or OperationKind.ReadMemory;
+
+    /// <summary>RESET of the whole machine, as its button; memory keeps its contents.</summary>
+    /// <exception cref="QemuDiedException">It did not outlive it.</exception>
+    public void Reset()
+    {
+        Send(_qmp, "{\"execute\":\"system_reset\"}\n");
+        while (true)
+        {
+            using var message = ReadMessage(null);
+            if (message.RootElement.TryGetProperty("event", out var name))
+            {
+                if (name.GetString() == "RESET")
+                    return;
+                IsStopped |= name.GetString() is "STOP" or "SHUTDOWN";
+            }
+        }
+    }
+
+    /// <summary>Runs a command of QMP and returns its <c>return</c> member; default when it answers with an error.</summary>
+    public JsonElement Execute(string command, string arguments = "{}")
+    {
+        Send(_qmp, $"{{\"execute\":\"{command}\",\"arguments\":{arguments}}}\n");
+        while (true)
+        {
+            using var message = ReadMessage(null);
+            if (message.RootElement.TryGetProperty("return", out var value))
+                return value.Clone();
+            if (message.RootElement.TryGetProperty("error", out _))
+                return default;
+        }
+    }
+
+    /// <summary>Runs a command of the human monitor.</summary>
+    public string ExecuteHuman(string command)
+    {
+        var text = Execute("human-monitor-command", $"{{\"command-line\":\"{JsonEncodedText.Encode(command)}\"}}");
+        return text.ValueKind == JsonValueKind.String ? text.GetString()! : "";
+    }
+
+    /// <summary>Waits until the process has ended by itself; false when it has not in this time.</summary>
+    public bool WaitForEnd(TimeSpan longest) => _process.WaitForExit(longest);
+
+    public void Dispose()
+    {
+        _qtest.Dispose();
+        _qmp.Dispose();
+        if (!_process.HasExited)
+            _process.Kill();
+        _process.WaitForExit();
+        _process.Dispose();
+        _pending.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private Socket Listen(string name)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(Path.Combine(_folder, name)));
+        socket.Listen(1);
+        return socket;
+    }
+
+    // The process may end before it connects: then nobody comes.
+    private Socket Accept(Socket listener)
+    {
+        var watch = Stopwatch.StartNew();
+        while (!listener.Poll(TimeSpan.FromMilliseconds(50), SelectMode.SelectRead))
+        {
+            if (_process.HasExited || watch.Elapsed > LongestStart)
+                throw new QemuDiedException(!_process.HasExited);
+        }
+        var socket = listener.Accept();
+        socket.SendTimeout = (int)Longest.TotalMilliseconds;
+        return socket;
+    }
+
+    private static void Send(Socket socket, string text)
+    {
+        try
+        {
+            for (ReadOnlySpan<byte> left = Encoding.UTF8.GetBytes(text); left.Length > 0;)
+                left = left[socket.Send(left)..];
+        }
+        catch (SocketException exception)
+        {
+            throw new QemuDiedException(exception.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock);
+        }
+    }
+
+    private int Receive(Socket socket, long deadline)
+    {
+        try
+        {
+            var left = Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), deadline);
+            if (left <= TimeSpan.Zero || !socket.Poll(left, SelectMode.SelectRead))
+                throw new QemuDiedException(true);
+            var count = socket.Receive(_buffer);
+            return count > 0 ? count : throw new QemuDiedException(false);
+        }
+        catch (SocketException)
+        {
+            throw new QemuDiedException(false);
+        }
+    }
+
+    private JsonDocument ReadMessage(string? member)
+    {
+        var deadline = Stopwatch.GetTimestamp() + (long)(Longest.TotalSeconds * Stopwatch.Frequency);
+        while (true)
+        {
+            var bytes = _pending.GetBuffer().AsSpan(0, (int)_pending.Length);
+            var end = bytes.IndexOf((byte)'\n');
+            if (end >= 0)
+            {
+                var message = JsonDocument.Parse(bytes[..end].ToArray());
+                var rest = bytes[(end + 1)..].ToArray();
+                _pending.SetLength(0);
+                _pending.Write(rest);
+                if (member is null || message.RootElement.TryGetProperty(member, out _))
+                    return message;
+                message.Dispose();
+                continue;
+            }
+            _pending.Write(_buffer.AsSpan(0, Receive(_qmp, deadline)));
+        }
+    }
+
+    private static string ReadShared(string path)
+    {
+        const int Most = 64 << 10;
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        var bytes = ArrayPool<byte>.Shared.Rent(Most);
+        var text = Encoding.UTF8.GetString(bytes, 0, stream.ReadAtLeast(bytes.AsSpan(0, Most), Most, throwOnEndOfStream: false));
+        ArrayPool<byte>.Shared.Return(bytes);
+        return text;
+    }
+}

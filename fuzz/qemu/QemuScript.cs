@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using Gauntlet.Fuzz.Programs;
+
+namespace Gauntlet.Fuzz.Qemu;
+
+/// <summary>A program as a script of qtest, played on a fresh process as a person would play it: from standard input.</summary>
+public static class QemuScript
+{
+    private static readonly TimeSpan LongestRun = TimeSpan.FromSeconds(20), Settling = TimeSpan.FromMilliseconds(400);
+
+    /// <summary>One command a line.</summary>
+    public static string From(IEnumerable<Operation> program) => string.Concat(program.Where(operation => QemuProcess.IsCommand(operation)).Select(operation => $"{ProgramText.Line(operation)}\n"));
+
+    /// <summary>Status and standard error when the process ended by itself; null when it outlived the script.</summary>
+    public static (int Status, string Errors)? Play(QemuCommand command, string script)
+    {
+        var folder = Directory.CreateTempSubdirectory("gauntlet-qemu-").FullName;
+        try
+        {
+            var (firmware, input, errors) = (Path.Combine(folder, "hlt.bin"), Path.Combine(folder, "script"), Path.Combine(folder, "errors"));
+            File.WriteAllBytes(firmware, QemuCommand.Firmware);
+            File.WriteAllText(input, script);
+            var start = new ProcessStartInfo("/bin/sh", ["-c", "exec \"$0\" \"$@\" <\"$SCRIPT\" 2>\"$ERRORS\"", command.Program, .. command.Arguments(firmware), "-qtest", "stdio", "-qtest-log", "none"])
+            {
+                RedirectStandardOutput = true,
+            };
+            start.Environment["ERRORS"] = errors;
+            start.Environment["SCRIPT"] = input;
+            using var process = Process.Start(start) ?? throw new IOException("starting /bin/sh: it did not start");
+            try
+            {
+                var expected = script.Count(letter => letter == '\n');
+                var reading = Task.Run(() =>
+                {
+                    while (expected > 0 && process.StandardOutput.ReadLine() is { } line)
+                        expected -= line.StartsWith("OK", StringComparison.Ordinal) || line.StartsWith("FAIL", StringComparison.Ordinal) ? 1 : 0;
+                });
+                reading.Wait(LongestRun);
+                // What the last command started ends a little later.
+                return process.WaitForExit(Settling) ? (process.ExitCode, File.ReadAllText(errors)) : null;
+            }
+            finally
+            {
+                if (!process.HasExited)
+                    process.Kill();
+                process.WaitForExit();
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}
