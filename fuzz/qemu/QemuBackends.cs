@@ -7,7 +7,7 @@ public static class QemuBackends
     private static readonly Dictionary<string, string[]> ByBus = new(StringComparer.Ordinal)
     {
         ["SCSI"] = ["scsi-hd", "scsi-cd"],
-        ["usb-bus"] = ["usb-tablet", "usb-storage", "usb-audio"],
+        ["usb-bus"] = ["usb-tablet", "usb-storage"],
         ["IDE"] = ["ide-hd"],
         ["sd-bus"] = ["sd-card"],
         ["HDA"] = ["hda-duplex"],
@@ -54,6 +54,13 @@ public static class QemuBackends
                     options.AddRange(["-device", "ipmi-bmc-sim,id=bmc0"]);
                     set += ",bmc=bmc0";
                     break;
+                case "chassis_nr" or "chassis":
+                    set += $",{property}=1";
+                    break;
+                case "fsdev" when device.StartsWith("virtio-9p", StringComparison.Ordinal):
+                    options.AddRange(["-fsdev", "synth,id=f0"]);
+                    set += ",fsdev=f0,mount_tag=t0";
+                    break;
                 case "serial" when device == "nvme":
                     set += ",serial=s0";
                     break;
@@ -85,7 +92,7 @@ public static class QemuBackends
                     var set = $"{child},bus={bus}";
                     if (child is "scsi-hd" or "scsi-cd" or "usb-storage" or "ide-hd" or "sd-card" or "floppy")
                         set += ",drive=" + Drive(options, $"d{number++}");
-                    if (child is "usb-audio" or "hda-duplex")
+                    if (child is "hda-duplex")
                     {
                         options.AddRange(["-audiodev", $"none,id=a{number}"]);
                         set += $",audiodev=a{number++}";

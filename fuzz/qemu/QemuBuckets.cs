@@ -20,8 +20,11 @@ public sealed record QemuBucket(int Number, string Signature, string Device, lon
 /// </summary>
 public sealed class QemuBuckets
 {
+    private const int MostReleases = 4;
+
     private readonly string _folder;
     private readonly Dictionary<string, QemuBucket> _buckets = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _released = new(StringComparer.Ordinal);
     private readonly HashSet<string> _claimed = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();
 
@@ -56,6 +59,17 @@ public sealed class QemuBuckets
             if (_buckets.TryGetValue(signature, out var known))
                 known.Count++;
             return known is null && _claimed.Add(signature);
+        }
+    }
+
+    /// <summary>What was claimed did not come again: the next one may try, a few times.</summary>
+    public void Release(string signature)
+    {
+        lock (_lock)
+        {
+            _released[signature] = _released.GetValueOrDefault(signature) + 1;
+            if (_released[signature] < MostReleases)
+                _claimed.Remove(signature);
         }
     }
 

@@ -74,20 +74,24 @@ public sealed partial record QemuFailure(string Bucket, string Report, bool IsAr
     {
         var received = SignalLine().Match(said);
         var kind = received.Success ? received.Groups["name"].Value : signal;
-        ulong start = 0, end = 0;
+        // Where each file begins, and what it covers.
+        var starts = new Dictionary<string, ulong>(StringComparer.Ordinal);
+        List<(ulong Start, ulong End, string File)> mappings = [];
         foreach (Match mapping in Mapping().Matches(said))
         {
-            if (!mapping.Groups["file"].Value.EndsWith(program, StringComparison.Ordinal))
-                continue;
-            start = start == 0 ? Number(mapping.Groups["start"].Value) : start;
-            end = Number(mapping.Groups["end"].Value);
+            var file = Path.GetFileName(mapping.Groups["file"].Value);
+            mappings.Add((Number(mapping.Groups["start"].Value), Number(mapping.Groups["end"].Value), file));
+            starts.TryAdd(file, mappings[^1].Start);
         }
         List<string> places = [];
         foreach (Match frame in Frame().Matches(said))
         {
             var address = frame.Groups["address"].Success ? Number(frame.Groups["address"].Value) : 0;
-            if (address >= start && address < end)
-                places.Add(frame.Groups["function"].Value is var function && function != "??" ? function : $"+0x{address - start:x}");
+            var file = mappings.FirstOrDefault(mapping => address >= mapping.Start && address < mapping.End).File;
+            // What a fault goes through on its way is the same for all.
+            if (file is null || file.StartsWith("libc.", StringComparison.Ordinal) || file.StartsWith("libglib", StringComparison.Ordinal))
+                continue;
+            places.Add($"{(file == program ? "" : file)}{(frame.Groups["function"].Value is var function && function is not ("??" or "in") ? $" {function}" : $"+0x{address - starts[file]:x}")}");
         }
         // Recursion repeats a few places for ever: its bottom is the same each time, its top is not.
         var bucket = $"{kind} {program} {string.Join(" < ", places.Take(PlacesInBucket))}";
@@ -109,7 +113,7 @@ public sealed partial record QemuFailure(string Bucket, string Report, bool IsAr
     [GeneratedRegex(@"received signal (?<name>SIG\w+)")]
     private static partial Regex SignalLine();
 
-    [GeneratedRegex(@"^#\d+ +(?:(?<address>0x[0-9a-f]+) in )?(?<function>\S+) \(", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^#\d+ +(?:(?<address>0x[0-9a-f]+) in )?(?<function>\S*) ?\(", RegexOptions.Multiline)]
     private static partial Regex Frame();
 
     [GeneratedRegex(@"^ +(?<start>0x[0-9a-f]+) +(?<end>0x[0-9a-f]+) +0x\S+ +0x\S+ +(?:\S+ +)?(?<file>/\S+)$", RegexOptions.Multiline)]

@@ -1,9 +1,7 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Programs;
-using Gauntlet.Terminal;
 
 namespace Gauntlet.Fuzz.Qemu;
 
@@ -16,7 +14,7 @@ public readonly record struct QemuProgress(long Programs, double Seconds, int Fe
 /// </summary>
 public sealed class QemuFuzzer
 {
-    private const int ProgramsPerProcess = 4_000, MostDeathsPerSlice = 60, MostHangsPerSlice = 3, KeptHistory = 6, MostHangFiles = 20;
+    private const int ProgramsPerProcess = 4_000, MostDeathsPerSlice = 60, MostHangsPerSlice = 3, KeptHistory = 64, MostHangFiles = 20;
     private const long MostLogBytes = 64 << 20;
 
     private readonly QemuDevice _device;
@@ -149,15 +147,11 @@ public sealed class QemuFuzzer
         if (words is not null ? !_buckets.Claim(words.Bucket) : !_wordless.Add((status, at.Kind, at.Address)))
             return;
         var confirmed = Confirm(program, status);
-        if (confirmed is null)
+        if (confirmed is null || new QemuTriage(_device.Command).Judge(confirmed, status, words?.Bucket) is not { } judged)
         {
             _unconfirmed++;
-            return;
-        }
-        var triage = new QemuTriage(_device.Command);
-        if (triage.Judge(confirmed, status, words?.Bucket) is not { } judged)
-        {
-            _unconfirmed++;
+            if (words is not null)
+                _buckets.Release(words.Bucket);
             return;
         }
         _output.AddCrash(Encoding.UTF8.GetBytes(ProgramText.Format(judged.Program)), $"{judged.Failure.Bucket}\n{judged.Failure.Report}\n");

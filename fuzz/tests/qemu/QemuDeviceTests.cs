@@ -1,0 +1,85 @@
+using Gauntlet.Fuzz.Engine;
+using Gauntlet.Fuzz.Programs;
+using Gauntlet.Fuzz.Qemu;
+using Gauntlet.Harness.Drivers;
+using Gauntlet.Terminal;
+using Gauntlet.Vmm.Bus;
+
+namespace Gauntlet.Fuzz.Tests.Qemu;
+
+/// <summary>With a QEMU that is installed.</summary>
+public sealed class QemuDeviceTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("gauntlet-fuzz-tests-").FullName;
+
+    private static string Program => ProgramFinder.InPath("qemu-system-x86_64")!;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [QemuFact]
+    public void A_device_is_found_by_its_name_with_its_drive_its_registers_and_its_place_on_the_bus()
+    {
+        var device = QemuDevice.Probe(Program, "q35", "virtio-blk-pci");
+
+        Assert.Contains(device.Command.Devices, option => option.Contains("drive=d0", StringComparison.Ordinal));
+        Assert.Single(device.Functions);
+        var common = Assert.Single(device.Windows, window => window.Name.StartsWith("virtio-pci-common", StringComparison.Ordinal));
+        using var process = new QemuProcess(device.Command);
+        // The number of queues (Virtual I/O Device 1.2, 4.1.4.3) is not zero, once the setup has mapped it.
+        var replies = process.Run([.. device.Setup, Operation.Read(AddressSpace.Mmio, common.Base + 0x12, 2)]);
+        Assert.InRange(replies[^1], 1UL, 1024UL);
+    }
+
+    [QemuFact]
+    public void A_part_of_the_board_is_found_by_the_name_of_its_region() =>
+        Assert.Contains(QemuDevice.Probe(Program, "q35", "hpet").Windows, window => window is { Name: "hpet", Base: 0xfed00000 });
+
+    [QemuFact]
+    public void A_device_that_there_is_not_is_refused() =>
+        Assert.Contains("no such device", Assert.Throws<UserException>(() => QemuDevice.Probe(Program, "q35", "frobnicator")).Message, StringComparison.Ordinal);
+
+    [QemuFact]
+    public void What_a_program_writes_to_memory_outlives_a_reset_of_the_machine()
+    {
+        using var process = new QemuProcess(new QemuCommand(Program, "q35", []));
+        process.Run([Operation.WriteMemory(QemuPrograms.Arena, [0x12, 0x34])]);
+        process.Reset();
+
+        Assert.Equal([0x3412UL], process.Run([Operation.Read(AddressSpace.Mmio, QemuPrograms.Arena, 2)]));
+    }
+
+    [QemuFact]
+    public void Fuzzing_keeps_programs_that_make_the_device_trace_something_new_and_goes_on_from_them()
+    {
+        var device = QemuDevice.Probe(Program, "q35", "virtio-rng-pci");
+        var output = new OutputDirectory(_folder);
+        var fuzzer = new QemuFuzzer(device, output, new QemuBuckets(Path.Combine(_folder, "buckets")), 1);
+        fuzzer.Run(TimeSpan.FromSeconds(1), () => TimeSpan.Zero, static _ => { }, CancellationToken.None);
+
+        var kept = output.Inputs("queue");
+        Assert.NotEmpty(kept);
+        Assert.True(fuzzer.Progress.Features >= kept.Count);
+        Assert.All(kept, path => Assert.NotEmpty(ProgramText.Parse(File.ReadAllText(path))));
+        Assert.Equal(kept.Count, new QemuFuzzer(device, new OutputDirectory(_folder), new QemuBuckets(Path.Combine(_folder, "buckets")), 2).Progress.Corpus);
+    }
+
+    [QemuFact]
+    public void The_shell_command_of_a_bug_report_runs_as_it_stands()
+    {
+        var command = new QemuCommand(Program, "q35", []);
+        var script = QemuScript.From([Operation.Write(AddressSpace.Port, 0x80, 1, 1), Operation.Reset()]);
+
+        Assert.Equal("outb 0x80 0x1\n", script);
+        Assert.Null(QemuScript.Play(command, script));
+        Assert.Contains("cat <<'EOF' | qemu-system-x86_64 -machine q35,", command.ShellCommand(script), StringComparison.Ordinal);
+    }
+
+    private sealed class QemuFactAttribute : FactAttribute
+    {
+        public QemuFactAttribute()
+        {
+            if (ProgramFinder.InPath("qemu-system-x86_64") is null)
+                Skip = "qemu-system-x86_64 is not installed (Debian's package qemu-system-x86)";
+        }
+    }
+}
