@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Gauntlet.Fuzz.Instrument;
 
 namespace Gauntlet.Fuzz.Engine;
@@ -6,7 +7,7 @@ namespace Gauntlet.Fuzz.Engine;
 /// <summary>The hit counters of the last run, as small as the target, and which counts were ever seen, in AFL's buckets: 1, 2, 3, 4–7, 8–15, 16–31, 32–127, 128–255.</summary>
 public sealed unsafe class CoverageMap : IDisposable
 {
-    private const int WordBytes = 8;
+    private const int VectorBytes = 16;
 
     private readonly byte* _map;
     private readonly byte[] _seen;
@@ -14,9 +15,10 @@ public sealed unsafe class CoverageMap : IDisposable
     /// <param name="edges">Of the woven assemblies.</param>
     public CoverageMap(int edges)
     {
-        Length = (Math.Max(edges, 1) + WordBytes - 1) / WordBytes * WordBytes;
-        _map = (byte*)NativeMemory.AllocZeroed((nuint)Length);
+        Length = (Math.Max(edges, 1) + VectorBytes - 1) / VectorBytes * VectorBytes;
+        _map = (byte*)NativeMemory.AlignedAlloc((nuint)Length, VectorBytes);
         _seen = new byte[Length];
+        Clear();
         CoverageRuntime.Map = _map;
     }
 
@@ -62,23 +64,30 @@ public sealed unsafe class CoverageMap : IDisposable
     public void Dispose()
     {
         CoverageRuntime.Map = null;
-        NativeMemory.Free(_map);
+        NativeMemory.AlignedFree(_map);
     }
 
     private bool HasNew()
     {
-        var words = new ReadOnlySpan<ulong>(_map, Length / WordBytes);
-        for (var word = 0; word < words.Length; word++)
+        fixed (byte* seen = _seen)
         {
-            if (words[word] == 0)
-                continue;
-            for (var i = word * WordBytes; i < (word + 1) * WordBytes; i++)
+            for (var i = 0; i < Length; i += VectorBytes)
             {
-                if (_map[i] != 0 && (Bucket(_map[i]) & ~_seen[i]) != 0)
+                var counts = Vector128.Load(_map + i);
+                if (counts != Vector128<byte>.Zero && Vector128.AndNot(Buckets(counts), Vector128.Load(seen + i)) != Vector128<byte>.Zero)
                     return true;
             }
         }
         return false;
+    }
+
+    // Of 16 counts at once: by the low half of a count where the high half is zero, else by the high half.
+    private static Vector128<byte> Buckets(Vector128<byte> counts)
+    {
+        var high = Vector128.ShiftRightLogical(counts, 4);
+        var ofLow = Vector128.Shuffle(Vector128.Create((byte)0, 1, 2, 4, 8, 8, 8, 8, 16, 16, 16, 16, 16, 16, 16, 16), counts & Vector128.Create((byte)15));
+        var ofHigh = Vector128.Shuffle(Vector128.Create((byte)0, 32, 64, 64, 64, 64, 64, 64, 128, 128, 128, 128, 128, 128, 128, 128), high);
+        return ofHigh | (ofLow & Vector128.Equals(high, Vector128<byte>.Zero));
     }
 
     private static byte Bucket(byte count) => count switch

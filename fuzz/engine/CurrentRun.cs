@@ -5,12 +5,13 @@ namespace Gauntlet.Fuzz.Engine;
 /// <summary>
 /// The input that is being run, in a mapped file: when the process dies of it, or is ended because it hangs, whoever started the process finds it there.
 /// </summary>
-public sealed class CurrentRun : IDisposable
+public sealed unsafe class CurrentRun : IDisposable
 {
     private const int HeaderBytes = 4;
 
     private readonly MemoryMappedFile _file;
     private readonly MemoryMappedViewAccessor _view;
+    private readonly byte* _bytes;
     private long _generation;
     private volatile bool _running;
 
@@ -18,6 +19,7 @@ public sealed class CurrentRun : IDisposable
     {
         _file = MemoryMappedFile.CreateFromFile(path, FileMode.OpenOrCreate, null, HeaderBytes + Mutator.MaxInputBytes * 2);
         _view = _file.CreateViewAccessor();
+        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _bytes);
     }
 
     /// <summary>Changes with every run: for a watchdog.</summary>
@@ -25,10 +27,11 @@ public sealed class CurrentRun : IDisposable
 
     public bool IsRunning => _running;
 
-    public void Begin(byte[] input)
+    public void Begin(ReadOnlySpan<byte> input)
     {
-        _view.WriteArray(HeaderBytes, input, 0, Math.Min(input.Length, Mutator.MaxInputBytes * 2));
-        _view.Write(0, input.Length + 1);
+        var kept = input[..Math.Min(input.Length, Mutator.MaxInputBytes * 2)];
+        kept.CopyTo(new Span<byte>(_bytes + HeaderBytes, kept.Length));
+        Volatile.Write(ref *(int*)_bytes, kept.Length + 1);
         Volatile.Write(ref _generation, _generation + 1);
         _running = true;
     }
@@ -36,7 +39,7 @@ public sealed class CurrentRun : IDisposable
     public void End()
     {
         _running = false;
-        _view.Write(0, 0);
+        Volatile.Write(ref *(int*)_bytes, 0);
     }
 
     /// <summary>What a process left that ended within a run; null when it ended between runs.</summary>
@@ -51,6 +54,7 @@ public sealed class CurrentRun : IDisposable
 
     public void Dispose()
     {
+        _view.SafeMemoryMappedViewHandle.ReleasePointer();
         _view.Dispose();
         _file.Dispose();
     }

@@ -10,7 +10,8 @@ namespace Gauntlet.Fuzz.Engine;
 /// <param name="Seed">The same seed, target and number of runs give the same run in an empty directory.</param>
 /// <param name="Time">Null for no limit.</param>
 /// <param name="Execs">Null for no limit.</param>
-public sealed record FuzzBudget(ulong Seed, TimeSpan? Time, long? Execs);
+/// <param name="InputBytes">Longest input that is made.</param>
+public sealed record FuzzBudget(ulong Seed, TimeSpan? Time, long? Execs, int InputBytes = Mutator.MaxInputBytes);
 
 /// <summary>Drives one target in this process, guided by the coverage of the woven code under it.</summary>
 public sealed class FuzzEngine
@@ -19,7 +20,9 @@ public sealed class FuzzEngine
     public const long MaxRunBytes = 64 << 20;
 
     private const int DeterministicBytes = 64, ComparisonsTried = 64, MostCrashBuckets = 256;
+    private const long MostRunsUnlooked = 1_024;
     private static readonly long StatsTicks = Stopwatch.Frequency;
+    private static readonly TimeSpan LooksApart = TimeSpan.FromMilliseconds(1);
 
     private readonly IFuzzTarget _target;
     private readonly string _name;
@@ -36,7 +39,8 @@ public sealed class FuzzEngine
     private readonly List<int> _hit = [];
     private readonly long _startUnix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
     private readonly long _startTicks = Stopwatch.GetTimestamp();
-    private long _execs, _nextStats, _lastFind;
+    private long _execs, _nextLook, _lookEvery = 1, _lastLook, _nextStats, _allocated, _lastFind;
+    private bool _isTimeOver;
     private int _cycles, _picked;
 
     public FuzzEngine(IFuzzTarget target, string name, OutputDirectory output, CurrentRun current, FuzzBudget budget, int edges, CoverageMap coverage, Action<FuzzStats> progress)
@@ -44,7 +48,7 @@ public sealed class FuzzEngine
         (_target, _name, _output, _current, _budget, _edges, _coverage, _progress) = (target, name, output, current, budget, edges, coverage, progress);
         _corpus = new Corpus(coverage.Length);
         _random = new FuzzRandom(budget.Seed);
-        _mutator = new Mutator(_random, target.Grammar);
+        _mutator = new Mutator(_random, target.Grammar, budget.InputBytes);
         _lastFind = _startUnix;
     }
 
@@ -63,6 +67,8 @@ public sealed class FuzzEngine
                 _corpus.Add(input, _hit);
         }
         Try([]);
+        foreach (var seed in _target.Seeds)
+            Try(seed);
         if (_corpus.Entries.Count == 0)
             _corpus.Add([], []);
         while (!IsSpent)
@@ -84,8 +90,7 @@ public sealed class FuzzEngine
         WriteStats();
     }
 
-    private bool IsSpent =>
-        _budget.Execs <= _execs || (_budget.Time is { } time && (_execs & 15) == 0 && Stopwatch.GetElapsedTime(_startTicks) >= time);
+    private bool IsSpent => _isTimeOver || _budget.Execs <= _execs;
 
     private void TrySmallSteps(CorpusEntry entry)
     {
@@ -116,12 +121,12 @@ public sealed class FuzzEngine
     }
 
     // True when it found something new.
-    private bool Try(byte[] input)
+    private bool Try(ReadOnlySpan<byte> input)
     {
         if (!Execute(input) || !_coverage.TakeNew(_hit))
             return false;
         var edges = _hit.ToArray();
-        var trimmed = Trim(input);
+        var trimmed = Trim(input.ToArray());
         var entry = _corpus.Add(trimmed, edges);
         _output.AddQueue(trimmed);
         _lastFind = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
@@ -147,22 +152,19 @@ public sealed class FuzzEngine
     }
 
     // False when the run failed; the failure is then written.
-    private bool Execute(byte[] input)
+    private bool Execute(ReadOnlySpan<byte> input)
     {
         _execs++;
-        var now = Stopwatch.GetTimestamp();
-        if (now >= _nextStats)
-        {
-            _nextStats = now + StatsTicks;
-            WriteStats();
-        }
+        if (_execs >= _nextLook)
+            LookAtTheClock();
         _coverage.Clear();
         _current.Begin(input);
-        var before = GC.GetAllocatedBytesForCurrentThread();
         try
         {
             _target.Run(input);
-            if (GC.GetAllocatedBytesForCurrentThread() - before is > MaxRunBytes and var bytes)
+            var before = _allocated;
+            _allocated = GC.GetAllocatedBytesForCurrentThread();
+            if (_allocated - before is > MaxRunBytes and var bytes)
                 throw new OracleException("allocation", $"{bytes} bytes allocated in one run, {MaxRunBytes} are the limit");
             return true;
         }
@@ -177,6 +179,20 @@ public sealed class FuzzEngine
         {
             _current.End();
         }
+    }
+
+    // Often enough to end in time and to tell once a second, but not at every run: a millisecond of runs lies between.
+    private void LookAtTheClock()
+    {
+        var now = Stopwatch.GetTimestamp();
+        var apart = Stopwatch.GetElapsedTime(_lastLook, now);
+        _lookEvery = apart < LooksApart ? Math.Min(_lookEvery * 2, MostRunsUnlooked) : Math.Max(_lookEvery / 2, 1);
+        (_lastLook, _nextLook) = (now, _execs + _lookEvery);
+        _isTimeOver = _budget.Time is { } time && Stopwatch.GetElapsedTime(_startTicks) >= time;
+        if (now < _nextStats)
+            return;
+        _nextStats = now + StatsTicks;
+        WriteStats();
     }
 
     private void WriteStats()

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Vmm.Bus;
 
@@ -10,7 +11,7 @@ public sealed class Mutator
     /// <summary>Longest input that is made.</summary>
     public const int MaxInputBytes = 4_096;
 
-    private const int ByteOperators = 8, TypedOperators = 7, FirstWeight = 8, Reward = 16, MostWeight = 1_024, MostStacked = 6, NewOperations = 4;
+    private const int ByteOperators = 8, TypedOperators = 7, FirstWeight = 8, Reward = 16, MostWeight = 1_024, MostStacked = 4, NewOperations = 4;
 
     private static readonly ulong[] Interesting = [0, 1, 2, 3, 4, 7, 8, 0xf, 0x10, 0x1f, 0x20, 0x40, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, ulong.MaxValue];
 
@@ -18,14 +19,19 @@ public sealed class Mutator
     private readonly Grammar? _grammar;
     private readonly int[] _weights;
     private readonly List<ulong> _dictionary = [.. Interesting];
-    private readonly List<Operation> _program = [];
-    private readonly List<int> _used = [];
+    private readonly byte[] _made = new byte[MaxInputBytes], _moved = new byte[MaxInputBytes];
+    private readonly int[] _starts = new int[ProgramBytes.MaxOperations + 1], _otherStarts = new int[ProgramBytes.MaxOperations + 1];
+    private readonly int[] _used = new int[MostStacked];
+    private readonly int _most;
+    private int _length, _usedCount, _weightSum;
 
-    public Mutator(FuzzRandom random, Grammar? grammar)
+    /// <param name="mostBytes">Longest input, at most <see cref="MaxInputBytes"/>.</param>
+    public Mutator(FuzzRandom random, Grammar? grammar, int mostBytes = MaxInputBytes)
     {
-        (_random, _grammar) = (random, grammar);
+        (_random, _grammar, _most) = (random, grammar, Math.Clamp(mostBytes, 1, MaxInputBytes));
         _weights = new int[ByteOperators + (grammar is null ? 0 : TypedOperators)];
         Array.Fill(_weights, FirstWeight);
+        _weightSum = _weights.Sum();
         foreach (var window in grammar?.Windows ?? [])
         {
             foreach (var register in window.Registers)
@@ -47,22 +53,38 @@ public sealed class Mutator
     /// <summary>The last input that was made found something.</summary>
     public void Succeeded()
     {
-        foreach (var used in _used)
-            _weights[used] = Math.Min(_weights[used] + Reward, MostWeight);
+        foreach (var used in _used.AsSpan(0, _usedCount))
+        {
+            var weight = Math.Min(_weights[used] + Reward, MostWeight);
+            _weightSum += weight - _weights[used];
+            _weights[used] = weight;
+        }
     }
 
-    /// <summary>A few operators, one upon the other; now and then begun by joining with another input.</summary>
-    public byte[] Mutate(byte[] input, byte[] other)
+    /// <summary>A few operators, one upon the other; now and then begun by joining with another input. What is returned lasts until the next call; nothing is allocated.</summary>
+    public ReadOnlySpan<byte> Mutate(ReadOnlySpan<byte> input, ReadOnlySpan<byte> other)
     {
-        _used.Clear();
-        var made = _random.OneIn(8) ? Splice(input, other) : [.. input];
-        for (var left = 1 + _random.Below(MostStacked); left > 0; left--)
+        _usedCount = 0;
+        _length = 0;
+        if (_random.OneIn(8))
+        {
+            Insert(0, input[.._random.Below(input.Length + 1)]);
+            Insert(_length, other[_random.Below(other.Length + 1)..]);
+        }
+        else
+        {
+            Insert(0, input);
+        }
+        for (var left = 1 << _random.Below(3); left > 0; left--)
         {
             var chosen = Choose();
-            _used.Add(chosen);
-            made = chosen < ByteOperators ? MutateBytes(made, chosen) : MutateProgram(made, chosen - ByteOperators, other);
+            _used[_usedCount++] = chosen;
+            if (chosen < ByteOperators)
+                MutateBytes(chosen);
+            else
+                MutateProgram(chosen - ByteOperators, other);
         }
-        return made.Length > MaxInputBytes ? made[..MaxInputBytes] : made;
+        return _made.AsSpan(0, _length);
     }
 
     /// <summary>A value of a random width put where one of that width stood, for each place that holds <paramref name="seen"/>.</summary>
@@ -90,7 +112,7 @@ public sealed class Mutator
 
     private int Choose()
     {
-        var at = _random.Below(_weights.Sum());
+        var at = _random.Below(_weightSum);
         var chosen = 0;
         while (at >= _weights[chosen])
             at -= _weights[chosen++];
@@ -99,83 +121,128 @@ public sealed class Mutator
 
     private ulong Word() => _dictionary[_random.Below(_dictionary.Count)];
 
-    private byte[] Splice(byte[] first, byte[] second) =>
-        [.. first.AsSpan(0, _random.Below(first.Length + 1)), .. second.AsSpan(_random.Below(second.Length + 1))];
-
-    private byte[] MutateBytes(byte[] input, int operation)
+    // What does not fit is cut.
+    private void Insert(int at, ReadOnlySpan<byte> bytes)
     {
-        if (input.Length == 0)
-            return [(byte)_random.Next()];
-        var at = _random.Below(input.Length);
-        var run = Math.Min(1 + _random.Below(8), input.Length - at);
+        bytes = bytes[..Math.Min(bytes.Length, _most - _length)];
+        _made.AsSpan(at, _length - at).CopyTo(_made.AsSpan(at + bytes.Length));
+        bytes.CopyTo(_made.AsSpan(at));
+        _length += bytes.Length;
+    }
+
+    private void Remove(int at, int count)
+    {
+        _made.AsSpan(at + count, _length - at - count).CopyTo(_made.AsSpan(at));
+        _length -= count;
+    }
+
+    private void MutateBytes(int operation)
+    {
+        Span<byte> word = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64LittleEndian(word, _random.Next());
+        if (_length == 0)
+        {
+            Insert(0, word[..1]);
+            return;
+        }
+        var at = _random.Below(_length);
+        var run = Math.Min(1 + _random.Below(8), _length - at);
         switch (operation)
         {
             case 0:
-                input[at] ^= (byte)(1 << _random.Below(8));
-                return input;
+                _made[at] ^= (byte)(1 << _random.Below(8));
+                break;
             case 1:
-                input[at] = (byte)_random.Next();
-                return input;
+                _made[at] = word[0];
+                break;
             case 2:
-                input[at] += (byte)(_random.Below(33) - 16);
-                return input;
+                _made[at] += (byte)(_random.Below(33) - 16);
+                break;
             case 3:
-                return [.. input.AsSpan(0, at), .. input.AsSpan(at + run)];
+                Remove(at, run);
+                break;
             case 4:
-                return [.. input.AsSpan(0, at), .. input.AsSpan(at, run), .. input.AsSpan(at)];
+                _made.AsSpan(at, run).CopyTo(_moved);
+                Insert(at, _moved.AsSpan(0, run));
+                break;
             case 5:
-                var random = new byte[run];
-                foreach (ref var value in random.AsSpan())
-                    value = (byte)_random.Next();
-                return [.. input.AsSpan(0, at), .. random, .. input.AsSpan(at)];
+                Insert(at, word[..run]);
+                break;
             case 6:
-                Span<byte> word = stackalloc byte[8];
                 BinaryPrimitives.WriteUInt64LittleEndian(word, Word());
-                word[..Math.Min(1 << _random.Below(4), input.Length - at)].CopyTo(input.AsSpan(at));
-                return input;
+                word[..Math.Min(1 << _random.Below(4), _length - at)].CopyTo(_made.AsSpan(at));
+                break;
             default:
-                input.AsSpan(_random.Below(input.Length - run + 1), run).CopyTo(input.AsSpan(at));
-                return input;
+                _made.AsSpan(_random.Below(_length - run + 1), run).CopyTo(_made.AsSpan(at));
+                break;
         }
     }
 
-    private byte[] MutateProgram(byte[] input, int operation, byte[] other)
+    // On the bytes, by whole operations.
+    [SkipLocalsInit]
+    private void MutateProgram(int kind, ReadOnlySpan<byte> other)
     {
-        ProgramBytes.Decode(input, _grammar!, _program);
-        var at = _random.Below(_program.Count + 1);
-        switch (operation)
+        var count = ProgramBytes.Split(_made.AsSpan(0, _length), _grammar!, _starts);
+        // A cut-off operation at the end would take in what is put before it.
+        _length = _starts[count];
+        var index = _random.Below(count + 1);
+        var (at, size) = (_starts[index], index < count ? _starts[index + 1] - _starts[index] : 0);
+        Span<byte> one = stackalloc byte[ProgramBytes.MaxOperationBytes];
+        switch (kind)
         {
-            case 0:
-                for (var left = 1 + _random.Below(NewOperations); left > 0; left--)
-                    _program.Insert(at, NewOperation());
+            case 1 when index < count:
+                Remove(at, _starts[Math.Min(index + 1 + _random.Below(4), count)] - at);
                 break;
-            case 1 when at < _program.Count:
-                _program.RemoveRange(at, Math.Min(1 + _random.Below(4), _program.Count - at));
+            case 2 when index < count:
+                var with = _random.Below(count);
+                Swap(Math.Min(index, with), Math.Max(index, with));
                 break;
-            case 2 when at < _program.Count:
-                var swapped = _random.Below(_program.Count);
-                (_program[at], _program[swapped]) = (_program[swapped], _program[at]);
+            case 3 when index < count:
+                _made.AsSpan(at, size).CopyTo(_moved);
+                for (var left = 1 + _random.Below(16); left > 0 && _length + size <= _most; left--)
+                    Insert(at, _moved.AsSpan(0, size));
                 break;
-            case 3 when at < _program.Count:
-                for (var left = 1 + _random.Below(16); left > 0; left--)
-                    _program.Insert(at, _program[at]);
+            case 4 when index < count:
+                Replace(at, size, Retarget(OperationAt(at, size)), one);
                 break;
-            case 4 when at < _program.Count:
-                _program[at] = Retarget(_program[at]);
-                break;
-            case 5 when at < _program.Count && _program[at] is { Kind: OperationKind.Write } write:
-                _program[at] = Operation.Write(write.Space, write.Address, write.Size, _random.OneIn(2) ? Word() : write.Value ^ 1UL << _random.Below(write.Size * 8));
+            case 5 when index < count && OperationAt(at, size) is { Kind: OperationKind.Write } write:
+                Replace(at, size, Operation.Write(write.Space, write.Address, write.Size, _random.OneIn(2) ? Word() : write.Value ^ 1UL << _random.Below(write.Size * 8)), one);
                 break;
             case 6:
-                var guest = ProgramBytes.Decode(other, _grammar!);
-                var from = _random.Below(guest.Count + 1);
-                _program.InsertRange(at, guest.Skip(from).Take(1 + _random.Below(8)));
+                var guests = ProgramBytes.Split(other, _grammar!, _otherStarts);
+                var from = _random.Below(guests + 1);
+                Insert(at, other[_otherStarts[from].._otherStarts[Math.Min(from + 1 + _random.Below(8), guests)]]);
                 break;
             default:
-                _program.Insert(at, NewOperation());
+                for (var left = kind == 0 ? 1 + _random.Below(NewOperations) : 1; left > 0; left--)
+                    Replace(at, 0, NewOperation(), one);
                 break;
         }
-        return ProgramBytes.Encode(_program, _grammar!);
+    }
+
+    private Operation OperationAt(int at, int size)
+    {
+        var reader = new ProgramBytes.Reader(_made.AsSpan(at, size), _grammar!);
+        reader.MoveNext();
+        return reader.Current;
+    }
+
+    private void Replace(int at, int size, in Operation operation, Span<byte> buffer)
+    {
+        Remove(at, size);
+        Insert(at, buffer[..ProgramBytes.Encode(in operation, _grammar!, buffer)]);
+    }
+
+    private void Swap(int first, int second)
+    {
+        if (first == second)
+            return;
+        var (start, middle, last, end) = (_starts[first], _starts[first + 1], _starts[second], _starts[second + 1]);
+        var moved = _moved.AsSpan(0, end - start);
+        _made.AsSpan(last, end - last).CopyTo(moved);
+        _made.AsSpan(middle, last - middle).CopyTo(moved[(end - last)..]);
+        _made.AsSpan(start, middle - start).CopyTo(moved[(end - middle)..]);
+        moved.CopyTo(_made.AsSpan(start));
     }
 
     private Operation NewOperation()
@@ -219,10 +286,13 @@ public sealed class Mutator
             return operation;
         var address = operation.Address;
         var space = operation.Space;
-        var window = _grammar!.Of(space).FirstOrDefault(window => window.Contains(address));
-        if (window is null)
-            return operation;
-        var (to, size) = Aim(window);
-        return operation.Kind == OperationKind.Read ? Operation.Read(space, to, size) : Operation.Write(space, to, size, operation.Value);
+        foreach (var window in _grammar!.Of(space))
+        {
+            if (!window.Contains(address))
+                continue;
+            var (to, size) = Aim(window);
+            return operation.Kind == OperationKind.Read ? Operation.Read(space, to, size) : Operation.Write(space, to, size, operation.Value);
+        }
+        return operation;
     }
 }

@@ -17,15 +17,16 @@ public sealed class Weaver
     /// <summary>So far, over all assemblies.</summary>
     public int Edges { get; private set; }
 
+    /// <param name="under">Full names of types, or beginnings of them: what does not begin so is copied as it is. Empty for all.</param>
     /// <exception cref="BadImageFormatException">Not a .NET assembly.</exception>
-    public void Weave(string source, string destination)
+    public void Weave(string source, string destination, IReadOnlyCollection<string> under)
     {
         using var resolver = new DefaultAssemblyResolver();
         resolver.AddSearchDirectory(Path.GetDirectoryName(source));
         using var module = ModuleDefinition.ReadModule(source, new ReaderParameters { AssemblyResolver = resolver });
         var map = module.ImportReference(_map);
         var (compare32, compare64) = (module.ImportReference(_compare32), module.ImportReference(_compare64));
-        foreach (var method in module.GetTypes().SelectMany(type => type.Methods).Where(method => method.HasBody))
+        foreach (var method in module.GetTypes().Where(type => IsUnder(type, under)).SelectMany(type => type.Methods).Where(method => method.HasBody))
         {
             var body = method.Body;
             body.SimplifyMacros();
@@ -39,6 +40,13 @@ public sealed class Weaver
         module.Attributes = ModuleAttributes.ILOnly;
         module.Architecture = TargetArchitecture.I386;
         module.Write(destination);
+    }
+
+    private static bool IsUnder(TypeDefinition type, IReadOnlyCollection<string> under)
+    {
+        while (type.DeclaringType is { } outer)
+            type = outer;
+        return under.Count == 0 || under.Any(start => type.FullName.StartsWith(start, StringComparison.Ordinal));
     }
 
     private Instruction[] Counter(FieldReference map) =>

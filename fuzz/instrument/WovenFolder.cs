@@ -29,16 +29,19 @@ public static class WovenFolder
 
     /// <summary>Fills an empty folder from where this program lies.</summary>
     /// <param name="folder">Made when it is not there.</param>
-    /// <param name="more">Further assemblies to weave, by file name.</param>
-    public static void Create(string folder, IReadOnlyCollection<string> more)
+    /// <param name="under">What of the assemblies under test is woven, as <see cref="Weaver.Weave"/> takes it.</param>
+    /// <param name="more">Further assemblies to weave, by file name, all of them.</param>
+    public static void Create(string folder, IReadOnlyCollection<string> under, IReadOnlyCollection<string> more)
     {
         Directory.CreateDirectory(folder);
         var weaver = new Weaver();
         foreach (var source in Directory.EnumerateFiles(AppContext.BaseDirectory, "*.dll").Order(StringComparer.Ordinal))
         {
             var name = Path.GetFileName(source);
-            if (UnderTest.Contains(name) || more.Contains(name))
-                weaver.Weave(source, Path.Combine(folder, name));
+            if (more.Contains(name))
+                weaver.Weave(source, Path.Combine(folder, name), []);
+            else if (UnderTest.Contains(name))
+                weaver.Weave(source, Path.Combine(folder, name), under);
             else
                 File.Copy(source, Path.Combine(folder, name));
         }

@@ -10,6 +10,9 @@ namespace Gauntlet.Fuzz.Programs;
 /// <param name="Registers">As the device declares them; empty for RAM.</param>
 public sealed record Window(string Name, AddressSpace Space, ulong Base, ulong Length, IReadOnlyList<Register> Registers)
 {
+    /// <summary>Of an offset into it, in the byte form.</summary>
+    internal int OffsetBytes { get; } = Length <= 1UL << 8 ? 1 : Length <= 1UL << 16 ? 2 : Length <= 1UL << 32 ? 4 : 8;
+
     public bool Contains(ulong address) => address - Base < Length;
 }
 

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Gauntlet.Vmm.Bus;
 
 namespace Gauntlet.Fuzz.Programs;
@@ -113,14 +112,6 @@ public readonly record struct Operation
     public override int GetHashCode() => HashCode.Combine(Kind, Space, Size, Address, Value, Data.Length == 0 ? 0 : Data[0]);
 
     public override string ToString() => ProgramText.Line(this);
-
-    /// <summary>The bytes that a write of this size leaves in memory.</summary>
-    public byte[] LittleEndianValue()
-    {
-        var bytes = new byte[8];
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes, Value);
-        return bytes[..Size];
-    }
 
     private static int CheckSize(AddressSpace space, int size) =>
         size is 1 or 2 or 4 || (size == 8 && space == AddressSpace.Mmio)

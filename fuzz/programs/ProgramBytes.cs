@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using Gauntlet.Vmm.Bus;
 
 namespace Gauntlet.Fuzz.Programs;
@@ -22,190 +20,254 @@ public static class ProgramBytes
     private const int OpcodeCount = FirstOther + (OperationKind.Restore - OperationKind.Fill) + 1;
     private const int AddressBytes = 8, ClockBytes = 7;
 
-    /// <summary>Appends to <paramref name="program"/>, which is emptied first.</summary>
-    public static void Decode(ReadOnlySpan<byte> bytes, Grammar grammar, List<Operation> program)
-    {
-        program.Clear();
-        var reader = new Reader(bytes);
-        while (program.Count < MaxOperations && TryDecode(ref reader, grammar, out var operation))
-            program.Add(operation);
-    }
+    private static readonly Shape[] Shapes = MakeShapes();
+
+    /// <summary>Longest encoding of one operation: opcode, absolute address, length, data.</summary>
+    public const int MaxOperationBytes = 1 + 1 + AddressBytes + 1 + Operation.MaxDataBytes;
 
     public static IReadOnlyList<Operation> Decode(ReadOnlySpan<byte> bytes, Grammar grammar)
     {
         var program = new List<Operation>();
-        Decode(bytes, grammar, program);
+        var reader = new Reader(bytes, grammar);
+        while (reader.MoveNext())
+            program.Add(reader.Current);
         return program;
     }
 
     public static byte[] Encode(IReadOnlyList<Operation> program, Grammar grammar)
     {
         var bytes = new List<byte>(program.Count * 4);
-        Span<byte> value = stackalloc byte[8];
+        Span<byte> one = stackalloc byte[MaxOperationBytes];
         foreach (var operation in program)
-        {
-            var width = operation.Size switch { 2 => 1, 4 => 2, 8 => 3, _ => 0 };
-            var isPort = operation.Space == AddressSpace.Port;
-            BinaryPrimitives.WriteUInt64LittleEndian(value, operation.Value);
-            switch (operation.Kind)
-            {
-                case OperationKind.Read:
-                    bytes.Add((byte)((isPort ? 0 : FirstRead) + width));
-                    AddAddress(bytes, grammar, operation);
-                    break;
-                case OperationKind.Write:
-                    bytes.Add((byte)((isPort ? FirstOut : FirstWrite) + width));
-                    AddAddress(bytes, grammar, operation);
-                    bytes.AddRange(value[..operation.Size]);
-                    break;
-                default:
-                    bytes.Add((byte)(FirstOther + (operation.Kind - OperationKind.Fill)));
-                    AddOperands(bytes, grammar, operation, value);
-                    break;
-            }
-        }
+            bytes.AddRange(one[..Encode(in operation, grammar, one)]);
         return [.. bytes];
     }
 
-    private static void AddOperands(List<byte> bytes, Grammar grammar, in Operation operation, ReadOnlySpan<byte> value)
+    /// <summary>One operation; how many bytes it takes.</summary>
+    /// <param name="destination">At least <see cref="MaxOperationBytes"/>.</param>
+    public static int Encode(in Operation operation, Grammar grammar, Span<byte> destination)
     {
+        var width = operation.Size switch { 2 => 1, 4 => 2, 8 => 3, _ => 0 };
+        var isPort = operation.Space == AddressSpace.Port;
+        var at = 1;
+        switch (operation.Kind)
+        {
+            case OperationKind.Read:
+                destination[0] = (byte)((isPort ? 0 : FirstRead) + width);
+                AddAddress(destination, ref at, grammar, in operation);
+                return at;
+            case OperationKind.Write:
+                destination[0] = (byte)((isPort ? FirstOut : FirstWrite) + width);
+                AddAddress(destination, ref at, grammar, in operation);
+                Add(destination, ref at, operation.Value, operation.Size);
+                return at;
+        }
+        destination[0] = (byte)(FirstOther + (operation.Kind - OperationKind.Fill));
         switch (operation.Kind)
         {
             case OperationKind.Fill or OperationKind.ReadMemory:
-                AddAddress(bytes, grammar, operation);
-                bytes.Add((byte)(operation.Size - 1));
-                bytes.Add((byte)((operation.Size - 1) >> 8));
+                AddAddress(destination, ref at, grammar, in operation);
+                Add(destination, ref at, (ulong)(operation.Size - 1), 2);
                 if (operation.Kind == OperationKind.Fill)
-                    bytes.Add((byte)operation.Value);
+                    Add(destination, ref at, operation.Value, 1);
                 break;
             case OperationKind.WriteMemory:
-                AddAddress(bytes, grammar, operation);
-                bytes.Add((byte)(operation.Size - 1));
-                bytes.AddRange(operation.Data);
+                AddAddress(destination, ref at, grammar, in operation);
+                Add(destination, ref at, (ulong)(operation.Size - 1), 1);
+                operation.Data.CopyTo(destination[at..]);
+                at += operation.Data.Length;
                 break;
             case OperationKind.ClockStep:
-                bytes.AddRange(value[..ClockBytes]);
+                Add(destination, ref at, operation.Value, ClockBytes);
                 break;
         }
+        return at;
     }
 
-    private static void AddAddress(List<byte> bytes, Grammar grammar, in Operation operation)
+    /// <summary>Where each operation begins, and behind the last one its end; how many there are.</summary>
+    /// <param name="starts">At least <see cref="MaxOperations"/> + 1.</param>
+    public static int Split(ReadOnlySpan<byte> bytes, Grammar grammar, Span<int> starts)
+    {
+        var (count, at) = (0, 0);
+        while (count < MaxOperations && LengthOf(bytes[at..], grammar) is > 0 and var length)
+        {
+            starts[count++] = at;
+            at += length;
+        }
+        starts[count] = at;
+        return count;
+    }
+
+    // 0 where it is cut off.
+    private static int LengthOf(ReadOnlySpan<byte> bytes, Grammar grammar)
+    {
+        if (bytes.IsEmpty)
+            return 0;
+        var shape = Shapes[bytes[0] % OpcodeCount];
+        var length = 1;
+        if (shape.HasAddress)
+        {
+            if (bytes.Length < 2)
+                return 0;
+            var windows = grammar.Of(shape.Space);
+            var window = IndexOf(bytes[1], windows);
+            length = 2 + (window == windows.Length ? AbsoluteBytes(shape.Space) : windows[window].OffsetBytes);
+        }
+        if (shape.Kind == OperationKind.WriteMemory)
+        {
+            if (bytes.Length <= length)
+                return 0;
+            length += bytes[length] + 1;
+        }
+        length += shape.OperandBytes;
+        return length <= bytes.Length ? length : 0;
+    }
+
+    // Division is dear, and seldom needed.
+    private static int IndexOf(byte code, Window[] windows) => code <= windows.Length ? code : code % (windows.Length + 1);
+
+    /// <summary>What an opcode means.</summary>
+    /// <param name="Size">Of an access.</param>
+    /// <param name="OperandBytes">Behind the address: a value, a length less one, nanoseconds.</param>
+    private readonly record struct Shape(OperationKind Kind, AddressSpace Space, bool HasAddress, byte Size, byte OperandBytes);
+
+    private static Shape[] MakeShapes()
+    {
+        var shapes = new Shape[OpcodeCount];
+        for (var width = 0; width < 4; width++)
+        {
+            var size = (byte)(1 << width);
+            if (width < 3)
+            {
+                shapes[width] = new Shape(OperationKind.Read, AddressSpace.Port, true, size, 0);
+                shapes[FirstOut + width] = new Shape(OperationKind.Write, AddressSpace.Port, true, size, size);
+            }
+            shapes[FirstRead + width] = new Shape(OperationKind.Read, AddressSpace.Mmio, true, size, 0);
+            shapes[FirstWrite + width] = new Shape(OperationKind.Write, AddressSpace.Mmio, true, size, size);
+        }
+        for (var opcode = FirstOther; opcode < OpcodeCount; opcode++)
+        {
+            var kind = (OperationKind)(opcode - FirstOther + (int)OperationKind.Fill);
+            var operands = kind switch { OperationKind.Fill => 3, OperationKind.WriteMemory => 1, OperationKind.ReadMemory => 2, OperationKind.ClockStep => ClockBytes, _ => 0 };
+            shapes[opcode] = new Shape(kind, AddressSpace.Mmio, kind <= OperationKind.ReadMemory, 0, (byte)operands);
+        }
+        return shapes;
+    }
+
+    private static void AddAddress(Span<byte> destination, ref int at, Grammar grammar, in Operation operation)
     {
         var windows = grammar.Of(operation.Space);
-        var address = operation.Address;
-        var index = Array.FindIndex(windows, window => window.Contains(address));
-        bytes.Add((byte)(index < 0 ? windows.Length : index));
-        var width = index < 0 ? AbsoluteBytes(operation.Space) : OffsetBytes(windows[index].Length);
-        var offset = index < 0 ? address : address - windows[index].Base;
-        for (var i = 0; i < width; i++)
-            bytes.Add((byte)(offset >> (i * 8)));
-    }
-
-    private static bool TryDecode(ref Reader reader, Grammar grammar, out Operation operation)
-    {
-        operation = default;
-        if (!reader.TryTake(1, out var code))
-            return false;
-        var opcode = (int)code % OpcodeCount;
-        if (opcode < FirstOther)
-        {
-            var isPort = opcode < FirstRead;
-            var isRead = opcode < FirstOut || opcode is >= FirstRead and < FirstWrite;
-            var width = opcode - (opcode < FirstOut ? 0 : isPort ? FirstOut : isRead ? FirstRead : FirstWrite);
-            var space = isPort ? AddressSpace.Port : AddressSpace.Mmio;
-            if (!TryAddress(ref reader, grammar, space, out var address))
-                return false;
-            ulong value = 0;
-            if (!isRead && !reader.TryTake(1 << width, out value))
-                return false;
-            operation = isRead ? Operation.Read(space, address, 1 << width) : Operation.Write(space, address, 1 << width, value);
-            return true;
-        }
-        return TryDecodeOther(ref reader, grammar, (OperationKind)(opcode - FirstOther + (int)OperationKind.Fill), out operation);
-    }
-
-    private static bool TryDecodeOther(ref Reader reader, Grammar grammar, OperationKind kind, out Operation operation)
-    {
-        operation = default;
-        ulong address = 0, size = 0, value = 0;
-        switch (kind)
-        {
-            case OperationKind.Fill:
-                if (!TryAddress(ref reader, grammar, AddressSpace.Mmio, out address) || !reader.TryTake(2, out size) || !reader.TryTake(1, out value))
-                    return false;
-                operation = Operation.Fill(address, (int)size + 1, (byte)value);
-                return true;
-            case OperationKind.WriteMemory:
-                if (!TryAddress(ref reader, grammar, AddressSpace.Mmio, out address) || !reader.TryTake(1, out size)
-                    || !reader.TryTakeSpan((int)size + 1, out var data))
-                    return false;
-                operation = Operation.WriteMemory(address, data);
-                return true;
-            case OperationKind.ReadMemory:
-                if (!TryAddress(ref reader, grammar, AddressSpace.Mmio, out address) || !reader.TryTake(2, out size))
-                    return false;
-                operation = Operation.ReadMemory(address, (int)size + 1);
-                return true;
-            case OperationKind.ClockStep:
-                if (!reader.TryTake(ClockBytes, out value))
-                    return false;
-                operation = Operation.ClockStep(value & Operation.MaxClockStepNs);
-                return true;
-            case OperationKind.SampleInterrupts:
-                operation = Operation.SampleInterrupts();
-                return true;
-            case OperationKind.Reset:
-                operation = Operation.Reset();
-                return true;
-            case OperationKind.Snapshot:
-                operation = Operation.Snapshot();
-                return true;
-            default:
-                operation = Operation.Restore();
-                return true;
-        }
-    }
-
-    private static bool TryAddress(ref Reader reader, Grammar grammar, AddressSpace space, out ulong address)
-    {
-        address = 0;
-        var windows = grammar.Of(space);
-        if (!reader.TryTake(1, out var code))
-            return false;
-        var index = (int)code % (windows.Length + 1);
+        var index = 0;
+        while (index < windows.Length && !windows[index].Contains(operation.Address))
+            index++;
+        destination[at++] = (byte)index;
         if (index == windows.Length)
-            return reader.TryTake(AbsoluteBytes(space), out address);
-        if (!reader.TryTake(OffsetBytes(windows[index].Length), out var offset))
-            return false;
-        address = windows[index].Base + offset % windows[index].Length;
-        return true;
+            Add(destination, ref at, operation.Address, AbsoluteBytes(operation.Space));
+        else
+            Add(destination, ref at, operation.Address - windows[index].Base, windows[index].OffsetBytes);
+    }
+
+    private static void Add(Span<byte> destination, ref int at, ulong value, int bytes)
+    {
+        for (var i = 0; i < bytes; i++)
+            destination[at++] = (byte)(value >> (i * 8));
     }
 
     private static int AbsoluteBytes(AddressSpace space) => space == AddressSpace.Port ? 2 : AddressBytes;
 
-    private static int OffsetBytes(ulong length) => length <= 1UL << 8 ? 1 : length <= 1UL << 16 ? 2 : length <= 1UL << 32 ? 4 : 8;
-
-    private ref struct Reader(ReadOnlySpan<byte> source)
+    /// <summary>
+    /// Goes through the operations of a program's bytes, at most <see cref="MaxOperations"/>, and allocates nothing: the parts of the current operation are as
+    /// <see cref="Operation"/> has them.
+    /// </summary>
+    public ref struct Reader(ReadOnlySpan<byte> source, Grammar grammar)
     {
-        private ReadOnlySpan<byte> _rest = source;
+        private readonly Grammar _grammar = grammar;
+        private readonly ReadOnlySpan<byte> _source = source;
+        private int _at, _left = MaxOperations;
 
-        public bool TryTake(int count, out ulong value)
+        public OperationKind Kind { get; private set; }
+
+        public AddressSpace Space { get; private set; }
+
+        public int Size { get; private set; }
+
+        public ulong Address { get; private set; }
+
+        public ulong Value { get; private set; }
+
+        public ReadOnlySpan<byte> Data { get; private set; }
+
+        public readonly Operation Current => Kind switch
         {
-            value = 0;
-            if (!TryTakeSpan(count, out var bytes))
+            OperationKind.Read => Operation.Read(Space, Address, Size),
+            OperationKind.Write => Operation.Write(Space, Address, Size, Value),
+            OperationKind.Fill => Operation.Fill(Address, Size, (byte)Value),
+            OperationKind.WriteMemory => Operation.WriteMemory(Address, Data),
+            OperationKind.ReadMemory => Operation.ReadMemory(Address, Size),
+            OperationKind.ClockStep => Operation.ClockStep(Value),
+            OperationKind.SampleInterrupts => Operation.SampleInterrupts(),
+            OperationKind.Reset => Operation.Reset(),
+            OperationKind.Snapshot => Operation.Snapshot(),
+            _ => Operation.Restore(),
+        };
+
+        public bool MoveNext()
+        {
+            if (_left-- == 0 || _at >= _source.Length)
                 return false;
-            bytes.CopyTo(MemoryMarshal.AsBytes(new Span<ulong>(ref value)));
+            var shape = Shapes[_source[_at++] % OpcodeCount];
+            (Kind, Space, Size) = (shape.Kind, shape.Space, shape.Size);
+            if (shape.HasAddress && !TryAddress())
+                return false;
+            if (_source.Length - _at < shape.OperandBytes)
+                return false;
+            var operand = Take(shape.OperandBytes);
+            switch (shape.Kind)
+            {
+                case OperationKind.Fill:
+                    (Size, Value) = ((int)(operand & 0xffff) + 1, operand >> 16);
+                    return true;
+                case OperationKind.ReadMemory:
+                    Size = (int)operand + 1;
+                    return true;
+                case OperationKind.WriteMemory:
+                    Size = (int)operand + 1;
+                    if (_source.Length - _at < Size)
+                        return false;
+                    Data = _source.Slice(_at, Size);
+                    _at += Size;
+                    return true;
+                case OperationKind.ClockStep:
+                    Value = operand & Operation.MaxClockStepNs;
+                    return true;
+                default:
+                    Value = operand;
+                    return true;
+            }
+        }
+
+        private bool TryAddress()
+        {
+            if (_at >= _source.Length)
+                return false;
+            var windows = _grammar.Of(Space);
+            var index = IndexOf(_source[_at++], windows);
+            var window = index < windows.Length ? windows[index] : null;
+            var bytes = window?.OffsetBytes ?? AbsoluteBytes(Space);
+            if (_source.Length - _at < bytes)
+                return false;
+            var offset = Take(bytes);
+            Address = window is null ? offset : window.Base + (offset < window.Length ? offset : offset % window.Length);
             return true;
         }
 
-        public bool TryTakeSpan(int count, out ReadOnlySpan<byte> bytes)
+        private ulong Take(int count)
         {
-            bytes = default;
-            if (_rest.Length < count)
-                return false;
-            bytes = _rest[..count];
-            _rest = _rest[count..];
-            return true;
+            ulong value = 0;
+            for (var i = count - 1; i >= 0; i--)
+                value = value << 8 | _source[_at + i];
+            _at += count;
+            return value;
         }
     }
 }

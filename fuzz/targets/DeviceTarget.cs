@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using Gauntlet.Fuzz.Oracles;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.Memory;
 using Gauntlet.Vmm.State;
@@ -16,15 +18,16 @@ public sealed class DeviceTarget : IFuzzTarget
     private readonly IoBus _bus;
     private readonly ManualClock? _clock;
     private readonly GuestMemory? _memory;
-    private readonly IDevice[] _devices;
-    private readonly IReadOnlyList<SampledLine> _lines;
+    private readonly IResettable[] _resettable;
+    private readonly ISaveable[] _saveable;
+    private readonly string[] _names;
+    private readonly SampledLine[] _lines;
     private readonly IDisposable? _owner;
-    private readonly List<Operation> _program = [];
     private readonly List<ulong> _dirty = [];
     private readonly byte[] _buffer = new byte[Operation.MaxRunBytes];
     private readonly StateWriter _writer = new();
-    private readonly byte[][] _initial;
-    private byte[][]? _snapshot;
+    private readonly StateWriter[] _initial, _snapshot, _afterReset;
+    private bool _hasSnapshot;
     private long _snapshotNs;
 
     /// <param name="clock">Null when the machine's clock cannot be moved by hand: clock steps are then left out.</param>
@@ -33,34 +36,45 @@ public sealed class DeviceTarget : IFuzzTarget
     public DeviceTarget(
         IoBus bus, IEnumerable<IDevice> devices, IReadOnlyList<SampledLine> lines, ManualClock? clock = null, GuestMemory? memory = null, IDisposable? owner = null)
     {
-        (_bus, _clock, _memory, _lines, _owner) = (bus, clock, memory, lines, owner);
-        _devices = [.. devices];
-        foreach (var device in _devices)
-            (device as IResettable)?.Reset();
+        (_bus, _clock, _memory, _lines, _owner) = (bus, clock, memory, [.. lines], owner);
+        // Interrupt controllers last: loading a device drives its lines, which must not change what a controller has latched.
+        IDevice[] all = [.. devices.OrderBy(device => device is I8259 or IoApic or LocalApic)];
+        (_resettable, _saveable) = ([.. all.OfType<IResettable>()], [.. all.OfType<ISaveable>()]);
+        _names = [.. all.Where(device => device is ISaveable).Select(device => device.Name)];
+        (_initial, _snapshot, _afterReset) = (NewState(), NewState(), NewState());
+        ResetAll();
         Grammar = memory is null
             ? Grammar.From(bus)
             : Grammar.From(bus, [.. memory.Layout.Select(ram => new Window(ram.Name, AddressSpace.Mmio, ram.GuestAddress, ram.Length, []))]);
-        _initial = SaveAll();
+        SaveAll(_initial);
     }
 
     public Grammar Grammar { get; }
 
     public void Run(ReadOnlySpan<byte> input)
     {
-        ProgramBytes.Decode(input, Grammar, _program);
-        Run(_program, null);
+        lock (_bus.DeviceLock)
+        {
+            Restart();
+            var reader = new ProgramBytes.Reader(input, Grammar);
+            while (reader.MoveNext())
+                Apply(ref reader);
+        }
     }
 
     /// <summary>Runs a program from the initial state.</summary>
     /// <param name="replied">Given each operation and what it read, or null where it was left out.</param>
     public void Run(IReadOnlyList<Operation> program, Action<Operation, ulong?>? replied)
     {
+        var one = new byte[ProgramBytes.MaxOperationBytes];
         lock (_bus.DeviceLock)
         {
             Restart();
             foreach (var operation in program)
             {
-                var reply = Apply(in operation);
+                var reader = new ProgramBytes.Reader(one.AsSpan(0, ProgramBytes.Encode(in operation, Grammar, one)), Grammar);
+                reader.MoveNext();
+                var reply = Apply(ref reader);
                 replied?.Invoke(operation, reply);
             }
         }
@@ -70,7 +84,7 @@ public sealed class DeviceTarget : IFuzzTarget
 
     private void Restart()
     {
-        _snapshot = null;
+        _hasSnapshot = false;
         _clock?.Set(0);
         LoadAll(_initial);
         foreach (var line in _lines)
@@ -85,7 +99,8 @@ public sealed class DeviceTarget : IFuzzTarget
         _memory.CollectDirtyPages(_dirty);
     }
 
-    private ulong? Apply(in Operation operation)
+    // Null where it is left out.
+    private ulong? Apply(ref ProgramBytes.Reader operation)
     {
         var address = operation.Address;
         switch (operation.Kind)
@@ -96,29 +111,37 @@ public sealed class DeviceTarget : IFuzzTarget
                 _bus.WritePort((ushort)address, operation.Size, (uint)operation.Value);
                 return 0;
             case OperationKind.Read:
-                var word = _buffer.AsSpan(0, operation.Size);
-                if (_memory is null || !_memory.TryRead(address, word))
-                    return _bus.ReadMmio(address, operation.Size);
-                ulong value = 0;
-                for (var i = operation.Size - 1; i >= 0; i--)
-                    value = value << 8 | word[i];
-                return value;
+                BinaryPrimitives.WriteUInt64LittleEndian(_buffer, 0);
+                return _memory is not null && _memory.TryRead(address, _buffer.AsSpan(0, operation.Size))
+                    ? BinaryPrimitives.ReadUInt64LittleEndian(_buffer)
+                    : _bus.ReadMmio(address, operation.Size);
             case OperationKind.Write:
-                if (_memory is null || !_memory.TryWrite(address, operation.LittleEndianValue()))
+                BinaryPrimitives.WriteUInt64LittleEndian(_buffer, operation.Value);
+                if (_memory is null || !_memory.TryWrite(address, _buffer.AsSpan(0, operation.Size)))
                     _bus.WriteMmio(address, operation.Size, operation.Value);
                 return 0;
-            case OperationKind.Fill:
-                _buffer.AsSpan(0, operation.Size).Fill((byte)operation.Value);
-                return _memory is not null && _memory.TryWrite(address, _buffer.AsSpan(0, operation.Size)) ? 0 : null;
-            case OperationKind.WriteMemory:
-                return _memory is not null && _memory.TryWrite(address, operation.Data) ? 0 : null;
-            case OperationKind.ReadMemory:
-                return _memory is not null && _memory.TryRead(address, _buffer.AsSpan(0, operation.Size)) ? 0 : null;
             case OperationKind.ClockStep:
                 _clock?.Advance((long)operation.Value);
                 return _clock is null ? null : 0;
+            case OperationKind.Fill or OperationKind.WriteMemory or OperationKind.ReadMemory:
+                return _memory is not null && ApplyToMemory(_memory, ref operation) ? 0 : null;
             default:
                 return ApplyToMachine(operation.Kind);
+        }
+    }
+
+    private bool ApplyToMemory(GuestMemory memory, ref ProgramBytes.Reader operation)
+    {
+        var run = _buffer.AsSpan(0, operation.Size);
+        switch (operation.Kind)
+        {
+            case OperationKind.Fill:
+                run.Fill((byte)operation.Value);
+                return memory.TryWrite(operation.Address, run);
+            case OperationKind.WriteMemory:
+                return memory.TryWrite(operation.Address, operation.Data);
+            default:
+                return memory.TryRead(operation.Address, run);
         }
     }
 
@@ -128,21 +151,21 @@ public sealed class DeviceTarget : IFuzzTarget
         {
             case OperationKind.SampleInterrupts:
                 ulong levels = 0;
-                for (var i = 0; i < _lines.Count; i++)
+                for (var i = 0; i < _lines.Length; i++)
                     levels |= _lines[i].Level ? 1UL << (i & 63) : 0;
                 return levels;
             case OperationKind.Reset:
                 ResetAll();
-                var once = SaveAll();
+                SaveAll(_afterReset);
                 ResetAll();
-                Compare("reset", once, "a second reset leaves another state than the first");
+                Compare("reset", _afterReset, "a second reset leaves another state than the first");
                 return 0;
             case OperationKind.Snapshot:
-                _snapshot = SaveAll();
-                _snapshotNs = _clock?.NowNs ?? 0;
+                SaveAll(_snapshot);
+                (_hasSnapshot, _snapshotNs) = (true, _clock?.NowNs ?? 0);
                 return 0;
             default:
-                if (_snapshot is null)
+                if (!_hasSnapshot)
                     return 0;
                 _clock?.Set(_snapshotNs);
                 LoadAll(_snapshot);
@@ -151,47 +174,42 @@ public sealed class DeviceTarget : IFuzzTarget
         }
     }
 
+    private StateWriter[] NewState() => [.. _saveable.Select(_ => new StateWriter())];
+
     private void ResetAll()
     {
-        foreach (var device in _devices)
-            (device as IResettable)?.Reset();
+        foreach (var device in _resettable)
+            device.Reset();
     }
 
-    private byte[][] SaveAll()
-    {
-        var states = new byte[_devices.Length][];
-        for (var i = 0; i < states.Length; i++)
-        {
-            _writer.Clear();
-            (_devices[i] as ISaveable)?.Save(_writer);
-            states[i] = _writer.Written.ToArray();
-        }
-        return states;
-    }
-
-    private void LoadAll(byte[][] states)
+    private void SaveAll(StateWriter[] states)
     {
         for (var i = 0; i < states.Length; i++)
         {
-            if (_devices[i] is not ISaveable saveable)
-                continue;
-            var reader = new StateReader(states[i]);
-            saveable.Load(ref reader);
+            states[i].Clear();
+            _saveable[i].Save(states[i]);
         }
     }
 
-    private void Compare(string rule, byte[][] expected, string message)
+    private void LoadAll(StateWriter[] states)
+    {
+        for (var i = 0; i < states.Length; i++)
+        {
+            var reader = new StateReader(states[i].Written);
+            _saveable[i].Load(ref reader);
+        }
+    }
+
+    private void Compare(string rule, StateWriter[] expected, string message)
     {
         for (var i = 0; i < expected.Length; i++)
         {
-            if (_devices[i] is not ISaveable saveable)
-                continue;
             _writer.Clear();
-            saveable.Save(_writer);
-            if (_writer.Written.SequenceEqual(expected[i]))
+            _saveable[i].Save(_writer);
+            if (_writer.Written.SequenceEqual(expected[i].Written))
                 continue;
-            var at = _writer.Written.CommonPrefixLength(expected[i]);
-            throw new OracleException($"{rule} {_devices[i].Name}", $"{_devices[i].Name}: {message}, from byte {at} of {expected[i].Length} on");
+            var at = _writer.Written.CommonPrefixLength(expected[i].Written);
+            throw new OracleException($"{rule} {_names[i]}", $"{_names[i]}: {message}, from byte {at} of {expected[i].Length} on");
         }
     }
 }

@@ -8,6 +8,9 @@ public interface IFuzzTarget : IDisposable
     /// <summary>What its input is made of, when that is device programs; null when it is plain bytes.</summary>
     Grammar? Grammar { get; }
 
+    /// <summary>Inputs to begin with: what no mutation of nothing would come upon.</summary>
+    IReadOnlyList<byte[]> Seeds => [];
+
     /// <summary>Runs one input. Whatever this throws is a finding.</summary>
     void Run(ReadOnlySpan<byte> input);
 }

@@ -18,32 +18,42 @@ namespace Gauntlet.Fuzz.Targets;
 /// <param name="Name">As typed on the command line.</param>
 /// <param name="Does">Half a sentence.</param>
 /// <param name="Create">Makes a new one.</param>
-public sealed record TargetEntry(string Name, string Does, Func<IFuzzTarget> Create);
+/// <param name="Under">Beginnings of the full names of the types under test: their coverage guides, and a map as small as they are is quick to clear and compare.</param>
+public sealed record TargetEntry(string Name, string Does, Func<IFuzzTarget> Create, params IReadOnlyCollection<string> Under);
 
 /// <summary>Every in-process target. A device of gvmm is one line here.</summary>
 public static class TargetCatalogue
 {
+    private const string Vmm = "Gauntlet.Vmm.";
+
+    // Magic, flags 16 (addresses follow), checksum; header, load, end of data and of bss, entry (Multiboot Specification 0.6.96, 3.1).
+    private static readonly byte[] Multiboot =
+        Convert.FromHexString("02b0ad1b" + "00000100" + "fe4f51e4" + "00001000" + "00001000" + "24001000" + "00201000" + "20001000" + "f4f4f4f4");
+
     private static readonly DateTime Start = new(2026, 2, 28, 23, 59, 58, DateTimeKind.Utc);
 
     public static IReadOnlyList<TargetEntry> All { get; } =
     [
-        new("i8259", "interrupt controllers and ELCR", () => Ports((_, line) => new I8259(line), 0x20, 0xa0, 0x4d0)),
-        new("apic", "IOAPIC and two local APICs", NewApics),
-        new("isa-serial", "16550A UART", () => Ports((clock, line) => new Uart16550A(line, NullSerialBackend.Instance, clock), 0x3f8)),
-        new("isa-pit", "8254 timer and port B", () => Ports((clock, line) => new I8254(line, clock), 0x40, 0x61)),
-        new("mc146818rtc", "real-time clock", () => Ports((clock, line) => new Mc146818(line, clock), 0x70)),
-        new("acpi-pm", "ACPI PM1a and PM timer", () => Ports((clock, line) => new AcpiPm(line, clock, NoMachine.Instance), 0x600)),
-        new("i8042", "keyboard controller and port 0x92", () => Ports((_, line) => new I8042(line, NoMachine.Instance), 0x60, 0x64, 0x92)),
-        new("fw_cfg", "firmware configuration", () => Ports((_, _) => NewFwCfg(), 0x510)),
-        new("isa-debug-exit", "exit port", () => Ports((_, _) => new IsaDebugExit(NoMachine.Instance, 4), 0xf4)),
-        new("pc-testdev", "kvm-unit-tests' device", NewPcTestDev),
-        new("pci-testdev", "PCI configuration and a function with BARs", NewPci),
-        new("pc", "the whole board: every device, RAM, interrupt wiring", NewPc),
+        new("i8259", "interrupt controllers and ELCR", () => Ports((_, line) => new I8259(line), 0x20, 0xa0, 0x4d0), Vmm + "Devices.Interrupt.I8259"),
+        new("apic", "IOAPIC and two local APICs", NewApics, Vmm + "Devices.Interrupt."),
+        new("isa-serial", "16550A UART", () => Ports((clock, line) => new Uart16550A(line, NullSerialBackend.Instance, clock), 0x3f8), Vmm + "Devices.Serial."),
+        new("isa-pit", "8254 timer and port B", () => Ports((clock, line) => new I8254(line, clock), 0x40, 0x61), Vmm + "Devices.Timer.I8254"),
+        new("mc146818rtc", "real-time clock", () => Ports((clock, line) => new Mc146818(line, clock), 0x70), Vmm + "Devices.Timer.Mc146818"),
+        new("acpi-pm", "ACPI PM1a and PM timer", () => Ports((clock, line) => new AcpiPm(line, clock, NoMachine.Instance), 0x600), Vmm + "Devices.Platform.AcpiPm"),
+        new("i8042", "keyboard controller and port 0x92", () => Ports((_, line) => new I8042(line, NoMachine.Instance), 0x60, 0x64, 0x92), Vmm + "Devices.Platform.I8042"),
+        new("fw_cfg", "firmware configuration", () => Ports((_, _) => NewFwCfg(), 0x510), Vmm + "Devices.Platform.FwCfg"),
+        new("isa-debug-exit", "exit port", () => Ports((_, _) => new IsaDebugExit(NoMachine.Instance, 4), 0xf4), Vmm + "Devices.Test.IsaDebugExit"),
+        new("pc-testdev", "kvm-unit-tests' device", NewPcTestDev, Vmm + "Devices.Test.", Vmm + "Devices.Interrupt."),
+        new("pci-testdev", "PCI configuration and a function with BARs", NewPci, Vmm + "Devices.Pci."),
+        new("pc", "the whole board: every device, RAM, interrupt wiring", NewPc, Vmm + "Devices.", Vmm + "Bus.", Vmm + "Memory."),
         new("multiboot", "multiboot and ELF images", () => new ParserTarget(
-            bytes => _ = new MultibootProgram("image", bytes, "arguments", []), exception => exception is BootException)),
-        new("unittests-cfg", "unittests.cfg", () => ParserTarget.OfText(text => CfgReader.Read(text, "unittests.cfg", []), exception => exception is UserException)),
-        new("yaml", "suite and matrix YAML", () => ParserTarget.OfText(text => YamlFile.Parse(text, "file.yaml"), exception => exception is UserException)),
+            bytes => _ = new MultibootProgram("image", bytes, "arguments", []), exception => exception is BootException, Multiboot), Vmm + "Boot."),
+        new("unittests-cfg", "unittests.cfg", () => ParserTarget.OfText(text => CfgReader.Read(text, "unittests.cfg", []), exception => exception is UserException, "[DEFAULT]\n[smp]\nfile = smptest.flat\nsmp = 2\nextra_params = -cpu max\ntimeout = 9\ngroups = a b\n"), "Gauntlet.Harness.Suites."),
+        new("yaml", "suite and matrix YAML", () => ParserTarget.OfText(text => YamlFile.Parse(text, "file.yaml"), exception => exception is UserException, "schema: 1\nitems:\n  - name: \"a\"\n    list: [1, two]\n  - {b: c}\n"), "Gauntlet.Results.Yaml."),
     ];
+
+    /// <summary>What of the assemblies is woven for a target; of one that is not in the catalogue, the bus's.</summary>
+    public static IReadOnlyCollection<string> UnderTest(string name) => All.FirstOrDefault(entry => entry.Name == name)?.Under ?? [Vmm + "Bus."];
 
     /// <summary>By name, or <c>FILE.dll!TYPE</c>: a public type in an assembly beside this program, with a constructor without parameters.</summary>
     /// <exception cref="UserException">There is none.</exception>

@@ -2,12 +2,13 @@ using System.Diagnostics;
 using System.Globalization;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Instrument;
+using Gauntlet.Fuzz.Targets;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Fuzz.Worker;
 
 /// <summary>What a session is asked for.</summary>
-/// <param name="Target">As <see cref="Targets.TargetCatalogue.Create"/> takes it.</param>
+/// <param name="Target">As <see cref="TargetCatalogue.Create"/> takes it.</param>
 /// <param name="Output">The directory that is written, and gone on from when it is there.</param>
 public sealed record FuzzRequest(string Target, string Output)
 {
@@ -19,11 +20,17 @@ public sealed record FuzzRequest(string Target, string Output)
     /// <summary>Null for no limit.</summary>
     public long? Execs { get; init; }
 
+    /// <summary>Longest input that is made, 1 to <see cref="Mutator.MaxInputBytes"/>.</summary>
+    public int InputBytes { get; init; } = Mutator.MaxInputBytes;
+
     /// <summary>Longest that one run may take.</summary>
     public TimeSpan Hang { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>How many workers may die before the session ends: a target that kills each one finds nothing more.</summary>
     public int Deaths { get; init; } = 100;
+
+    /// <summary>A folder that <see cref="WovenFolder.Create"/> filled, for several sessions; null: one of its own, with only what the target needs woven.</summary>
+    public string? Woven { get; init; }
 
     /// <summary>Assemblies to weave beside the usual ones, by file name.</summary>
     public IReadOnlyCollection<string> Weave { get; init; } = [];
@@ -41,10 +48,12 @@ public static class FuzzSession
     /// <exception cref="UserException">The target is unknown, or workers die without running anything.</exception>
     public static async Task<FuzzProgress> RunAsync(FuzzRequest request, Action<FuzzProgress> progress, CancellationToken cancellation)
     {
+        if (request.Woven is { } ready)
+            return await RunWorkersAsync(request, ready, progress, cancellation);
         var woven = Path.Combine(Path.GetTempPath(), $"gauntlet-fuzz-{Guid.NewGuid():n}");
         try
         {
-            WovenFolder.Create(woven, request.Weave);
+            WovenFolder.Create(woven, TargetCatalogue.UnderTest(request.Target), request.Weave);
             return await RunWorkersAsync(request, woven, progress, cancellation);
         }
         finally
@@ -90,6 +99,7 @@ public static class FuzzSession
         [
             "exec", Path.Combine(woven, WovenFolder.Program), request.Target, Path.GetFullPath(request.Output), seed.ToString(CultureInfo.InvariantCulture),
             Number(time is { } limit ? Math.Max((long)limit.TotalMilliseconds, 0) : -1), Number(execs ?? -1), Number((long)request.Hang.TotalMilliseconds),
+            Number(request.InputBytes),
         ];
         using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })
             ?? throw new IOException("starting dotnet: it did not start");

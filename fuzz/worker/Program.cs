@@ -12,10 +12,10 @@ public static class Program
     /// <summary>Ended by its own watchdog: the input that it left hangs.</summary>
     public const int HangStatus = 71;
 
-    /// <param name="arguments">Target, output directory, seed, milliseconds or -1, runs or -1, milliseconds that one run may take.</param>
+    /// <param name="arguments">Target, output directory, seed, milliseconds or -1, runs or -1, milliseconds that one run may take, longest input.</param>
     public static int Main(string[] arguments)
     {
-        if (arguments is not [var name, var folder, var seed, var milliseconds, var execs, var hang])
+        if (arguments is not [var name, var folder, var seed, var milliseconds, var execs, var hang, var inputBytes])
         {
             Console.Error.WriteLine("this is a part of gauntlet: use `gauntlet fuzz`");
             return 2;
@@ -28,7 +28,8 @@ public static class Program
         var budget = new FuzzBudget(
             ulong.Parse(seed, CultureInfo.InvariantCulture),
             Number(milliseconds) < 0 ? null : TimeSpan.FromMilliseconds(Number(milliseconds)),
-            Number(execs) < 0 ? null : Number(execs));
+            Number(execs) < 0 ? null : Number(execs),
+            (int)Number(inputBytes));
         new FuzzEngine(target, name, output, current, budget, WovenFolder.Edges, coverage, stats => Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{stats.Execs} {stats.ExecsPerSecond:0} {stats.Edges} {stats.EdgesTotal} {stats.Corpus} {output.Crashes} {output.Hangs}"))).Run();
         return 0;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Gauntlet.Fuzz.Engine;
+using Gauntlet.Fuzz.Instrument;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Targets;
 using Gauntlet.Fuzz.Triage;
@@ -76,6 +77,21 @@ public sealed class SessionTests : IDisposable
             Assert.NotEmpty(after);
             Assert.Contains("execs_done", File.ReadAllText(Path.Combine(_folder, "fuzzer_stats")), StringComparison.Ordinal);
             before = after;
+        }
+    }
+
+    [Fact]
+    public async Task Every_target_runs_woven_for_a_moment_and_what_it_covers_grows()
+    {
+        var woven = Path.Combine(_folder, "woven");
+        WovenFolder.Create(woven, [], []);
+        foreach (var target in TargetCatalogue.All)
+        {
+            var path = Path.Combine(_folder, target.Name);
+            var last = await FuzzSession.RunAsync(new FuzzRequest(target.Name, path) { Execs = 2_000, Woven = woven }, static _ => { }, CancellationToken.None);
+
+            Assert.True(last.Crashes + last.Hangs == 0, $"{target.Name}: {string.Join('\n', new OutputDirectory(path).Buckets())}");
+            Assert.True(last.Edges > 0 && last.Corpus > 1, $"{target.Name}: {last.Edges} edges, {last.Corpus} inputs kept: nothing was woven, or nothing guides");
         }
     }
 

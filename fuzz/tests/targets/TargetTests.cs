@@ -20,7 +20,7 @@ public sealed class TargetTests
         byte[] input = [];
         for (var i = 0; i < Inputs; i++)
         {
-            input = mutator.Mutate(input, []);
+            input = mutator.Mutate(input, []).ToArray();
             Assert.Null(Replay.Run(target, input)?.Report);
         }
     }
@@ -36,7 +36,7 @@ public sealed class TargetTests
         byte[] input = [];
         for (var i = 0; i < Inputs / 30; i++)
         {
-            input = mutator.Mutate(input, []);
+            input = mutator.Mutate(input, []).ToArray();
             var program = ProgramBytes.Decode(input, devices.Grammar);
             using var fresh = (DeviceTarget)TargetCatalogue.Create(name);
             Assert.Equal(Replies(fresh, program), Replies(devices, program));
