@@ -19,10 +19,12 @@ public sealed class TypeMatcher
     private readonly HashSet<string> _learned = [];
     private readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> _learnedWords;
     private readonly List<string> _learnedModifiers = [];
+    private WordStarts _modifiers;
 
     public TypeMatcher(CDialect dialect)
     {
         _dialect = dialect;
+        _modifiers = new WordStarts(dialect.Modifiers);
         _typeWords = dialect.TypeWords.GetAlternateLookup<ReadOnlySpan<char>>();
         _learnedWords = _learned.GetAlternateLookup<ReadOnlySpan<char>>();
     }
@@ -34,6 +36,7 @@ public sealed class TypeMatcher
     {
         _learned.Clear();
         _learnedModifiers.Clear();
+        _modifiers = new WordStarts(_dialect.Modifiers);
     }
 
     public void LearnType(ReadOnlySpan<char> word)
@@ -50,6 +53,7 @@ public sealed class TypeMatcher
                 return;
         }
         _learnedModifiers.Add(word.ToString());
+        _modifiers.Add(word);
     }
 
     /// <summary>Collects the ends of a type with its stars and array brackets; returns how many there are.</summary>
@@ -89,14 +93,17 @@ public sealed class TypeMatcher
     /// <summary>The end of the modifier that text has at a position, or -1. Modifiers are prefixes here: they need not end with the word.</summary>
     public int ModifierEnd(ReadOnlySpan<char> text, int at)
     {
+        var rest = text[at..];
+        if (!_modifiers.MayStart(rest))
+            return -1;
         foreach (var modifier in _dialect.Modifiers)
         {
-            if (Scan.StartsAt(text, at, modifier))
+            if (rest.StartsWith(modifier))
                 return at + modifier.Length;
         }
         foreach (var modifier in _learnedModifiers)
         {
-            if (Scan.StartsAt(text, at, modifier))
+            if (rest.StartsWith(modifier))
                 return at + modifier.Length;
         }
         return -1;
@@ -105,6 +112,8 @@ public sealed class TypeMatcher
     /// <summary>Whether the whole of a text is a modifier.</summary>
     public bool IsModifier(ReadOnlySpan<char> text)
     {
+        if (!_modifiers.MayStart(text))
+            return false;
         foreach (var modifier in _dialect.Modifiers)
         {
             if (text.SequenceEqual(modifier))

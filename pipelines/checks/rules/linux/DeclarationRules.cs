@@ -37,11 +37,11 @@ internal static partial class DeclarationRules
             { On = PatternRule.View.Spaced, Describe = (_, match) => $"Move const after static - use 'static const {(match.Groups[1].Success ? match.Groups[1].Value : match.Groups[2].Value)}'" },
         new PatternRule("FUNCTION_WITHOUT_ARGS", Severity.Error, "Bad function definition - should probably be (void)", NoParameters, "(",
             "Empty parentheses are any parameters (ISO C 6.7.6.3).", new("static int f()"), new("static int f(void)"))
-            { Describe = (_, match) => $"Bad function definition - {match.Groups[1].Value}() should probably be {match.Groups[1].Value}(void)" },
+            { When = scan => QuickLook.HasEmptyParentheses(scan.Line), Describe = (_, match) => $"Bad function definition - {match.Groups[1].Value}() should probably be {match.Groups[1].Value}(void)" },
         new PatternRule("NEW_TYPEDEFS", Severity.Warning, "do not add new typedefs", Typedef, "typedef",
             "A structure that looks like one is easier to read.", new("typedef struct a b;"), new("struct b;")) { Unless = TypedefAllowed },
         new PatternRule("SELF_ASSIGNMENT", Severity.Warning, "Do not use self-assignments to avoid compiler warnings", SelfAssignment, "=",
-            "The warning was right.", new("\tint a = a;"), new("\tint a = 0;")),
+            "The warning was right.", new("\tint a = a;"), new("\tint a = 0;")) { When = scan => QuickLook.MayAssignItself(scan.Line) },
         new PatternRule("MISPLACED_INIT", Severity.Warning, "the section should be placed after the name", SectionBeforeName, "__",
             "Some compilers ignore it elsewhere.", new("static __initdata int a = 1;"), new("static int a __initdata = 1;"))
             { Describe = (_, match) => match.Groups[1].Value.StartsWith("struct", StringComparison.Ordinal) ? null : $"{match.Groups["section"].Value} should be placed after {match.Groups["name"].Value}" },
@@ -78,7 +78,7 @@ internal static partial class DeclarationRules
         new PatternRule("AVOID_EXTERNS", Severity.Check, "extern prototypes should be avoided in .h files", ExternInHeader, "extern",
             "A declaration is extern by itself.", new("extern int f(void);", "include/x.h"), new("int f(void);", "include/x.h")) { AppliesTo = file => file.EndsWith(".h", StringComparison.Ordinal) },
         new PatternRule("AVOID_EXTERNS", Severity.Warning, "externs should be avoided in .c files", ExternInSource, ";",
-            "In a header the compiler compares declaration and definition.", new("extern int f(void);"), new("#include \"f.h\"")) { On = PatternRule.View.Statement, When = scan => scan.Has('(') || scan.Line.Contains("extern", StringComparison.Ordinal), AppliesTo = file => file.EndsWith(".c", StringComparison.Ordinal) },
+            "In a header the compiler compares declaration and definition.", new("extern int f(void);"), new("#include \"f.h\"")) { On = PatternRule.View.Statement, When = scan => QuickLook.MayDeclareFunction(scan.StatementText), AppliesTo = file => file.EndsWith(".c", StringComparison.Ordinal) },
         new PatternRule("BIT_MACRO", Severity.Check, "Prefer using the BIT macro", ShiftedOne, "<<",
             "Its type is unsigned.", new("#define A (1 << 3)"), new("#define A BIT(3)"))
             { AppliesTo = file => !file.StartsWith("include/uapi/", StringComparison.Ordinal), Describe = (_, match) => $"Prefer using the BIT{(match.Groups[1].Value.Contains("LL", StringComparison.OrdinalIgnoreCase) ? "_ULL" : "")} macro" },

@@ -47,7 +47,8 @@ internal static partial class ExpressionRules
         new PatternRule("DEFAULT_NO_BREAK", Severity.Warning, "switch default: should use break", EmptyDefault, "default",
             "A case that is added after it would not be expected.", new("\tdefault: ;"), new("\tdefault:\n\t\tbreak;")) { On = PatternRule.View.Statement, ShowsStatement = true },
         new PatternRule("SUSPECT_COMMA_SEMICOLON", Severity.Warning, "Possible comma where semicolon could be used", CommaStatement, ",",
-            "A slip of a finger that compiles.", new("\ta = b(),\n\tc = d();"), new("\ta = b();\n\tc = d();")) { On = PatternRule.View.Statement, ShowsStatement = true },
+            "A slip of a finger that compiles.", new("\ta = b(),\n\tc = d();"), new("\ta = b();\n\tc = d();"))
+            { On = PatternRule.View.Statement, ShowsStatement = true, When = scan => QuickLook.IsCommaStatement(scan.StatementText) },
         new PatternRule("HEXADECIMAL_BOOLEAN_TEST", Severity.Warning, "boolean test with hexadecimal, perhaps just 1 & or |?", HexadecimalTest, "0",
             "A mask that is tested with && is always true.", new("\tif (a && 0x10)"), new("\tif (a & 0x10)")),
         new PatternRule("VOLATILE", Severity.Warning, "Use of volatile is usually wrong: see Documentation/process/volatile-considered-harmful.rst", Volatile, "volatile",

@@ -33,10 +33,12 @@ internal static partial class LayoutRules
         var line = scan.SpacedText;
         if (indent.IsEmpty || !line.AsSpan(1).StartsWith(indent) || 1 + indent.Length >= line.Length || Scan.IsSpace(line[1 + indent.Length]))
             return null;
-        var before = Qualifier().Replace(previous.ToString(), "");
-        line = Qualifier().Replace(line, "");
+        var before = WithoutQualifiers(previous.ToString());
+        line = WithoutQualifiers(line);
         return Declaration().IsMatch(before) && !NoDeclaration().IsMatch(before) && !Declaration().IsMatch(line) && !GoesOn().IsMatch(line) ? "Missing a blank line after declarations" : null;
     }
+
+    private static string WithoutQualifiers(string line) => QuickLook.HasQualifier(line) ? Qualifier().Replace(line, "") : line;
 
     [GeneratedRegex(@"^\+[ \t]*\*")]
     private static partial Regex StarLine();

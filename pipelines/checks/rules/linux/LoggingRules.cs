@@ -58,7 +58,7 @@ internal static partial class LoggingRules
             { On = PatternRule.View.Raw, Every = true, Describe = (scan, match) => AnyLog().IsMatch(scan.LineText) ? $"Integer promotion: Using '{match.Groups[2].Value}' in '{match.Groups[1].Value}' is unnecessary" : null },
         new PatternRule("OOM_MESSAGE", Severity.Warning, "Possible unnecessary 'out of memory' message", AnyLog, "(",
             "The allocator has said so, with a stack.", new("\tint b;\n\n\ta = kmalloc(4, GFP_KERNEL);\n\tif (!a)\n\t\tpr_err(\"b\\n\");\n\tc();\n\td();\n\te();"), new("\tint b;\n\n\ta = kmalloc(4, GFP_KERNEL);\n\tif (!a)\n\t\treturn -ENOMEM;"))
-            { ShowsPrevious = true, Describe = (scan, _) => AfterAllocation(scan) },
+            { When = scan => QuickLook.HasLogCall(scan.Line), ShowsPrevious = true, Describe = (scan, _) => AfterAllocation(scan) },
     ];
 
     private static string Short(ReadOnlySpan<char> line) => line.Length > PatternRule.MaxLine ? "" : line.ToString();
