@@ -13,8 +13,8 @@ public sealed class PatchScan
     private int _previousIndex = -1;
     private int _stashedIndex = -1;
     private int _stashedIndent;
-    private ulong _lowCharacters;
-    private ulong _highCharacters;
+    private CharacterSet? _characters;
+    private CharacterSet? _rawCharacters;
     private Statement _statement;
     private bool _hasStatement;
     private int _codeLength;
@@ -24,10 +24,15 @@ public sealed class PatchScan
     private string? _statementText;
 
     public PatchScan(TextLines lines, TypeMatcher types, RuleSelection selection)
+        : this(lines, CleanText.Create(lines, types.Dialect.HasLineComments), types, selection)
+    {
+    }
+
+    private PatchScan(TextLines lines, CleanText clean, TypeMatcher types, RuleSelection selection)
     {
         _selection = selection;
         Lines = lines;
-        Clean = CleanText.Create(lines, types.Dialect.HasLineComments);
+        Clean = clean;
         Types = types;
         Learner = new TypeLearner(types);
         Values = new ValueAnnotator(types);
@@ -64,10 +69,10 @@ public sealed class PatchScan
     public int Number { get; private set; }
 
     /// <summary>The line as it is in the patch.</summary>
-    public ReadOnlySpan<char> Raw => Lines[Number - 1];
+    public ReadOnlySpan<char> Raw => _rawText is { } text ? text : Lines[Number - 1];
 
     /// <summary>The line with strings and comments blanked.</summary>
-    public ReadOnlySpan<char> Line => Clean[Number - 1];
+    public ReadOnlySpan<char> Line => _lineText is { } text ? text : Clean[Number - 1];
 
     /// <summary>The same without a <c>//</c> comment.</summary>
     public ReadOnlySpan<char> Code => Line[.._codeLength];
@@ -132,7 +137,13 @@ public sealed class PatchScan
     public int CheckedLines { get; private set; }
 
     /// <summary>Whether the line, blanked, has a character of ASCII: a quick way out for rules that look for punctuation.</summary>
-    public bool Has(char character) => ((character < 64 ? _lowCharacters : _highCharacters) >> (character & 63) & 1) != 0;
+    public bool Has(char character) => Characters.Has(character);
+
+    /// <summary>Characters of <see cref="Line"/>.</summary>
+    public CharacterSet Characters => _characters ??= CharacterSet.Of(LineText);
+
+    /// <summary>Characters of <see cref="Raw"/>.</summary>
+    public CharacterSet RawCharacters => _rawCharacters ??= CharacterSet.Of(RawText);
 
     /// <summary>Goes to a line. False at a hunk's header, which is not a line of its own.</summary>
     public bool MoveTo(int number)
@@ -140,6 +151,7 @@ public sealed class PatchScan
         Number = number;
         _hasStatement = StartsStatement = false;
         _lineText = _spacedText = _rawText = _statementText = null;
+        _characters = _rawCharacters = null;
         var line = Line;
         _codeLength = line.Length;
         if (HunkHeader.TryParse(line, out var header))
@@ -175,19 +187,6 @@ public sealed class PatchScan
     {
         if (Remaining != 0)
             CheckedLines++;
-    }
-
-    /// <summary>Notes which characters the line has, for <see cref="Has"/>.</summary>
-    public void NoteCharacters()
-    {
-        _lowCharacters = _highCharacters = 0;
-        foreach (var c in Line)
-        {
-            if (c < 64)
-                _lowCharacters |= 1UL << c;
-            else if (c < 128)
-                _highCharacters |= 1UL << (c - 64);
-        }
     }
 
     /// <summary>Annotates the line's values, see <see cref="Values"/>.</summary>
@@ -271,6 +270,24 @@ public sealed class PatchScan
 
     /// <summary>Reports the patch as a whole.</summary>
     public void ReportPatch(Rule rule, string? message = null, Excerpt excerpt = Excerpt.None) => Add(rule, message, excerpt, 0, null);
+
+    /// <summary>A scan of the same patch from its start, which another thread may move.</summary>
+    public PatchScan CreateTwin() => new(Lines, Clean, Types.Copy(), _selection) { WholeFile = WholeFile, MaxLineLength = MaxLineLength, Root = Root };
+
+    /// <summary>Adds what a twin found, for each line after what was found here.</summary>
+    public void AddFindings(PatchScan twin)
+    {
+        var own = Findings.ToArray();
+        Findings.Clear();
+        var next = 0;
+        foreach (var finding in own)
+        {
+            for (; next < twin.Findings.Count && twin.Findings[next].PatchLine < finding.PatchLine; next++)
+                Findings.Add(twin.Findings[next]);
+            Findings.Add(finding);
+        }
+        Findings.AddRange(twin.Findings[next..]);
+    }
 
     private void Add(Rule rule, string? message, Excerpt excerpt, int argument, string? text)
     {

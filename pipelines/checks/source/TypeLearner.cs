@@ -230,6 +230,10 @@ public sealed class TypeLearner(TypeMatcher types)
     /// <summary>Where the parameter list opens in a text that begins as a function's declaration; -1 when it does not.</summary>
     private int ParameterListStart(ReadOnlySpan<char> text)
     {
+        var first = text.IndexOf('(');
+        // A call has one word before it, or what no type has; a declaration has a type too, or typeof.
+        if (first < 0 || text[..first].IndexOfAny("=.,;{>") >= 0 || (Scan.Trim(text[..first]).LastIndexOfAny(" \t\n*]#") <= 0 && !text.Contains("typeof", StringComparison.Ordinal)))
+            return -1;
         var at = 1;
         if (Scan.StartsAt(text, at, "typedef"))
             at = Scan.SkipSpace(text, at + "typedef".Length);

@@ -31,6 +31,16 @@ public sealed class TypeMatcher
 
     public CDialect Dialect => _dialect;
 
+    /// <summary>A matcher that knows the same, and learns by itself from now on.</summary>
+    public TypeMatcher Copy()
+    {
+        var copy = new TypeMatcher(_dialect);
+        copy._learned.UnionWith(_learned);
+        foreach (var modifier in _learnedModifiers)
+            copy.LearnModifier(modifier);
+        return copy;
+    }
+
     /// <summary>Forgets what a patch taught.</summary>
     public void Forget()
     {

@@ -8,33 +8,50 @@ internal sealed class LinuxWalk
 {
     private readonly LinuxRules _rules;
     private readonly PatchScan _scan;
+    private readonly Part _part;
     private bool _inHeader;
     private bool _hasLog;
     private int _signOffs;
     private int _statementEnd;
 
-    private LinuxWalk(LinuxRules rules, PatchScan scan)
+    private LinuxWalk(LinuxRules rules, PatchScan scan, Part part)
     {
         _rules = rules;
         _scan = scan;
+        _part = part;
         _inHeader = !scan.WholeFile;
-    }
-
-    public static void Run(LinuxRules rules, PatchScan scan, WalkOptions options)
-    {
         foreach (var rule in rules.All)
         {
             if (rule is LineRule lineRule)
                 lineRule.Begin();
         }
-        var walk = new LinuxWalk(rules, scan);
-        for (var number = 1; number <= scan.Lines.Count; number++)
-        {
-            if (scan.MoveTo(number))
-                walk.CheckLine();
-            else
-                walk.BeginHunk();
-        }
+    }
+
+    /// <summary>Which rules a walk asks.</summary>
+    private enum Part
+    {
+        All,
+
+        /// <summary>All but those for added lines of C, which come last for a line.</summary>
+        First,
+
+        /// <summary>Those for added lines of C.</summary>
+        Last,
+    }
+
+    /// <summary>Patches with more lines are walked over twice at the same time, each time with a part of the rules.</summary>
+    private const int MaxLinesOfOneWalk = 20_000;
+
+    public static void Run(LinuxRules rules, PatchScan scan, WalkOptions options)
+    {
+        var isLarge = scan.Lines.Count > MaxLinesOfOneWalk;
+        var twin = isLarge ? scan.CreateTwin() : null;
+        var last = twin is null ? null : Task.Run(new LinuxWalk(new LinuxRules(), twin, Part.Last).WalkLines);
+        var walk = new LinuxWalk(rules, scan, isLarge ? Part.First : Part.All);
+        walk.WalkLines();
+        last?.GetAwaiter().GetResult();
+        if (twin is not null)
+            scan.AddFindings(twin);
         if (scan.Lines.Count == 0)
             return;
         if (!scan.IsPatch && options is { MustBePatch: true, IsCoverLetter: false })
@@ -43,6 +60,17 @@ internal sealed class LinuxWalk
             scan.ReportPatch(rules.MissingSignOff);
         else if (scan.IsPatch && walk._hasLog && options.RequireSignOff)
             rules.Trailers.Finish(scan);
+    }
+
+    private void WalkLines()
+    {
+        for (var number = 1; number <= _scan.Lines.Count; number++)
+        {
+            if (_scan.MoveTo(number))
+                CheckLine();
+            else
+                BeginHunk();
+        }
     }
 
     private void BeginHunk()
@@ -60,6 +88,12 @@ internal sealed class LinuxWalk
         if (ReadFileName())
             return;
         _scan.CountLine();
+        if (_part == Part.Last)
+        {
+            if (_scan.Remaining != 0 && !_scan.IsRemoved && IsC)
+                CheckC();
+            return;
+        }
         CheckAnyLine();
         if (_scan.Remaining == 0 || _scan.IsRemoved)
             return;
@@ -76,14 +110,13 @@ internal sealed class LinuxWalk
             rule.Check(_scan);
         if (!HasSuffix(_scan.File, ".h", ".c", ".pl", ".dtsi", ".dts"))
             return;
-        _scan.NoteCharacters();
         foreach (var rule in _rules.Layout)
             rule.Check(_scan);
-        if (!HasSuffix(_scan.File, ".h", ".c"))
-            return;
-        if (_scan.Raw.Length is > 0 and <= PatchScan.MaxCodeLine)
+        if (IsC)
             CheckC();
     }
+
+    private bool IsC => HasSuffix(_scan.File, ".h", ".c") && _scan.Raw.Length is > 0 and <= PatchScan.MaxCodeLine;
 
     private void CheckC()
     {
@@ -97,10 +130,13 @@ internal sealed class LinuxWalk
                 _statementEnd = statement.NextLine;
             _scan.Learner.Learn(text.Length > MaxDeclaration ? text[..MaxDeclaration] : text, _scan.ValueBefore == Source.ValueAnnotator.End);
         }
-        foreach (var rule in _rules.Context)
-            rule.Check(_scan);
+        if (_part != Part.Last)
+        {
+            foreach (var rule in _rules.Context)
+                rule.Check(_scan);
+        }
         _scan.Annotate();
-        if (!_scan.IsAdded)
+        if (!_scan.IsAdded || _part == Part.First)
             return;
         foreach (var rule in _rules.C)
             rule.Check(_scan);

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Gauntlet.Pipelines.Checks.Text;
 
 namespace Gauntlet.Pipelines.Checks.Rules.Linux;
 
@@ -24,6 +25,8 @@ internal sealed class PatternRule(string id, Severity severity, string message, 
         /// <summary>The statement that begins on the line.</summary>
         Statement,
     }
+
+    private readonly CharacterSet _needed = CharacterSet.Of(needs);
 
     public override Explanation Explanation => new(why, bad, good);
 
@@ -53,6 +56,8 @@ internal sealed class PatternRule(string id, Severity severity, string message, 
     public override void Check(PatchScan scan)
     {
         if (Severity == Severity.Check && !scan.ReportsTaste)
+            return;
+        if (On != View.Statement && !(On == View.Raw ? scan.RawCharacters : scan.Characters).Covers(_needed))
             return;
         var line = On == View.Raw ? scan.Raw : On == View.Statement ? default : scan.Line;
         if (line.Length > MaxLine || (AppliesTo is not null && !AppliesTo(scan.File)))

@@ -57,14 +57,31 @@ internal static class QuickLook
         return false;
     }
 
-    /// <summary>A type and a name before the first parenthesis: two words, so no call.</summary>
+    /// <summary>A type and a name before the first parenthesis, so no call, and a semicolon after it closes; or a word that says so.</summary>
     public static bool MayDeclareFunction(ReadOnlySpan<char> statement)
     {
         if (statement.Length < 2)
             return false;
         var open = statement.IndexOf('(');
         var head = Scan.Trim(open < 0 ? statement[1..] : statement[1..Math.Max(open, 1)]);
-        return head.StartsWith("extern") || head.IndexOfAny(" \t\n*") > 0 || head.StartsWith("typeof") || head.StartsWith("__typeof__");
+        if (head.StartsWith("extern") || head.StartsWith("typeof") || head.StartsWith("__typeof__"))
+            return true;
+        // No type has these; a call's result that is returned or assigned is the usual case.
+        if (head.IndexOfAny("=.,;{>") >= 0 || head.StartsWith("return "))
+            return false;
+        return open >= 0 && head.IndexOfAny(" \t\n*") > 0 && ClosesBeforeSemicolon(statement[open..]);
+    }
+
+    private static bool ClosesBeforeSemicolon(ReadOnlySpan<char> brackets)
+    {
+        var depth = 0;
+        for (var at = 0; at < brackets.Length; at++)
+        {
+            depth += brackets[at] switch { '(' => 1, ')' => -1, _ => 0 };
+            if (depth == 0)
+                return Scan.SkipSpace(brackets, at + 1) is var next && next < brackets.Length && brackets[next] == ';';
+        }
+        return false;
     }
 
     /// <summary>A word that qualifies a type; all begin in one of these ways.</summary>

@@ -186,7 +186,6 @@ internal sealed class QemuWalk
 
     private void CheckC()
     {
-        _scan.NoteCharacters();
         foreach (var rule in _rules.Comments)
             rule.Check(_scan);
         if (_scan.HasStatement)
