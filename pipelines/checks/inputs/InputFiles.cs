@@ -1,4 +1,5 @@
 using System.Text;
+using Gauntlet.Pipelines.Checks.Parsing;
 
 namespace Gauntlet.Pipelines.Checks.Inputs;
 
@@ -12,8 +13,27 @@ internal static class InputFiles
     {
         foreach (var name in options.Inputs)
         {
-            var announcement = options.Inputs.Count > 1 && options.Quiet == 0 ? $"Checking {name}..." : null;
-            yield return new PatchInput(name, name == "-" ? "Your patch" : name, announcement, wholeFiles, () => wholeFiles ? AsPatch(name) : Read(name));
+            var announces = options.Inputs.Count > 1 && options.Quiet == 0;
+            var display = name == "-" ? "Your patch" : name;
+            var announcement = announces ? $"Checking {name}..." : null;
+            if (wholeFiles || options.Legacy || options.Fix)
+            {
+                yield return new PatchInput(name, display, announcement, wholeFiles, () => wholeFiles ? AsPatch(name) : Read(name));
+                continue;
+            }
+            var bytes = Read(name);
+            var starts = Mbox.Starts(bytes);
+            if (starts.Count == 1)
+            {
+                yield return new PatchInput(name, display, announcement, WholeFile: false, () => bytes);
+                continue;
+            }
+            for (var i = 0; i < starts.Count; i++)
+            {
+                var mail = bytes[starts[i]..(i + 1 < starts.Count ? starts[i + 1] : bytes.Length)];
+                var place = $"mail {i + 1} of {starts.Count}";
+                yield return new PatchInput(name, $"{display}, {place},", options.Quiet == 0 ? $"Checking {name}, {place}..." : null, WholeFile: false, () => mail);
+            }
         }
     }
 
