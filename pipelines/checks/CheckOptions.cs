@@ -72,6 +72,9 @@ public sealed record CheckOptions
     /// <summary>Root of the source tree; null to look for it from the working directory.</summary>
     public string? Root { get; init; }
 
+    /// <summary>Where git is asked.</summary>
+    public string Folder => Root ?? ".";
+
     /// <summary>Columns; 0 for the rule set's own limits.</summary>
     public int MaxLineLength { get; init; }
 
@@ -99,6 +102,9 @@ public sealed record CheckOptions
 
     /// <summary>Names all rules.</summary>
     public bool ListTypes { get; init; }
+
+    /// <summary>Prints all rules as Markdown.</summary>
+    public bool Manual { get; init; }
 
     public bool Help { get; init; }
 }

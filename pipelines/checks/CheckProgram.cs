@@ -42,6 +42,8 @@ public static class CheckProgram
         var options = CheckArguments.Parse(args);
         if (options.Help)
             return Print(output, CheckHelp.Text + "\n");
+        if (options.Manual)
+            return Print(output, RuleManual.Markdown());
         if (options.ListTypes)
             return Print(output, RuleManual.List(CheckSetup.From(options).CreateRules()));
         if (options.Explain is { } explained)
@@ -54,8 +56,8 @@ public static class CheckProgram
         var setup = CheckSetup.From(options);
         var inputs = kind switch
         {
-            InputKind.Range => options.Inputs.SelectMany(range => GitCommits.OfRange(range, options)),
-            InputKind.Staged => [GitCommits.Staged()],
+            InputKind.Range => options.Inputs.SelectMany(range => new GitCommits(options.Folder).OfRange(range, options)),
+            InputKind.Staged => [new GitCommits(options.Folder).Staged()],
             _ => InputFiles.Open(options, kind == InputKind.Files),
         };
         return new CheckRun(options, setup).Run(inputs, CreateReport(output, options, setup)) ? Passed : Failed;
@@ -81,7 +83,8 @@ public static class CheckProgram
         if (options.Kind != InputKind.Detect)
             return options.Kind;
         var first = options.Inputs[0];
-        if (first.IndexOf("..", StringComparison.Ordinal) > 0)
+        // A path may have two dots too.
+        if (first.IndexOf("..", StringComparison.Ordinal) > 0 && (options.Legacy || !File.Exists(first)))
             return InputKind.Range;
         string[] sources = [".h", ".c", ".h.inc", ".c.inc", ".cpp", ".s", ".S", ".pl", ".py", ".sh"];
         return Array.Exists(sources, suffix => first.EndsWith(suffix, StringComparison.Ordinal)) ? InputKind.Files : InputKind.Patches;

@@ -3,6 +3,7 @@ using Gauntlet.Pipelines.Checks.Inputs;
 using Gauntlet.Pipelines.Checks.Rules;
 using Gauntlet.Pipelines.Checks.Rules.Linux;
 using Gauntlet.Pipelines.Checks.Rules.Qemu;
+using Gauntlet.Pipelines.Checks.Rules.Series;
 using Gauntlet.Pipelines.Checks.Source;
 
 namespace Gauntlet.Pipelines.Checks;
@@ -12,10 +13,12 @@ internal sealed class CheckSetup
 {
     public static readonly string[] RuleSetNames = ["qemu", "linux"];
 
+    private readonly CheckOptions _options;
     private readonly CheckConfiguration? _configuration;
 
     private CheckSetup(CheckOptions options, string ruleSet, string? root, CheckConfiguration? configuration)
     {
+        _options = options;
         RuleSetName = ruleSet;
         Root = root;
         _configuration = configuration;
@@ -94,19 +97,16 @@ internal sealed class CheckSetup
 
     private static CheckConfiguration? FindConfiguration(CheckOptions options, string root)
     {
-        var range = options.Inputs.Count > 0 && options.Inputs[0].IndexOf("..", StringComparison.Ordinal) > 0 && !File.Exists(options.Inputs[0]) ? options.Inputs[0] : null;
-        var path = Path.Combine(root, CheckConfiguration.Path);
-        if (range is not null || options.Kind == InputKind.Staged)
-        {
-            var commit = range is null ? "HEAD" : GitCommits.BaseOf(range);
-            return GitCommits.FileAt(commit, CheckConfiguration.Path) is { } yaml ? Read(yaml, $"{commit}:{CheckConfiguration.Path}") : null;
-        }
-        return File.Exists(path) ? Read(File.ReadAllText(path), path) : null;
+        var tree = new BaseTree(options, root);
+        return tree.Read(CheckConfiguration.Path) is { } yaml ? Read(yaml, tree.NameOf(CheckConfiguration.Path)) : null;
     }
 
     /// <summary>Apart, so that the YAML library is loaded only when there is a configuration.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static CheckConfiguration Read(string yaml, string source) => CheckConfiguration.Parse(yaml, source);
+
+    /// <summary>The base's MAINTAINERS; null when there is no tree, or none in it.</summary>
+    public Maintainers? ReadMaintainers() => Root is not null && new BaseTree(_options, Root).Read("MAINTAINERS") is { } text ? Maintainers.Parse(text) : null;
 
     private static string? FindTree() => IsQemu(".") || IsLinux(".") ? "." : null;
 

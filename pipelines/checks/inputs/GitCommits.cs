@@ -5,7 +5,8 @@ using Gauntlet.Pipelines.Checks.Text;
 namespace Gauntlet.Pipelines.Checks.Inputs;
 
 /// <summary>Patches out of a git repository: a range's commits, or what is staged.</summary>
-internal static class GitCommits
+/// <param name="folder">Any folder of the repository.</param>
+internal sealed class GitCommits(string folder)
 {
     /// <summary>How git shows a commit, whatever the user's configuration says.</summary>
     private static readonly string[] s_show =
@@ -15,7 +16,7 @@ internal static class GitCommits
     ];
 
     /// <summary>A range's commits, oldest first, merges left out.</summary>
-    public static IEnumerable<PatchInput> OfRange(string range, CheckOptions options)
+    public IEnumerable<PatchInput> OfRange(string range, CheckOptions options)
     {
         if (range.StartsWith('-'))
             throw new CheckException($"cannot check {range}: a range of commits does not begin with a dash");
@@ -38,20 +39,20 @@ internal static class GitCommits
     }
 
     /// <summary>What <c>git commit</c> would commit now.</summary>
-    public static PatchInput Staged()
+    public PatchInput Staged()
     {
         byte[] Read() => Run([.. s_show, "diff", "--cached", "--no-color", "--no-ext-diff", "--no-textconv", "--patch-with-stat"], "cannot show what is staged");
         return new PatchInput("staged changes", "What is staged", null, WholeFile: false, Read);
     }
 
-    public static bool IsRepository() => TryRun(["rev-parse", "--git-dir"], out _) is not null;
+    public bool IsRepository() => TryRun(["rev-parse", "--git-dir"], out _) is not null;
 
     /// <summary>A commit's subject; empty when there is no such commit.</summary>
-    public static string SubjectOf(string id) =>
+    public string SubjectOf(string id) =>
         TryRun(["log", "-1", "--no-show-signature", "--format=%s", "--end-of-options", id], out _) is { } subject ? Encoding.UTF8.GetString(subject).TrimEnd('\n') : "";
 
     /// <summary>A file as a commit has it; null when it has none.</summary>
-    public static string? FileAt(string commit, string path)
+    public string? FileAt(string commit, string path)
     {
         var bytes = TryRun(["cat-file", "blob", $"{commit}:{path}"], out _);
         return bytes is null ? null : Encoding.UTF8.GetString(bytes);
@@ -98,15 +99,15 @@ internal static class GitCommits
         return words.ToString();
     }
 
-    private static byte[] Run(string[] arguments, string doing)
+    private byte[] Run(string[] arguments, string doing)
     {
         var output = TryRun(arguments, out var error);
         return output ?? throw new CheckException($"{doing}: {error}");
     }
 
-    private static byte[]? TryRun(string[] arguments, out string error)
+    private byte[]? TryRun(string[] arguments, out string error)
     {
-        var start = new ProcessStartInfo("git", ["--no-pager", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("git", ["-C", folder, "--no-pager", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         try
         {
             using var git = Process.Start(start)!;

@@ -16,8 +16,9 @@ public sealed class SeriesRuleTests
             var paths = patches.Select((patch, i) => Path.Combine(folder.FullName, $"{i:D4}.patch")).ToArray();
             for (var i = 0; i < patches.Length; i++)
                 File.WriteAllText(paths[i], patches[i]);
+            File.WriteAllText(Path.Combine(folder.FullName, "MAINTAINERS"), "Network\nM: A <a@b.c>\nF: hw/net/\nF: x.c\n");
             using var output = new MemoryStream();
-            var exit = CheckProgram.Run(["--no-tree", "--rules=qemu", "--series", "--terse", "--show-types", .. paths], output);
+            var exit = CheckProgram.Run(["--root", folder.FullName, "--rules=qemu", "--series", "--terse", "--show-types", .. paths], output);
             return (exit, System.Text.Encoding.UTF8.GetString(output.ToArray()));
         }
         finally

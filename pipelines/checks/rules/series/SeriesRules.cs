@@ -53,12 +53,24 @@ internal static class SeriesRules
             new("From: A <a@b.c>\nSubject: [PATCH] x\n\nlog\n\nFixes: 0123456789ab\nSigned-off-by: A <a@b.c>\n---\n" + Hunk),
             new("From: A <a@b.c>\nSubject: [PATCH] x\n\nlog\n\nFixes: 0123456789ab (\"x: add it\")\nSigned-off-by: A <a@b.c>\n---\n" + Hunk)));
 
-    public static IReadOnlyList<Rule> All { get; } = [FixesCommit, AuthorSignOff, Changelog, ChangesJudge, Incomplete];
+    public static WholeRule NoMaintainer { get; } = new(
+        "SERIES_MAINTAINERS",
+        Severity.Warning,
+        "MAINTAINERS does not cover a new file",
+        () => new(
+            "Nobody is asked about later changes to it. Add an F: line, in the patch that adds the file.",
+            new("From: A <a@b.c>\nSubject: [PATCH] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n" + NewFile),
+            new("From: A <a@b.c>\nSubject: [PATCH] x\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n" + NewFile + "diff --git a/MAINTAINERS b/MAINTAINERS\n--- a/MAINTAINERS\n+++ b/MAINTAINERS\n@@ -3,1 +3,2 @@\n F: hw/net/\n+F: hw/new/\n")));
+
+    private const string NewFile = "diff --git a/hw/new/x.c b/hw/new/x.c\nnew file mode 100644\n--- /dev/null\n+++ b/hw/new/x.c\n@@ -0,0 +1 @@\n+int a;\n";
+
+    public static IReadOnlyList<Rule> All { get; } = [FixesCommit, AuthorSignOff, Changelog, ChangesJudge, NoMaintainer, Incomplete];
 
     /// <summary>The patches with what is found in the series as a whole added to each.</summary>
-    /// <param name="subjectOf">The subject of a commit of the repository that the series is for, empty when it has no such commit; null when there is no repository.</param>
-    public static CheckedPatch[] Check(IReadOnlyList<CheckedPatch> patches, RuleSelection selection, Func<string, string>? subjectOf = null)
+    public static CheckedPatch[] Check(IReadOnlyList<CheckedPatch> patches, RuleSelection selection, SeriesContext context)
     {
+        var documents = patches.Select(patch => patch.IsPatch ? PatchParser.Parse(patch.Lines.Text) : null).ToArray();
+        var addedPatterns = documents.SelectMany(AddedPatterns).ToArray();
         var fixedLater = new LaterFixes(patches);
         var subjects = patches.Select(patch => PatchSubject.Of(patch.Lines)).ToArray();
         var covered = subjects.Where((subject, i) => subject.Number == 0 && HasChangelog(patches[i])).Any();
@@ -73,7 +85,11 @@ internal static class SeriesRules
                     findings.Add(new Finding(rule, rule.Severity, message ?? rule.Message, subjects[i].Line, "", 0, Excerpt.None, 0, null));
             }
             if (patches[i].IsPatch)
-                CheckPatch(patches[i], subjects[i], covered, Report, subjectOf);
+                CheckPatch(patches[i], documents[i]!, subjects[i], covered, Report, context.SubjectOf);
+            if (context.Maintainers is { } maintainers)
+                CheckMaintainers(documents[i], maintainers, addedPatterns, Report);
+            if (subjects[i].Number > subjects[i].Total)
+                Report(Incomplete, $"patch {subjects[i].Number} of {subjects[i].Total}: the series is longer than it says");
             // Said once, of the first patch.
             var missing = Enumerable.Range(1, subjects[i].Total).Where(number => !present.Contains(number)).ToList();
             if (missing.Count > 0 && !subjects[..i].Any(subject => subject.Total == subjects[i].Total))
@@ -83,14 +99,36 @@ internal static class SeriesRules
         return result;
     }
 
-    private static void CheckPatch(CheckedPatch patch, PatchSubject subject, bool covered, Action<Rule, string?> report, Func<string, string>? subjectOf)
+    private static void CheckMaintainers(PatchDocument? document, Maintainers maintainers, string[] addedPatterns, Action<Rule, string?> report)
+    {
+        foreach (var file in document?.Files ?? [])
+        {
+            if (file is { Change: FileChange.Added or FileChange.Copied or FileChange.Renamed, NewPath: { } path } && !maintainers.Covers(path) && !Array.Exists(addedPatterns, pattern => Maintainers.Matches(pattern, path)))
+                report(NoMaintainer, $"MAINTAINERS does not cover the new file {path}");
+        }
+    }
+
+    /// <summary>The patterns of <c>F:</c> lines that a patch adds to MAINTAINERS.</summary>
+    private static IEnumerable<string> AddedPatterns(PatchDocument? document)
+    {
+        foreach (var hunk in document?.Files.Where(file => file.NewPath == "MAINTAINERS").SelectMany(file => file.Hunks) ?? [])
+        {
+            foreach (var line in hunk.Lines)
+            {
+                if (line is ['+', ..] && Maintainers.TryFilePattern(line.AsSpan(1), out var pattern))
+                    yield return pattern;
+            }
+        }
+    }
+
+    private static void CheckPatch(CheckedPatch patch, PatchDocument document, PatchSubject subject, bool covered, Action<Rule, string?> report, Func<string, string>? subjectOf)
     {
         CheckFixes(patch.Lines, report, subjectOf);
         if (subject.Author.Length > 0 && !HasSignOff(patch.Lines, subject.Author))
             report(AuthorSignOff, $"no Signed-off-by is the author's, {subject.Author}");
         if (subject.Version > 1 && !covered && !HasChangelog(patch))
             report(Changelog, null);
-        foreach (var file in PatchParser.Parse(patch.Lines.Text).Files)
+        foreach (var file in document.Files)
         {
             var path = file.NewPath ?? file.OldPath ?? "";
             if (IsJudge(path) || IsJudge(file.OldPath ?? ""))
@@ -100,11 +138,13 @@ internal static class SeriesRules
 
     private static void CheckFixes(TextLines lines, Action<Rule, string?> report, Func<string, string>? subjectOf)
     {
-        for (var i = 0; i < lines.Count && lines[i] is not "---"; i++)
+        for (var i = 0; i < lines.Count && lines[i] is not "---" && !lines[i].StartsWith("diff --git "); i++)
         {
-            if (!lines[i].StartsWith("Fixes:", StringComparison.OrdinalIgnoreCase) || lines[i].Length > MaxTrailer)
+            // git log indents.
+            var line = lines[i].Trim();
+            if (!line.StartsWith("Fixes:", StringComparison.OrdinalIgnoreCase) || line.Length > MaxTrailer)
                 continue;
-            var value = lines[i]["Fixes:".Length..].Trim();
+            var value = line["Fixes:".Length..].Trim();
             var end = 0;
             while (end < value.Length && char.IsAsciiHexDigit(value[end]))
                 end++;
@@ -173,7 +213,7 @@ internal readonly record struct PatchSubject(string Author, int Version, int Num
         for (var i = 0; i < lines.Count && lines[i].Length > 0; i++)
         {
             var line = lines.LineString(i);
-            if (line.StartsWith("From: ", StringComparison.OrdinalIgnoreCase) && line.IndexOf('<', StringComparison.Ordinal) is > 0 and var open && line.IndexOf('>', open) is > 0 and var close)
+            if ((line.StartsWith("From: ", StringComparison.OrdinalIgnoreCase) || line.StartsWith("Author: ", StringComparison.Ordinal)) && line.IndexOf('<', StringComparison.Ordinal) is > 0 and var open && line.IndexOf('>', open) is > 0 and var close)
                 author = line[(open + 1)..close];
             if (line.StartsWith("Subject:", StringComparison.OrdinalIgnoreCase))
                 return Parse(line, author, i + 1);
