@@ -44,7 +44,7 @@ internal static class CheckArguments
             }
         }
         options = options with { Inputs = inputs, Types = types, Ignored = ignored };
-        if (inputs.Count == 0 && options is { Help: false, ListTypes: false, Explain: null } && options.Kind != InputKind.Staged)
+        if (inputs.Count == 0 && options is { Help: false, ListTypes: false, Manual: false, Explain: null } && options.Kind != InputKind.Staged)
             throw new CheckException("no input files; give patches, a range such as origin/master.., --staged, or - for standard input");
         return options;
     }
@@ -85,6 +85,7 @@ internal static class CheckArguments
         "--test-only" => options with { TestOnly = value() },
         "--format" => options with { Format = ParseFormat(value()) },
         "--explain" => options with { Explain = value() },
+        "--manual" => options with { Manual = true },
         "--list-types" => options with { ListTypes = true },
         "-h" or "--help" => options with { Help = true },
         "--color" or "--no-color" or "--nocolor" when !hasValue || IsColour(value()) => options,

@@ -34,6 +34,7 @@ internal static class CheckHelp
           --no-summary, --summary-file, --mailback, --test-only TEXT
           --fix                           write each patch, what is mechanical put right, as PATCH.fixed
           --list-types                    all types of the rule set
+          --manual                        all types of all rule sets, as Markdown
 
         Exit code: 0 nothing found (warnings pass but with --strict), 1 something found or not a patch that could be checked, 2 wrong use, 3 environment.
 

@@ -3,6 +3,7 @@ using Gauntlet.Pipelines.Checks.Inputs;
 using Gauntlet.Pipelines.Checks.Output;
 using Gauntlet.Pipelines.Checks.Parsing;
 using Gauntlet.Pipelines.Checks.Rules;
+using Gauntlet.Pipelines.Checks.Rules.Safety;
 using Gauntlet.Pipelines.Checks.Rules.Series;
 using Gauntlet.Pipelines.Checks.Source;
 using Gauntlet.Pipelines.Checks.Text;
@@ -44,7 +45,7 @@ internal sealed class CheckRun(CheckOptions options, CheckSetup setup)
                 CheckInParallel(batch, patches);
             }
             if (options.Series)
-                patches = SeriesRules.Check(patches, setup.Selection, options.Tree && GitCommits.IsRepository() ? GitCommits.SubjectOf : null);
+                patches = SeriesRules.Check(patches, setup.Selection, CreateSeriesContext());
             for (var i = 0; i < batch.Length; i++)
             {
                 if (batch[i].Announcement is { } announcement)
@@ -57,6 +58,16 @@ internal sealed class CheckRun(CheckOptions options, CheckSetup setup)
         }
         report.End();
         return passed;
+    }
+
+    private SeriesContext CreateSeriesContext()
+    {
+        var git = new GitCommits(options.Folder);
+        return new SeriesContext
+        {
+            SubjectOf = options.Tree && git.IsRepository() ? git.SubjectOf : null,
+            Maintainers = setup.ReadMaintainers(),
+        };
     }
 
     /// <summary>Writes the fixed patch beside the patch, when anything could be fixed.</summary>
@@ -121,13 +132,18 @@ internal sealed class CheckRun(CheckOptions options, CheckSetup setup)
             MaxLineLength = setup.MaxLineLength,
             Root = setup.Root,
         };
+        var document = options.Legacy || input.WholeFile ? null : PatchParser.Parse(message.Text);
+        // A mode, an empty file, a binary one: a patch without hunks is one too.
+        scan.IsPatch = document?.Files.Count > 0;
         rules.Walk(scan, new WalkOptions
         {
             RequireSignOff = options.SignOff && !input.WholeFile,
             MustBePatch = options.MustBePatch || input.WholeFile,
-            IsCoverLetter = input.Name.EndsWith("cover-letter.patch", StringComparison.Ordinal),
+            IsCoverLetter = input.Name.EndsWith("cover-letter.patch", StringComparison.Ordinal) || (!options.Legacy && PatchSubject.Of(lines) is { Number: 0, Total: > 0 }),
             Legacy = options.Legacy,
         });
+        if (document is not null)
+            SafetyRules.Check(document, setup.Selection, scan.Findings);
         var findings = setup.Finish(scan.Findings, options.TestOnly);
         return new CheckedPatch(
             ByteText.FromDisplay(input.Name),

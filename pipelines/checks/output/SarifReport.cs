@@ -31,9 +31,11 @@ internal sealed class SarifReport : IReport
         _json.WriteString("name", "gauntlet check");
         _json.WriteString("semanticVersion", typeof(SarifReport).Assembly.GetName().Version!.ToString(3));
         _json.WriteStartArray("rules");
-        foreach (var rule in rules.All)
+        // A type with several messages is one rule here.
+        foreach (var rule in RuleCatalogue.All(rules))
         {
-            _ruleIndices[rule.Id] = _ruleIndices.Count;
+            if (!_ruleIndices.TryAdd(rule.Id, _ruleIndices.Count))
+                continue;
             _json.WriteStartObject();
             _json.WriteString("id", rule.Id);
             _json.WriteStartObject("shortDescription");

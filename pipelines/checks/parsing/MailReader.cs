@@ -45,8 +45,14 @@ public static class MailReader
         if (type.Contains("format=flowed", StringComparison.OrdinalIgnoreCase) && HasDiff(decoded))
             return new ReadMessage(text[..body] + decoded, "the mail is format=flowed, so its lines may have been joined or broken; send with git send-email");
         decoded = WithUnixLineEnds(decoded);
-        if (IsLatin1(type))
-            decoded = ToUtf8(decoded);
+        if (decoded.Contains("-----BEGIN PGP SIGNED MESSAGE-----\n", StringComparison.Ordinal))
+            return new ReadMessage(text[..body] + decoded, "the mail is signed inline, which changes each line that begins with a dash; sign with PGP/MIME, or send it plain");
+        if (Charset(type) is { } charset && !System.Text.Ascii.IsValid(decoded))
+        {
+            if (!TryConvert(charset, decoded, out var converted))
+                return new ReadMessage(text[..body] + decoded, $"the mail's character set {charset} is not known; send UTF-8");
+            decoded = converted;
+        }
         return new ReadMessage(text[..body] + decoded, Truncation(decoded));
     }
 
@@ -107,16 +113,32 @@ public static class MailReader
         }
     }
 
-    private static bool IsLatin1(string type) =>
-        type.Contains("iso-8859-1", StringComparison.OrdinalIgnoreCase) && !type.Contains("iso-8859-15", StringComparison.OrdinalIgnoreCase);
-
-    /// <summary>Bytes of ISO 8859-1 as UTF-8, as git am stores them.</summary>
-    private static string ToUtf8(string text)
+    /// <summary>The character set that a Content-Type names; null for UTF-8, and when it names none.</summary>
+    private static string? Charset(string type)
     {
-        var latin = new StringBuilder(text.Length);
-        foreach (var c in text)
-            latin.Append((char)ByteText.ByteOf(c));
-        return ByteText.FromDisplay(latin.ToString());
+        var at = type.IndexOf("charset=", StringComparison.OrdinalIgnoreCase);
+        if (at < 0)
+            return null;
+        var name = type.AsSpan(at + "charset=".Length).TrimStart('"');
+        var end = name.IndexOfAny("\"; \t");
+        name = end < 0 ? name : name[..end];
+        return name.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || name.Equals("utf8", StringComparison.OrdinalIgnoreCase) || name.Equals("us-ascii", StringComparison.OrdinalIgnoreCase) ? null : name.ToString();
+    }
+
+    /// <summary>Bytes of a character set as UTF-8, as git am stores them.</summary>
+    private static bool TryConvert(string charset, string text, out string converted)
+    {
+        try
+        {
+            var encoding = CodePagesEncodingProvider.Instance.GetEncoding(charset) ?? Encoding.GetEncoding(charset);
+            converted = ByteText.FromDisplay(encoding.GetString(ByteText.Encode(text)));
+            return true;
+        }
+        catch (ArgumentException)
+        {
+            converted = text;
+            return false;
+        }
     }
 
     /// <summary>Line ends that mail made CRLF throughout are the mail's; when some lines have none, they are the patch's.</summary>

@@ -174,13 +174,13 @@ public sealed class PatchParser
             else if (line.StartsWith("deleted file mode "))
                 (Change, NewPath) = (FileChange.Deleted, null);
             else if (line.StartsWith("rename from "))
-                (Change, OldPath) = (FileChange.Renamed, line["rename from ".Length..].ToString());
+                (Change, OldPath) = (FileChange.Renamed, QuotedPath.ReadIfQuoted(line["rename from ".Length..]));
             else if (line.StartsWith("rename to "))
-                (Change, NewPath) = (FileChange.Renamed, line["rename to ".Length..].ToString());
+                (Change, NewPath) = (FileChange.Renamed, QuotedPath.ReadIfQuoted(line["rename to ".Length..]));
             else if (line.StartsWith("copy from "))
-                (Change, OldPath) = (FileChange.Copied, line["copy from ".Length..].ToString());
+                (Change, OldPath) = (FileChange.Copied, QuotedPath.ReadIfQuoted(line["copy from ".Length..]));
             else if (line.StartsWith("copy to "))
-                (Change, NewPath) = (FileChange.Copied, line["copy to ".Length..].ToString());
+                (Change, NewPath) = (FileChange.Copied, QuotedPath.ReadIfQuoted(line["copy to ".Length..]));
             else if (line.StartsWith("new mode ") && Change == FileChange.Modified)
                 Change = FileChange.ModeChanged;
             else if (line.StartsWith("GIT binary patch") || line.StartsWith("Binary files "))
@@ -215,6 +215,8 @@ public sealed class PatchParser
             text = text.TrimEnd('\r');
             if (text is "/dev/null")
                 return null;
+            if (text is ['"', .., '"'])
+                text = QuotedPath.Read(text[1..^1]);
             var slash = text.IndexOf('/');
             return (slash > 0 ? text[(slash + 1)..] : text).ToString();
         }

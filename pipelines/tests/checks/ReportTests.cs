@@ -82,6 +82,32 @@ public sealed class ReportTests
         Assert.Equal(2, run.GetProperty("results").GetArrayLength());
     }
 
+    /// <summary>What the schema of SARIF 2.1.0 demands beyond types: each rule once, each index right, each place with a line, whichever rules.</summary>
+    [Theory]
+    [InlineData("qemu")]
+    [InlineData("linux")]
+    public void SarifIsValid(string rules)
+    {
+        using var sarif = JsonDocument.Parse(Check(Patch.Replace("int b;", "if(a){ b=kmalloc (NULL); }", StringComparison.Ordinal), "--format=sarif", "--rules", rules, "--strict", "--series").Report);
+        Assert.Equal("https://json.schemastore.org/sarif-2.1.0.json", sarif.RootElement.GetProperty("$schema").GetString());
+        var run = sarif.RootElement.GetProperty("runs")[0];
+        var ids = run.GetProperty("tool").GetProperty("driver").GetProperty("rules").EnumerateArray().Select(rule => rule.GetProperty("id").GetString()).ToList();
+        Assert.Equal(ids.Count, ids.Distinct().Count());
+        Assert.True(run.GetProperty("invocations")[0].GetProperty("executionSuccessful").GetBoolean());
+        var results = run.GetProperty("results").EnumerateArray().ToList();
+        Assert.True(results.Count > 3);
+        foreach (var result in results)
+        {
+            Assert.Equal(result.GetProperty("ruleId").GetString(), ids[result.GetProperty("ruleIndex").GetInt32()]);
+            Assert.Contains(result.GetProperty("level").GetString(), (string[])["error", "warning", "note"]);
+            Assert.NotEmpty(result.GetProperty("message").GetProperty("text").GetString()!);
+            var place = result.GetProperty("locations")[0].GetProperty("physicalLocation");
+            Assert.True(place.GetProperty("region").GetProperty("startLine").GetInt32() > 0);
+            Assert.True(!place.GetProperty("region").TryGetProperty("startColumn", out var column) || column.GetInt32() > 0);
+            Assert.True(Uri.IsWellFormedUriString(place.GetProperty("artifactLocation").GetProperty("uri").GetString(), UriKind.RelativeOrAbsolute));
+        }
+    }
+
     [Fact]
     public void GitHubGetsAnnotations() =>
         Assert.StartsWith("::error file=hw/x.c,line=2,title=CODE_INDENT::code indent should never use tabs\n", Check(Patch, "--format=github").Report);
@@ -93,6 +119,31 @@ public sealed class ReportTests
         Assert.Equal(2, first.RootElement.GetArrayLength());
         Assert.NotEqual(first.RootElement[0].GetProperty("fingerprint").GetString(), first.RootElement[1].GetProperty("fingerprint").GetString());
     }
+
+    [Fact]
+    public void AColumnLimitIsTheOneGiven()
+    {
+        Assert.DoesNotContain("line over", Check(Patch, "--no-signoff").Report);
+        Assert.Contains("over 10 characters", Check(Patch.Replace("\tint b;", "int long_name;", StringComparison.Ordinal), "--max-line-length=10").Report);
+    }
+
+    [Fact]
+    public void QuietSaysNothingOfWhatPasses()
+    {
+        Assert.Equal("", Check(Patch, "-q", "--ignore=CODE_INDENT,MISSING_SIGN_OFF").Report);
+        Assert.DoesNotContain("style problems", Check(Patch, "-q").Report);
+    }
+
+    /// <summary>The list in the tree is what the program prints: run <c>gauntlet check --manual &gt; pipelines/RULES.md</c> when this fails.</summary>
+    [Fact]
+    public void TheManualInTheTreeIsUpToDate()
+    {
+        using var output = new MemoryStream();
+        Assert.Equal(0, CheckProgram.Run(["--manual"], output));
+        Assert.Equal(Encoding.UTF8.GetString(output.ToArray()), File.ReadAllText(ManualPath()));
+    }
+
+    private static string ManualPath([System.Runtime.CompilerServices.CallerFilePath] string self = "") => Path.Combine(Path.GetDirectoryName(self)!, "..", "..", "RULES.md");
 
     [Theory]
     [InlineData("--no-such-option")]
