@@ -18,6 +18,7 @@ public sealed class FuzzCommands : ICommandModule
         yield return new Command("fuzz", "Fuzz device models and parsers, guided by coverage")
         {
             List(output), Run(output), Smoke(output), Repro(output), Minimize(output), Triage(output),
+            CampaignCommands.Campaign(output), CampaignCommands.Report(output), Afl(),
         };
     }
 
@@ -91,6 +92,14 @@ public sealed class FuzzCommands : ICommandModule
             return failed ? ExitCode.Failure : ExitCode.Success;
         });
         return command.WithExample("gauntlet fuzz smoke --time 2s", "all targets, two seconds each");
+    }
+
+    private static Command Afl()
+    {
+        var target = TargetArgument();
+        var command = new Command("afl", "Let afl-fuzz drive a target: what it starts, with its handshake and its shared memory") { target };
+        command.SetAction(parsed => AflServer.Serve(parsed.GetValue(target)!));
+        return command.WithExample("AFL_SKIP_BIN_CHECK=1 afl-fuzz -i seeds -o out -- gauntlet fuzz afl isa-serial", "AFL++ on the UART");
     }
 
     private static Command Repro(Output output)

@@ -159,6 +159,7 @@ public sealed class FuzzEngine
             LookAtTheClock();
         _coverage.Clear();
         _current.Begin(input);
+        Finding? finding = null;
         try
         {
             _target.Run(input);
@@ -166,19 +167,18 @@ public sealed class FuzzEngine
             _allocated = GC.GetAllocatedBytesForCurrentThread();
             if (_allocated - before is > MaxRunBytes and var bytes)
                 throw new OracleException("allocation", $"{bytes} bytes allocated in one run, {MaxRunBytes} are the limit");
-            return true;
         }
         catch (Exception exception)
         {
-            var finding = Finding.From(exception);
-            if (_buckets.Count < MostCrashBuckets && _buckets.Add(finding.Bucket))
-                _output.AddCrash(input, $"{finding.Bucket}\n{finding.Report}\n");
-            return false;
+            finding = Finding.From(exception);
         }
-        finally
-        {
-            _current.End();
-        }
+        // The watchdog looks at the target's time, not at a disk's.
+        _current.End();
+        if (finding is null)
+            return true;
+        if (_buckets.Count < MostCrashBuckets && _buckets.Add(finding.Bucket))
+            _output.AddCrash(input, $"{finding.Bucket}\n{finding.Report}\n");
+        return false;
     }
 
     // Often enough to end in time and to tell once a second, but not at every run: a millisecond of runs lies between.

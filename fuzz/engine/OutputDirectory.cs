@@ -9,13 +9,27 @@ namespace Gauntlet.Fuzz.Engine;
 /// </summary>
 public sealed class OutputDirectory
 {
+    // ENOSPC.
+    private const int NoSpace = 28;
+
+    private static readonly TimeSpan BetweenTries = TimeSpan.FromSeconds(2);
+
     private readonly string _path;
+    private readonly Action<string, byte[]> _write;
+    private readonly Action<string> _tell;
+    private readonly TimeSpan _betweenTries;
     private int _queue, _crashes, _hangs;
 
     /// <summary>Makes what is not there.</summary>
-    public OutputDirectory(string path)
+    public OutputDirectory(string path) : this(path, File.WriteAllBytes, Console.Error.WriteLine, BetweenTries)
     {
-        _path = path;
+    }
+
+    /// <param name="write">Writes a file.</param>
+    /// <param name="tell">Given a line when the disk is full.</param>
+    internal OutputDirectory(string path, Action<string, byte[]> write, Action<string> tell, TimeSpan betweenTries)
+    {
+        (_path, _write, _tell, _betweenTries) = (path, write, tell, betweenTries);
         foreach (var folder in (string[])["queue", "crashes", "hangs"])
             Directory.CreateDirectory(Path.Combine(path, folder));
         (_queue, _crashes, _hangs) = (Inputs("queue").Count, Inputs("crashes").Count, Inputs("hangs").Count);
@@ -75,9 +89,10 @@ public sealed class OutputDirectory
         // The columns are AFL's; of them the depth is not kept.
         var plot = Path.Combine(_path, "plot_data");
         if (!File.Exists(plot))
-            File.AppendAllText(plot, "# relative_time, cycles_done, cur_item, corpus_count, pending_total, pending_favs, map_size, saved_crashes, saved_hangs, max_depth, execs_per_sec, total_execs, edges_found\n");
-        File.AppendAllText(plot, string.Create(CultureInfo.InvariantCulture,
-            $"{stats.NowUnix - stats.StartUnix}, {stats.Cycles}, {stats.Current}, {stats.Corpus}, {stats.Pending}, {stats.PendingFavoured}, {percent:0.00}%, {_crashes}, {_hangs}, 0, {stats.ExecsPerSecond:0.00}, {stats.Execs}, {stats.Edges}\n"));
+            Patiently(() => File.AppendAllText(plot, "# relative_time, cycles_done, cur_item, corpus_count, pending_total, pending_favs, map_size, saved_crashes, saved_hangs, max_depth, execs_per_sec, total_execs, edges_found\n"));
+        var row = string.Create(CultureInfo.InvariantCulture,
+            $"{stats.NowUnix - stats.StartUnix}, {stats.Cycles}, {stats.Current}, {stats.Corpus}, {stats.Pending}, {stats.PendingFavoured}, {percent:0.00}%, {_crashes}, {_hangs}, 0, {stats.ExecsPerSecond:0.00}, {stats.Execs}, {stats.Edges}\n");
+        Patiently(() => File.AppendAllText(plot, row));
 
         void Line(string key, object value) => text.Append(CultureInfo.InvariantCulture, $"{key,-18}: {value}\n");
     }
@@ -91,9 +106,28 @@ public sealed class OutputDirectory
 
     private void Write(string path, ReadOnlySpan<byte> bytes)
     {
-        var whole = Path.Combine(_path, ".tmp");
-        File.WriteAllBytes(whole, bytes);
+        var (whole, copy) = (Path.Combine(_path, ".tmp"), bytes.ToArray());
+        Patiently(() => _write(whole, copy));
         File.Move(whole, path, overwrite: true);
+    }
+
+    // A night is not lost to a full disk: it goes on when there is room.
+    private void Patiently(Action write)
+    {
+        for (var told = false; ; told = true)
+        {
+            try
+            {
+                write();
+                return;
+            }
+            catch (IOException exception) when (exception.HResult == NoSpace)
+            {
+                if (!told)
+                    _tell($"writing to {_path}: the disk is full; fuzzing goes on when there is room");
+                Thread.Sleep(_betweenTries);
+            }
+        }
     }
 }
 

@@ -12,9 +12,20 @@ public static class Program
     /// <summary>Ended by its own watchdog: the input that it left hangs.</summary>
     public const int HangStatus = 71;
 
+    /// <summary>Before a target's name: a worker for afl-fuzz.</summary>
+    internal const string AflWorker = "afl-worker";
+
     /// <param name="arguments">Target, output directory, seed, milliseconds or -1, runs or -1, milliseconds that one run may take, longest input.</param>
     public static int Main(string[] arguments)
     {
+        switch (arguments)
+        {
+            case [AflWorker, var driven]:
+                AflServer.Work(driven);
+                return 0;
+            case ["afl", var served]:
+                return AflServer.Serve(served);
+        }
         if (arguments is not [var name, var folder, var seed, var milliseconds, var execs, var hang, var inputBytes])
         {
             Console.Error.WriteLine("this is a part of gauntlet: use `gauntlet fuzz`");
