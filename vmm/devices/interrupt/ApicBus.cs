@@ -1,3 +1,5 @@
+using Gauntlet.Vmm.Bus;
+
 namespace Gauntlet.Vmm.Devices.Interrupt;
 
 /// <summary>How an interrupt message is delivered (SDM Vol. 3A, 11.6.1; 82093AA, 3.2.4): the encoding of the delivery mode field.</summary>
@@ -30,8 +32,11 @@ public readonly record struct ApicMessage(uint Destination, bool Logical, Delive
 }
 
 /// <summary>Where local APICs and IOAPICs meet: routes messages to their destinations and ends of level-triggered interrupts back.</summary>
-public sealed class ApicBus
+public sealed class ApicBus : IMsiTarget
 {
+    // SDM Vol. 3A, 11.11.1: address bits 20 to 31.
+    private const ulong MsiPage = 0xfee;
+
     private readonly List<LocalApic> _apics = [];
     private readonly List<IoApic> _ioApics = [];
 
@@ -56,6 +61,14 @@ public sealed class ApicBus
             accepted = true;
         }
         return accepted;
+    }
+
+    /// <summary>A message from a PCI function; one that is not for the APICs' page, or of a mode that there is not, is lost.</summary>
+    public void SendMsi(ulong address, uint data)
+    {
+        if (address >> 20 != MsiPage)
+            return;
+        Deliver(ApicMessage.FromMsi(address, data));
     }
 
     /// <summary>A local APIC ended a level-triggered interrupt.</summary>

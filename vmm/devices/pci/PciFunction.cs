@@ -10,26 +10,57 @@ namespace Gauntlet.Vmm.Devices.Pci;
 public sealed record PciBar(int Region, uint Assigned);
 
 /// <summary>What a PCI function is, for its configuration header (PCI Local Bus Specification 3.0, 6.1).</summary>
-public readonly record struct PciIdentity(ushort Vendor, ushort Device, byte BaseClass, byte SubClass, byte Interface = 0, byte Revision = 0, bool MultiFunction = false);
+public readonly record struct PciIdentity(ushort Vendor, ushort Device, byte BaseClass, byte SubClass, byte Interface = 0, byte Revision = 0, bool MultiFunction = false)
+{
+    /// <summary>Subsystem vendor ID and subsystem ID.</summary>
+    public ushort SubsystemVendor { get; init; }
+
+    public ushort Subsystem { get; init; }
+}
+
+/// <summary>A device that takes part in accesses to its own configuration space: a bridge's routing registers, a window in a capability.</summary>
+public interface IPciConfigHook
+{
+    /// <summary>True when the device answers a read of 1, 2 or 4 bytes itself.</summary>
+    bool TryReadConfig(int offset, int size, out uint value);
+
+    /// <summary>After a write, with what was written; the space holds what stuck of it.</summary>
+    void OnConfigWritten(int offset, int size, uint value);
+}
 
 /// <summary>
-/// The configuration space of one PCI function: a type 0 header with base address registers that move the device's regions on the bus.
+/// The configuration space of one PCI function: a type 0 header with base address registers that move the device's regions on the bus, an interrupt
+/// pin, and capabilities.
 /// </summary>
-/// <remarks>PCI Local Bus Specification 3.0, 6.2.1 to 6.2.5. A BAR that the guest puts onto something else answers nowhere until it is moved away.</remarks>
+/// <remarks>
+/// PCI Local Bus Specification 3.0, 6.2.1 to 6.2.5, 6.7 (capabilities), 2.2.6 (INTx). A BAR that the guest puts onto something else answers nowhere
+/// until it is moved away.
+/// </remarks>
 public sealed class PciFunction
 {
     public const int ConfigBytes = 256;
 
-    private const int CommandOffset = 4, BarOffset = 0x10, BarCount = 6;
-    private const ushort CommandIo = 1, CommandMemory = 2, CommandWritable = 0x0547;
+    private const int CommandOffset = 4, StatusOffset = 6, BarOffset = 0x10, BarCount = 6, CapabilitiesOffset = 0x34, InterruptPinOffset = 0x3d;
+    private const ushort CommandIo = 1, CommandMemory = 2, CommandMaster = 4, CommandWritable = 0x0547, CommandNoInterrupt = 1 << 10;
+    private const byte StatusInterrupt = 1 << 3, StatusCapabilities = 1 << 4;
     private const int CacheLineOffset = 0xc, LatencyOffset = 0xd, InterruptLineOffset = 0x3c;
+    private const int FirstCapability = 0x40;
     private const uint BarIoBit = 1, BarIoMask = ~3u, BarMemoryMask = ~0xfu;
 
     private readonly byte[] _config = new byte[ConfigBytes];
+
+    // Bits that a guest may write, and what a reset puts there; BARs and the command register have rules of their own.
+    private readonly byte[] _writable = new byte[ConfigBytes];
+    private readonly byte[] _resetValues = new byte[ConfigBytes];
     private readonly IoBus _bus;
     private readonly IDevice? _device;
     private readonly PciBar[] _bars;
     private readonly bool[] _mapped;
+    private IIrqLine _intx = UnconnectedIrqLine.Instance;
+    private IPciConfigHook? _hook;
+    private int _lastCapability = CapabilitiesOffset;
+    private int _capabilitiesEnd = FirstCapability;
+    private bool _interrupt;
 
     /// <param name="bus">Where regions are mapped.</param>
     /// <param name="identity">For the header.</param>
@@ -46,19 +77,76 @@ public sealed class PciFunction
         _config[0xa] = identity.SubClass;
         _config[0xb] = identity.BaseClass;
         _config[0xe] = (byte)(identity.MultiFunction ? 0x80 : 0);
+        Put16(0x2c, identity.SubsystemVendor);
+        Put16(0x2e, identity.Subsystem);
+        (_writable[CacheLineOffset], _writable[LatencyOffset], _writable[InterruptLineOffset]) = (0xff, 0xff, 0xff);
     }
+
+    /// <summary>What the BARs map; null for a function without.</summary>
+    public IDevice? Device => _device;
+
+    /// <summary>The guest lets the function reach memory, for DMA and messages (6.2.2, bit 2 of the command register).</summary>
+    public bool IsBusMaster => (_config[CommandOffset] & CommandMaster) != 0;
+
+    /// <summary>Wires the interrupt pin. Once, when the function is put into its slot.</summary>
+    /// <param name="pin">1 for INTA# to 4 for INTD#.</param>
+    /// <param name="firmwareLine">What firmware writes to the interrupt line register: the interrupt that a guest without other knowledge expects.</param>
+    public void ConnectInterrupt(byte pin, IIrqLine line, byte firmwareLine)
+    {
+        _intx = line;
+        _config[InterruptPinOffset] = pin;
+        _resetValues[InterruptLineOffset] = firmwareLine;
+    }
+
+    /// <summary>Has the device take part in accesses to this space. Once.</summary>
+    public void SetHook(IPciConfigHook hook) => _hook = hook;
 
     /// <summary>Sets a byte of the device-specific part, which reads back and cannot be written.</summary>
     /// <param name="offset">0x40 to 0xff.</param>
-    public void SetConstant(int offset, byte value)
+    public void SetConstant(int offset, byte value) => SetRegister(offset, value, writable: 0);
+
+    /// <summary>Sets what a byte of the device-specific part is after reset, and which of its bits can be written.</summary>
+    /// <param name="offset">0x40 to 0xff.</param>
+    public void SetRegister(int offset, byte value, byte writable)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(offset, 0x40);
-        _config[offset] = value;
+        ArgumentOutOfRangeException.ThrowIfLessThan(offset, FirstCapability);
+        _config[offset] = _resetValues[offset] = value;
+        _writable[offset] = writable;
+    }
+
+    /// <summary>Adds a capability to the list and returns where it is.</summary>
+    /// <param name="id">The capability's ID (PCI Code and ID Assignment Specification, 2).</param>
+    /// <param name="body">What follows ID and pointer.</param>
+    /// <param name="writable">For each byte of the body the bits that a guest can write; shorter means none from there on.</param>
+    /// <exception cref="InvalidOperationException">It does not fit behind what is there.</exception>
+    public int AddCapability(byte id, ReadOnlySpan<byte> body, ReadOnlySpan<byte> writable)
+    {
+        var at = _capabilitiesEnd;
+        if (at + 2 + body.Length > ConfigBytes)
+            throw new InvalidOperationException($"PCI capability 0x{id:x2} of {body.Length + 2} bytes does not fit at 0x{at:x}");
+        SetConstant(at, id);
+        for (var i = 0; i < body.Length; i++)
+            SetRegister(at + 2 + i, body[i], i < writable.Length ? writable[i] : (byte)0);
+        _config[_lastCapability == CapabilitiesOffset ? CapabilitiesOffset : _lastCapability + 1] = (byte)at;
+        _lastCapability = at;
+        _capabilitiesEnd = (at + 2 + body.Length + 3) & ~3;
+        _config[StatusOffset] |= StatusCapabilities;
+        return at;
+    }
+
+    /// <summary>Drives the interrupt pin; the guest may have it disconnected.</summary>
+    public void SetInterrupt(bool level)
+    {
+        _interrupt = level;
+        _config[StatusOffset] = (byte)(level ? _config[StatusOffset] | StatusInterrupt : _config[StatusOffset] & ~StatusInterrupt);
+        _intx.Set(level && (Command & CommandNoInterrupt) == 0);
     }
 
     /// <summary>Reads 1, 2 or 4 bytes inside one aligned doubleword.</summary>
     public uint Read(int offset, int size)
     {
+        if (_hook is not null && _hook.TryReadConfig(offset, size, out var value))
+            return value;
         var word = BinaryPrimitives.ReadUInt32LittleEndian(_config.AsSpan(offset & ~3)) >> ((offset & 3) * 8);
         return word & (uint.MaxValue >> (32 - size * 8));
     }
@@ -70,6 +158,9 @@ public sealed class PciFunction
             WriteByte(offset + i, (byte)(value >> (i * 8)));
         if (offset < BarOffset + BarCount * 4)
             Remap();
+        if (offset < StatusOffset)
+            SetInterrupt(_interrupt);
+        _hook?.OnConfigWritten(offset, size, value);
     }
 
     /// <summary>To what the firmware leaves: decoding on, BARs at their assigned addresses.</summary>
@@ -77,13 +168,23 @@ public sealed class PciFunction
     {
         UnmapAll();
         Put16(CommandOffset, _bars.Length > 0 ? (ushort)(CommandIo | CommandMemory) : (ushort)0);
-        (_config[CacheLineOffset], _config[LatencyOffset], _config[InterruptLineOffset]) = (0, 0, 0);
+        for (var offset = 0; offset < ConfigBytes; offset++)
+        {
+            if (_writable[offset] != 0)
+                _config[offset] = _resetValues[offset];
+        }
         for (var i = 0; i < _bars.Length; i++)
             PutBar(i, _bars[i].Assigned);
         Remap();
+        SetInterrupt(false);
+        _hook?.OnConfigWritten(0, 0, 0);
     }
 
-    public void Save(StateWriter writer) => writer.Bytes(_config);
+    public void Save(StateWriter writer)
+    {
+        writer.Bytes(_config);
+        writer.Bool(_interrupt);
+    }
 
     public void Load(ref StateReader reader)
     {
@@ -94,7 +195,11 @@ public sealed class PciFunction
         for (var offset = 0; offset < ConfigBytes; offset++)
             WriteByte(offset, config[offset]);
         Remap();
+        SetInterrupt(reader.Bool());
+        _hook?.OnConfigWritten(0, 0, 0);
     }
+
+    private ushort Command => BinaryPrimitives.ReadUInt16LittleEndian(_config.AsSpan(CommandOffset));
 
     private void WriteByte(int offset, byte value)
     {
@@ -106,9 +211,6 @@ public sealed class PciFunction
             case CommandOffset + 1:
                 _config[offset] = (byte)(value & CommandWritable >> 8);
                 break;
-            case CacheLineOffset or LatencyOffset or InterruptLineOffset:
-                _config[offset] = value;
-                break;
             case >= BarOffset and < BarOffset + BarCount * 4:
                 var bar = (offset - BarOffset) / 4;
                 if (bar >= _bars.Length)
@@ -117,6 +219,7 @@ public sealed class PciFunction
                 PutBar(bar, (GetBar(bar) & ~(0xffu << shift)) | (uint)value << shift);
                 break;
             default:
+                _config[offset] = (byte)((_config[offset] & ~_writable[offset]) | (value & _writable[offset]));
                 break;
         }
     }
@@ -153,7 +256,6 @@ public sealed class PciFunction
     private void Remap()
     {
         UnmapAll();
-        var command = Read(CommandOffset, 2);
         for (var i = 0; i < _bars.Length; i++)
         {
             var region = RegionOf(i);
@@ -161,13 +263,13 @@ public sealed class PciFunction
             if (region.Space == AddressSpace.Port)
             {
                 address &= BarIoMask;
-                _mapped[i] = (command & CommandIo) != 0 && address + region.Length <= 0x10000 && address != 0
+                _mapped[i] = (Command & CommandIo) != 0 && address + region.Length <= 0x10000 && address != 0
                     && _bus.TryMapPorts((IPortDevice)_device!, _bars[i].Region, (ushort)address);
             }
             else
             {
                 address &= BarMemoryMask;
-                _mapped[i] = (command & CommandMemory) != 0 && address + region.Length <= 1UL << 32 && address != 0
+                _mapped[i] = (Command & CommandMemory) != 0 && address + region.Length <= 1UL << 32 && address != 0
                     && _bus.TryMapMmio((IMmioDevice)_device!, _bars[i].Region, address);
             }
         }

@@ -19,6 +19,14 @@ internal sealed class RecordingLine : IIrqLine
     }
 }
 
+/// <summary>Notes messages.</summary>
+internal sealed class RecordingMsi : IMsiTarget
+{
+    public List<(ulong Address, uint Data)> Messages { get; } = [];
+
+    public void SendMsi(ulong address, uint data) => Messages.Add((address, data));
+}
+
 /// <summary>Notes what a device asks of its machine.</summary>
 internal sealed class RecordingMachine : IMachineControl
 {
