@@ -5,7 +5,11 @@ using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Devices.Serial;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Timer;
+using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Machines;
+using Gauntlet.Vmm.Memory;
+using Gauntlet.Vmm.Storage;
+using Gauntlet.Vmm.Tests.Devices.Virtio;
 
 namespace Gauntlet.Vmm.Tests.Devices;
 
@@ -43,6 +47,8 @@ internal static class DeviceCatalogue
         ["isa-debug-exit"] = () => Ports(_ => new IsaDebugExit(new RecordingMachine(), 4), 0xf4),
         ["pc-testdev"] = NewPcTestDev,
         ["pci-testdev"] = NewPci,
+        ["virtio-rng-pci"] = () => NewVirtio((memory, clock) => new VirtioRng(memory, clock, new CountingEntropy())),
+        ["virtio-blk-pci"] = () => NewVirtio((memory, clock) => new VirtioBlk(memory, clock, new MemoryImage(1 << 16), "serial")),
     };
 
     private static Bench Ports(Func<ManualClock, IPortDevice> make, params ushort[] bases)
@@ -98,6 +104,38 @@ internal static class DeviceCatalogue
         bus.MapPorts(host, 0, I440Fx.BasePort);
         host.Reset();
         return new Bench { Bus = bus, Clock = clock, Devices = [host, device] };
+    }
+
+    /// <summary>A virtio device behind PCI slot 2, with rings in its memory that hold what a guest may have left there.</summary>
+    public static Bench NewVirtio(Func<IGuestMemory, IClock, VirtioDevice> make, IMsiTarget? msi = null, ArrayMemory? memory = null)
+    {
+        var clock = Rig.NewClock();
+        var bus = new IoBus();
+        var host = new I440Fx(new RecordingMachine());
+        var next = 0xfe000000u;
+        var device = make(memory ?? NoisyMemory(), clock);
+        var transport = new VirtioPci(device, bus, msi ?? new RecordingMsi(), bytes => (next += (uint)bytes * 4) - (uint)bytes);
+        host.Add(2, 0, transport.Function);
+        bus.MapPorts(host, 0, I440Fx.BasePort);
+        host.Reset();
+        return new Bench { Bus = bus, Clock = clock, Devices = [host, transport] };
+    }
+
+    private static ArrayMemory NoisyMemory()
+    {
+        var memory = new ArrayMemory(1 << 16);
+        new Random(1).NextBytes(memory.Bytes);
+        return memory;
+    }
+
+    /// <summary>Bytes that count up: the same in every run.</summary>
+    private sealed class CountingEntropy : IEntropySource
+    {
+        public void Fill(Span<byte> destination)
+        {
+            for (var i = 0; i < destination.Length; i++)
+                destination[i] = (byte)i;
+        }
     }
 
     /// <summary>Somebody at the other end who always has something to say.</summary>

@@ -1,0 +1,103 @@
+using Gauntlet.Vmm.Memory;
+
+namespace Gauntlet.Vmm.Devices.Virtio;
+
+/// <summary>One buffer of a chain, in guest-physical memory; that it is RAM shows when it is used.</summary>
+/// <param name="Address">Of the first byte.</param>
+/// <param name="Length">In bytes; may be 0.</param>
+public readonly record struct GuestBuffer(ulong Address, uint Length);
+
+/// <summary>
+/// What a driver made available at once: buffers that the device reads, then buffers that it writes. Made once for a queue and filled again for each chain.
+/// </summary>
+/// <remarks>Virtual I/O Device (VIRTIO) 1.2, 2.7.4 (message framing) and 2.7.5: device-readable buffers come before device-writable ones.</remarks>
+public sealed class DescriptorChain
+{
+    private readonly GuestBuffer[] _buffers;
+    private int _count;
+
+    /// <param name="capacity">Most buffers that a chain may have: the queue size (2.7.5.2, 2.7.5.3.1).</param>
+    public DescriptorChain(int capacity) => _buffers = new GuestBuffer[capacity];
+
+    /// <summary>What the ring needs to hand it back: the head's index, or the packed ring's buffer ID.</summary>
+    public ushort Id { get; internal set; }
+
+    /// <summary>Entries of the packed ring that it takes; 1 in a split ring.</summary>
+    internal int RingEntries { get; set; }
+
+    /// <summary>Buffers that the device reads.</summary>
+    public ReadOnlySpan<GuestBuffer> Readable => _buffers.AsSpan(0, ReadableCount);
+
+    /// <summary>Buffers that the device writes.</summary>
+    public ReadOnlySpan<GuestBuffer> Writable => _buffers.AsSpan(ReadableCount, _count - ReadableCount);
+
+    /// <summary>Bytes that the device may read.</summary>
+    public ulong ReadableBytes { get; private set; }
+
+    /// <summary>Bytes that the device may write.</summary>
+    public ulong WritableBytes { get; private set; }
+
+    private int ReadableCount { get; set; }
+
+    /// <summary>Copies from the readable part; false when it is shorter, or not RAM.</summary>
+    /// <param name="offset">In bytes from its start.</param>
+    public bool TryRead(IGuestMemory memory, ulong offset, Span<byte> destination)
+    {
+        foreach (var buffer in Readable)
+        {
+            if (destination.IsEmpty)
+                return true;
+            if (offset >= buffer.Length)
+            {
+                offset -= buffer.Length;
+                continue;
+            }
+            var count = (int)Math.Min(buffer.Length - offset, (ulong)destination.Length);
+            if (!memory.TryRead(buffer.Address + offset, destination[..count]))
+                return false;
+            destination = destination[count..];
+            offset = 0;
+        }
+        return destination.IsEmpty;
+    }
+
+    /// <summary>Copies to the writable part; false when it is shorter, or not RAM.</summary>
+    /// <param name="offset">In bytes from its start.</param>
+    public bool TryWrite(IGuestMemory memory, ulong offset, ReadOnlySpan<byte> source)
+    {
+        foreach (var buffer in Writable)
+        {
+            if (source.IsEmpty)
+                return true;
+            if (offset >= buffer.Length)
+            {
+                offset -= buffer.Length;
+                continue;
+            }
+            var count = (int)Math.Min(buffer.Length - offset, (ulong)source.Length);
+            if (!memory.TryWrite(buffer.Address + offset, source[..count]))
+                return false;
+            source = source[count..];
+            offset = 0;
+        }
+        return source.IsEmpty;
+    }
+
+    internal void Clear() => (_count, ReadableCount, ReadableBytes, WritableBytes, RingEntries, Id) = (0, 0, 0, 0, 1, 0);
+
+    /// <summary>False when the chain is longer than the queue, or reads after it wrote: the driver is broken.</summary>
+    internal bool TryAdd(ulong address, uint length, bool writable)
+    {
+        if (_count == _buffers.Length || (!writable && ReadableCount != _count))
+            return false;
+        _buffers[_count++] = new GuestBuffer(address, length);
+        if (writable)
+        {
+            WritableBytes += length;
+            return true;
+        }
+        ReadableCount = _count;
+        ReadableBytes += length;
+        return true;
+    }
+}
