@@ -1,33 +1,34 @@
 using System.Buffers.Binary;
 using Gauntlet.Vmm.Devices.Interrupt;
+using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Memory;
 
 namespace Gauntlet.Vmm.Boot;
 
 /// <summary>
-/// The ACPI tables of a <c>pc</c> (ACPI Specification 6.4, 5.2): RSDP, RSDT, FADT, FACS, MADT and a DSDT with <c>\_S5</c>, below 1 MiB.
+/// The ACPI tables of a <c>pc</c> (ACPI Specification 6.4, 5.2): RSDP, RSDT, FADT, FACS, MADT and DSDT, below 1 MiB.
 /// </summary>
 public static class AcpiTables
 {
     /// <summary>The interrupt that the SCI is wired to, level triggered.</summary>
     public const int SciIrq = 9;
 
-    private const ulong RsdpAddress = 0xf0000, FacsAddress = 0xf0040, TablesAddress = 0xf0100;
+    /// <summary>Where the RSDP is.</summary>
+    public const ulong RsdpAddress = 0xf0000;
+
+    private const ulong FacsAddress = 0xf0040, TablesAddress = 0xf0100;
     private const int HeaderBytes = 36, FadtBytes = 116, FacsBytes = 64;
 
     // FADT flags (table 5.10): WBINVD, C1 on all processors, sleep button is a control method, RTC wakes from S4; no SLP_BUTTON, no docking.
     private const uint FadtFlags = 1 | 1 << 2 | 1 << 5 | 1 << 7;
-
-    // Name (\_S5, Package (4) {0, 0, 0, 0}): SLP_TYP for PM1a and PM1b, two reserved (20.2).
-    private static ReadOnlySpan<byte> Dsdt => [0x08, (byte)'_', (byte)'S', (byte)'5', (byte)'_', 0x12, 0x06, 0x04, 0x00, 0x00, 0x00, 0x00];
 
     /// <summary>Writes them; they tell of so many CPUs.</summary>
     /// <exception cref="BootException">There is no RAM below 1 MiB, or there are too many CPUs.</exception>
     public static void Write(GuestMemory memory, int cpuCount)
     {
         var next = TablesAddress;
-        var dsdt = Put("DSDT", 1, Dsdt);
+        var dsdt = Put("DSDT", 1, Dsdt.Body(line => PciInterruptRouter.FirmwareRoutes[line]));
         var fadt = Put("FACP", 1, Fadt(dsdt));
         var madt = Put("APIC", 3, Madt(cpuCount));
         var pointers = new byte[8];

@@ -31,6 +31,23 @@ public sealed class AcpiTablesTests : IDisposable
         Assert.Contains("_S5_", System.Text.Encoding.Latin1.GetString(dsdt), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void The_dsdt_routes_each_pin_of_each_slot_and_its_lengths_add_up()
+    {
+        var fadt = Tables(1)["FACP"];
+        var dsdt = Read(Word(fadt, 40), (int)Word(Read(Word(fadt, 40), 8), 4));
+        Assert.Equal(0, (byte)dsdt.Sum(value => value));
+        var text = System.Text.Encoding.Latin1.GetString(dsdt);
+        foreach (var name in (string[])["_SB_", "PCI0", "_CRS", "_PRT"])
+            Assert.Contains(name, text, StringComparison.Ordinal);
+        // Package (4) {0x0003ffff, 1, 0, 11}: slot 3, INTB#, where the board wires it.
+        Assert.True(dsdt.AsSpan().IndexOf((byte[])[0x12, 0x0b, 4, 0x0c, 0xff, 0xff, 3, 0, 1, 0, 0x0a, 11]) > 0);
+        // The scope reaches to the table's end.
+        var scope = text.IndexOf("_SB_", StringComparison.Ordinal) - 4;
+        Assert.Equal(0x10, dsdt[scope]);
+        Assert.Equal(dsdt.Length, scope + 1 + (dsdt[scope + 1] & 15 | dsdt[scope + 2] << 4));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(255)]
