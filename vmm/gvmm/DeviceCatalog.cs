@@ -1,4 +1,6 @@
+using System.Globalization;
 using Gauntlet.Vmm.Devices.Test;
+using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.Program.Options;
 
@@ -8,7 +10,7 @@ namespace Gauntlet.Vmm.Program;
 public static class DeviceCatalog
 {
     /// <summary>By name.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev"];
+    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "virtio-blk-pci", "virtio-rng-pci"];
 
     /// <summary>For messages.</summary>
     public static string NameList => string.Join(", ", Names);
@@ -25,7 +27,8 @@ public static class DeviceCatalog
 
     /// <summary>Puts a device on the board.</summary>
     /// <exception cref="OptionException">A property that it does not have, a value out of range, or ports that are taken.</exception>
-    public static void Add(PcBoard board, DeviceOption option)
+    /// <exception cref="Storage.BlockImageException">Its disk cannot be opened.</exception>
+    public static void Add(PcBoard board, DeviceOption option, Drives drives)
     {
         try
         {
@@ -40,9 +43,16 @@ public static class DeviceCatalog
                     Expect(option);
                     board.AddPcTestDev();
                     break;
+                case "virtio-rng-pci":
+                    Expect(option, "addr");
+                    board.AddVirtio(new VirtioRng(board.Machine.Memory, board.Machine.Clock, HostEntropy.Instance), Slot(option));
+                    break;
+                case "virtio-blk-pci":
+                    AddDisk(board, option, drives);
+                    break;
                 default:
-                    Expect(option);
-                    board.AddPciTestDev();
+                    Expect(option, "addr");
+                    board.AddPciTestDev(Slot(option));
                     break;
             }
         }
@@ -50,6 +60,49 @@ public static class DeviceCatalog
         {
             throw new OptionException($"-device {option.Driver}: {taken.Message}");
         }
+    }
+
+    /// <summary>Adds the disks that came with a device of their own.</summary>
+    /// <exception cref="OptionException">There is no slot for it.</exception>
+    /// <exception cref="Storage.BlockImageException">It cannot be opened.</exception>
+    public static void AddVirtioDrives(PcBoard board, IReadOnlyList<DriveOption> drives)
+    {
+        try
+        {
+            foreach (var drive in drives)
+            {
+                if (drive.IsVirtio)
+                    board.AddVirtio(new VirtioBlk(board.Machine.Memory, board.Machine.Clock, Drives.Open(drive)));
+            }
+        }
+        catch (InvalidOperationException taken)
+        {
+            throw new OptionException($"-drive if=virtio: {taken.Message}");
+        }
+    }
+
+    private static void AddDisk(PcBoard board, DeviceOption option, Drives drives)
+    {
+        Expect(option, "addr", "drive", "serial");
+        if (!option.Properties.TryGetValue("drive", out var id))
+            throw new OptionException($"-device {option.Driver}: drive property not set");
+        var serial = option.Properties.TryGetValue("serial", out var text) ? text : "";
+        if (System.Text.Encoding.UTF8.GetByteCount(serial) > VirtioBlk.MaxSerialBytes)
+            throw new OptionException($"-device {option.Driver}: serial '{serial}' is longer than {VirtioBlk.MaxSerialBytes} bytes");
+        board.AddVirtio(new VirtioBlk(board.Machine.Memory, board.Machine.Clock, drives.Take(option.Driver, id), serial), Slot(option));
+    }
+
+    // As QEMU: a slot in hexadecimal, and after a dot its function, of which only 0 can be chosen.
+    private static int? Slot(DeviceOption option)
+    {
+        if (!option.Properties.TryGetValue("addr", out var text))
+            return null;
+        var digits = text.EndsWith(".0", StringComparison.Ordinal) ? text[..^2] : text;
+        if (digits.StartsWith("0x", StringComparison.Ordinal))
+            digits = digits[2..];
+        return int.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var slot) && slot is > 0 and < 32
+            ? slot
+            : throw new OptionException($"-device {option.Driver}: addr={text} is not a slot, from 01 to 1f in hexadecimal");
     }
 
     private static int Number(DeviceOption option, string property, int absent, int min, int max) =>

@@ -11,7 +11,7 @@ internal static class Listings
     {
         Listing.Version => $"gvmm version {QmpCommands.Version.ToString(3)}\n",
         Listing.Accelerators => $"Accelerators supported in gvmm:\n{Lines(AcceleratorFactory.Names)}",
-        Listing.Machines => "Supported machines are:\nnone                 empty machine\npc                   Standard PC (i440FX + PIIX, 1996), no firmware (default)\n",
+        Listing.Machines => "Supported machines are:\nnone                 empty machine\npc                   Standard PC (i440FX + PIIX, 1996) (default)\n",
         Listing.Devices => $"Devices:\n{Lines(DeviceCatalog.Names)}",
         Listing.Cpus => $"Available CPUs:\n{Lines(QmpCommands.CpuModels)}\nFlags follow the model: -cpu max,+svm,-x2apic\n",
         _ => Help,
@@ -30,12 +30,14 @@ internal static class Listings
           -m SIZE                         MiB, or with K, M, G, T (default 128M)
           -rtc base=utc|localtime|TIME
         Boot
-          -kernel FILE                    multiboot 1 (ELF32 or by address), or a flat binary
-          -initrd FILE[ ARGS][,FILE...]   multiboot modules
+          -kernel FILE                    Linux bzImage, multiboot 1 (ELF32 or by address), or a flat binary
+          -initrd FILE[ ARGS][,FILE...]   the initrd, or multiboot modules
+          -bios FILE                      firmware, entered at the reset vector; without -kernel and -bios Debian's SeaBIOS
           -append TEXT                    the kernel's command line
           -fw_cfg name=N,file=F|string=S
         Devices
           -device NAME[,prop=value]       -device help lists them
+          -drive file=F,id=ID[,format=raw|qcow2][,readonly=on]  a disk for -device virtio-blk-pci,drive=ID; if=virtio: with a device of its own
           -global DRIVER.PROP=VALUE       kvm-pit.lost_tick_policy=delay|discard, or a device's property
           -serial TARGET                  stdio, mon:stdio (Ctrl-A x ends), null, file:PATH, unix:PATH[,server=on][,wait=off]
           -display none, -nographic, -nodefaults

@@ -8,12 +8,16 @@ using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.Program.Options;
 using Gauntlet.Vmm.Program.Serial;
 using Gauntlet.Vmm.Protocols.Qmp;
+using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Vmm.Program;
 
 /// <summary>gvmm: parses its command line, builds the machine, runs it, and ends with its status.</summary>
 internal static class Program
 {
+    // Where Debian's seabios has it.
+    private const string DefaultFirmware = "/usr/share/seabios/bios-256k.bin";
+
     private static int Main(string[] arguments)
     {
         try
@@ -28,7 +32,7 @@ internal static class Program
                 WritePidFile(pidFile);
             return options.Machine == "none" ? RunWithoutMachine(options) : RunMachine(options);
         }
-        catch (Exception refused) when (refused is OptionException or BootException or AcceleratorException or LinuxException)
+        catch (Exception refused) when (refused is OptionException or BootException or AcceleratorException or LinuxException or BlockImageException)
         {
             Complain(refused.Message);
             return ExitStatus.Refused;
@@ -40,10 +44,12 @@ internal static class Program
         var program = ReadProgram(options);
         Machine? machine = null;
         using var serial = new SerialPorts(options.Serial, () => machine?.RequestQuit());
-        using var board = new PcBoard(ConfigOf(options, serial), reason => Complain(reason));
+        using var board = new PcBoard(ConfigOf(options, serial, program), reason => Complain(reason));
         machine = board.Machine;
+        var drives = new Drives(options.Drives);
         foreach (var device in options.Devices)
-            DeviceCatalog.Add(board, device);
+            DeviceCatalog.Add(board, device, drives);
+        DeviceCatalog.AddVirtioDrives(board, options.Drives);
         AddFwCfg(board, options);
         board.Complete(program);
         foreach (var warning in machine.Accelerator.Warnings)
@@ -79,7 +85,9 @@ internal static class Program
     private static IBootProgram ReadProgram(GvmmOptions options)
     {
         if (options.Kernel is not { } path)
-            throw new OptionException("no kernel given: gvmm has no firmware to start a disk with; use -kernel");
+            return ReadFirmware(options);
+        if (options.Bios is not null)
+            throw new OptionException("-bios and -kernel: a kernel is started without firmware; give one of them");
         var image = BootFile.Read(path, "kernel", options.RamBytes);
         var flat = options.KernelFormat switch
         {
@@ -93,8 +101,18 @@ internal static class Program
                 throw new OptionException("-initrd and -append: a flat binary has nowhere to look for them");
             return new FlatProgram(path, image);
         }
+        if (options.KernelFormat == KernelFormat.Auto && !MultibootProgram.IsMultiboot(image) && LinuxProgram.IsLinux(image))
+            return new LinuxProgram(path, image, options.Append ?? "", options.Initrd is { } initrd ? BootFile.Read(initrd, "initrd", options.RamBytes) : []);
         var commandLine = options.Append is { Length: > 0 } append ? $"{path} {append}" : path;
         return new MultibootProgram(path, image, commandLine, ReadModules(options));
+    }
+
+    private static FirmwareProgram ReadFirmware(GvmmOptions options)
+    {
+        var path = options.Bios ?? DefaultFirmware;
+        if (options.Bios is null && !File.Exists(path))
+            throw new OptionException($"no kernel given, and there is no firmware '{path}' to start a disk with: use -kernel or -bios, or install seabios");
+        return new FirmwareProgram(path, BootFile.Read(path, "firmware", FirmwareProgram.MaxBytes));
     }
 
     // As QEMU: modules are separated by commas, each a path and its arguments.
@@ -111,7 +129,7 @@ internal static class Program
         return modules;
     }
 
-    private static PcConfig ConfigOf(GvmmOptions options, SerialPorts serial)
+    private static PcConfig ConfigOf(GvmmOptions options, SerialPorts serial, IBootProgram program)
     {
         var accelerators = new AcceleratorChoice[options.Accelerators.Count];
         for (var i = 0; i < accelerators.Length; i++)
@@ -126,6 +144,7 @@ internal static class Program
             SerialPorts = serial.Backends,
             StartUtc = DateTime.SpecifyKind(options.RtcBase ?? now, DateTimeKind.Utc),
             HasPit = options.HasPit,
+            FirmwareBytes = (program as FirmwareProgram)?.Bytes ?? 0,
             NoReboot = options.NoReboot,
             NoShutdown = options.NoShutdown,
         };

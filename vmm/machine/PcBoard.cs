@@ -7,6 +7,7 @@ using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Devices.Serial;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Timer;
+using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Memory;
 
 namespace Gauntlet.Vmm.Machines;
@@ -34,6 +35,9 @@ public sealed record PcConfig
     /// <summary>An 8254 with port 0x61, as every PC has unless told otherwise.</summary>
     public bool HasPit { get; init; } = true;
 
+    /// <summary>Bytes of firmware ROM below 4 GiB; 0: the machine starts a kernel without.</summary>
+    public int FirmwareBytes { get; init; }
+
     public bool NoReboot { get; init; }
 
     public bool NoShutdown { get; init; }
@@ -56,9 +60,6 @@ public sealed class PcBoard : IDisposable
     private const ulong ShadowAddress = 0xc0000;
     private const int RtcIrq = 8, KeyboardIrq = 1, PitIrq = 0;
 
-    // What firmware gives the first device with BARs.
-    private const uint FirstMemoryBar = 0xfebf1000, FirstIoBar = 0xc000;
-
     // COM1, COM2.
     private static readonly ushort[] SerialBases = [0x3f8, 0x2f8];
     private static readonly int[] SerialIrqs = [4, 3];
@@ -66,7 +67,8 @@ public sealed class PcBoard : IDisposable
     private readonly PcConfig _config;
     private readonly I8259? _pic;
     private readonly ApicBus? _apicBus;
-    private uint _nextMemoryBar = FirstMemoryBar, _nextIoBar = FirstIoBar;
+    private readonly PciResources _resources = new();
+    private readonly PciInterruptRouter _router;
 
     /// <exception cref="AcceleratorException">None of the accelerators can be had here.</exception>
     /// <exception cref="Linux.LinuxException">The host has no memory for it.</exception>
@@ -76,11 +78,12 @@ public sealed class PcBoard : IDisposable
         var bus = new IoBus();
         var clock = new HostClock(bus.DeviceLock, config.StartUtc);
         var accelerator = AcceleratorFactory.CreateFirst(config.Accelerators, clock, config.CpuCount, onAcceleratorFallback);
-        Machine = new Machine(new GuestMemory(LayOut(config.RamBytes)), bus, clock, accelerator) { NoReboot = config.NoReboot, NoShutdown = config.NoShutdown };
+        Machine = new Machine(new GuestMemory(LayOut(config.RamBytes, config.FirmwareBytes)), bus, clock, accelerator) { NoReboot = config.NoReboot, NoShutdown = config.NoShutdown };
 
         if (accelerator.IrqChip is { } irqChip)
         {
             Lines = new PcInterruptLines(irqChip);
+            Msi = new KernelMsi(irqChip);
         }
         else
         {
@@ -95,6 +98,7 @@ public sealed class PcBoard : IDisposable
                 Machine.Add(apic);
             }
             Lines = new PcInterruptLines(_pic, ioApic);
+            Msi = _apicBus;
             Machine.Add(_pic);
             Machine.Add(ioApic);
             bus.MapPorts(_pic, I8259.MasterRegion, 0x20);
@@ -105,7 +109,8 @@ public sealed class PcBoard : IDisposable
         AddTimers(clock);
         AddPlatform(clock);
         FwCfg = AddFwCfg();
-        Pci = AddPci();
+        Pci = new I440Fx(Machine);
+        _router = AddBridges();
         for (var i = 0; i < config.SerialPorts.Count; i++)
         {
             var uart = new Uart16550A(Lines[SerialIrqs[i]], config.SerialPorts[i], clock);
@@ -121,6 +126,9 @@ public sealed class PcBoard : IDisposable
     public PcInterruptLines Lines { get; }
 
     public I440Fx Pci { get; }
+
+    /// <summary>Where functions' messages go.</summary>
+    public IMsiTarget Msi { get; }
 
     public FwCfg FwCfg { get; }
 
@@ -148,19 +156,27 @@ public sealed class PcBoard : IDisposable
         Machine.Add(device);
     }
 
-    /// <summary>Adds <c>pci-testdev</c> to the first free slot.</summary>
-    /// <exception cref="InvalidOperationException">There is no free slot.</exception>
-    public void AddPciTestDev()
+    /// <summary>Adds <c>pci-testdev</c>.</summary>
+    /// <param name="slot">1 to 31; null for the first free one.</param>
+    /// <exception cref="InvalidOperationException">The slot is taken, or none is free.</exception>
+    public void AddPciTestDev(int? slot = null)
     {
-        var slot = Pci.FindFreeSlot();
-        if (slot < 0)
-            throw new InvalidOperationException("all 32 PCI slots are taken");
         var device = new PciTestDev();
-        Pci.Add(slot, 0, new PciFunction(Machine.Bus, new PciIdentity(PciTestDev.Vendor, PciTestDev.Device, 0xff, 0), device,
-            new PciBar(PciTestDev.MemoryRegion, _nextMemoryBar), new PciBar(PciTestDev.IoRegion, _nextIoBar)));
-        _nextMemoryBar += PciTestDev.MemoryBytes;
-        _nextIoBar += PciTestDev.IoBytes;
+        Plug(new PciFunction(Machine.Bus, new PciIdentity(PciTestDev.Vendor, PciTestDev.Device, 0xff, 0), device,
+            new PciBar(PciTestDev.MemoryRegion, _resources.AssignMemory(PciTestDev.MemoryBytes)),
+            new PciBar(PciTestDev.IoRegion, _resources.AssignPorts(PciTestDev.IoBytes))), slot, hasInterrupt: false);
         Machine.Add(device);
+    }
+
+    /// <summary>Puts a virtio device behind a PCI function.</summary>
+    /// <param name="slot">1 to 31; null for the first free one.</param>
+    /// <exception cref="InvalidOperationException">The slot is taken, or none is free.</exception>
+    public VirtioPci AddVirtio(VirtioDevice device, int? slot = null)
+    {
+        var transport = new VirtioPci(device, Machine.Bus, Msi, _resources.AssignMemory);
+        Plug(transport.Function, slot, hasInterrupt: true);
+        Machine.Add(transport);
+        return transport;
     }
 
     /// <summary>Makes the vCPUs and sets what they start with. Last of all, when all devices are there.</summary>
@@ -175,12 +191,8 @@ public sealed class PcBoard : IDisposable
         Machine.CreateVcpus<LocalApic>(_config.CpuCount, _config.CpuModel, i => _apicBus?.Apics[i]);
         Machine.SetBoot(() =>
         {
-            lock (Machine.Bus.DeviceLock)
-            {
-                _pic?.InitializeAsFirmware();
-                _apicBus?.Apics[0].EnterVirtualWireMode();
-            }
-            AcpiTables.Write(Machine.Memory, _config.CpuCount);
+            if (program is not FirmwareProgram)
+                ActAsFirmware();
             Machine.Vcpus[0].GetState(out var state);
             program.Start(Machine.Memory, ref state);
             Machine.Vcpus[0].SetState(in state);
@@ -189,7 +201,32 @@ public sealed class PcBoard : IDisposable
 
     public void Dispose() => Machine.Dispose();
 
-    private static List<GuestRam> LayOut(ulong bytes)
+    // What a kernel expects that firmware has done.
+    private void ActAsFirmware()
+    {
+        lock (Machine.Bus.DeviceLock)
+        {
+            _pic?.InitializeAsFirmware();
+            MakePciInterruptsLevelTriggered();
+            _apicBus?.Apics[0].EnterVirtualWireMode();
+        }
+        AcpiTables.Write(Machine.Memory, _config.CpuCount);
+    }
+
+    // As firmware does before anything shares them; a kernel irqchip has the same ports inside, out of reach from here.
+    private void MakePciInterruptsLevelTriggered()
+    {
+        if (_pic is null)
+            return;
+        foreach (var irq in PciInterruptRouter.FirmwareRoutes)
+        {
+            var half = (uint)irq / 8;
+            var levels = _pic.ReadPort(I8259.ElcrRegion, half, 1);
+            _pic.WritePort(I8259.ElcrRegion, half, 1, levels | 1u << irq % 8);
+        }
+    }
+
+    private static List<GuestRam> LayOut(ulong bytes, int firmwareBytes)
     {
         var low = bytes >= LowRamLimit ? SplitLowRam : bytes;
         var layout = new List<GuestRam>
@@ -199,6 +236,8 @@ public sealed class PcBoard : IDisposable
         };
         if (low > MemoryMap.OneMiB)
             layout.Add(new GuestRam("pc.ram", MemoryMap.OneMiB, low - MemoryMap.OneMiB));
+        if (firmwareBytes > 0)
+            layout.Add(new GuestRam("pc.bios", HighRamAddress - (ulong)firmwareBytes, (ulong)firmwareBytes, readOnly: true));
         if (bytes > low)
             layout.Add(new GuestRam("pc.ram-high", HighRamAddress, bytes - low));
         return layout;
@@ -257,25 +296,50 @@ public sealed class PcBoard : IDisposable
         fwCfg.Add(FwCfg.NoGraphicKey, (ushort)1);
         fwCfg.Add(FwCfg.CpuCountKey, (ushort)_config.CpuCount);
         fwCfg.Add(FwCfg.MaxCpusKey, (ushort)_config.CpuCount);
+        // Firmware's own console, as there is no display: COM1, when there is one.
+        if (_config.FirmwareBytes > 0 && _config.SerialPorts.Count > 0)
+            fwCfg.AddFile("etc/sercon-port", BitConverter.GetBytes((ulong)SerialBases[0]));
         Machine.Add(fwCfg);
         Machine.Bus.MapPorts(fwCfg, 0, FwCfg.BasePort);
         return fwCfg;
     }
 
     // Host bridge, ISA bridge, and the power management function with its base address where the registers are (PIIX4, 7.1.16 and 7.1.26).
-    private I440Fx AddPci()
+    private PciInterruptRouter AddBridges()
     {
-        var pci = new I440Fx(Machine);
-        pci.Add(0, 0, new PciFunction(Machine.Bus, new PciIdentity(0x8086, 0x1237, 0x06, 0x00, Revision: 2)));
-        pci.Add(1, 0, new PciFunction(Machine.Bus, new PciIdentity(0x8086, 0x7000, 0x06, 0x01, MultiFunction: true)));
+        var host = new PciFunction(Machine.Bus, new PciIdentity(0x8086, 0x1237, 0x06, 0x00, Revision: 2) { SubsystemVendor = 0x1af4, Subsystem = 0x1100 });
+        // PAM0 to PAM6 (82441FX, 3.2.18): kept for firmware, which looks whether its writes stick.
+        for (var pam = 0x59; pam <= 0x5f; pam++)
+            host.SetRegister(pam, 0, 0xff);
+        Pci.Add(0, 0, host);
+        var isa = new PciFunction(Machine.Bus, new PciIdentity(0x8086, 0x7000, 0x06, 0x01, MultiFunction: true));
+        Pci.Add(1, 0, isa);
         var pm = new PciFunction(Machine.Bus, new PciIdentity(0x8086, 0x7113, 0x06, 0x80, Revision: 3));
         pm.SetConstant(0x40, AcpiPm.BasePort & 0xff | 1);
         pm.SetConstant(0x41, AcpiPm.BasePort >> 8);
         pm.SetConstant(0x80, 1);
-        pci.Add(1, 3, pm);
-        Machine.Add(pci);
-        Machine.Bus.MapPorts(pci, 0, I440Fx.BasePort);
-        return pci;
+        // DEVACTB bit 25, APMC_EN (PIIX4, 7.1.15): set, it tells firmware that system management mode is set up; there is none.
+        pm.SetConstant(0x5b, 2);
+        Pci.Add(1, 3, pm);
+        Machine.Add(Pci);
+        Machine.Bus.MapPorts(Pci, 0, I440Fx.BasePort);
+        return new PciInterruptRouter(isa, irq => Lines[irq]);
+    }
+
+    private void Plug(PciFunction function, int? wanted, bool hasInterrupt)
+    {
+        var slot = wanted ?? Pci.FindFreeSlot();
+        if (slot < 0)
+            throw new InvalidOperationException("all 32 PCI slots are taken");
+        Pci.Add(slot, 0, function);
+        if (hasInterrupt)
+            _router.Connect(function, slot, pin: 1);
+    }
+
+    /// <summary>Messages to local APICs inside the accelerator.</summary>
+    private sealed class KernelMsi(IKernelIrqChip irqChip) : IMsiTarget
+    {
+        public void SendMsi(ulong address, uint data) => irqChip.SendMsi(address, data);
     }
 
     /// <summary>INTR, wired to LINT0 of every CPU.</summary>

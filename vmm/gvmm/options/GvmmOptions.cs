@@ -64,6 +64,9 @@ public sealed class GvmmOptions
 
     public string? Kernel { get; set; }
 
+    /// <summary>Firmware to start with when there is no kernel; null: the default one.</summary>
+    public string? Bios { get; set; }
+
     /// <summary><c>-machine pit=off</c>: a machine without the 8254 and port 0x61.</summary>
     public bool HasPit { get; set; } = true;
 
@@ -74,6 +77,8 @@ public sealed class GvmmOptions
     public string? Append { get; set; }
 
     public List<DeviceOption> Devices { get; } = [];
+
+    public List<DriveOption> Drives { get; } = [];
 
     public List<FwCfgOption> FwCfg { get; } = [];
 

@@ -38,7 +38,7 @@ public sealed class OptionParser
         {
             var word = arguments[i];
             if (word.Length < 2 || word[0] != '-')
-                throw new OptionException($"{word}: not an option; a kernel is given with -kernel, and there are no disks yet");
+                throw new OptionException($"{word}: not an option; a kernel is given with -kernel, a disk with -drive");
             var name = word.StartsWith("--", StringComparison.Ordinal) ? word[2..] : word[1..];
             if (ParseFlag(name))
                 continue;
@@ -91,7 +91,7 @@ public sealed class OptionParser
     }
 
     private static bool TakesArgument(string name) => name is "M" or "machine" or "accel" or "cpu" or "smp" or "m" or "kernel" or "initrd" or "append"
-        or "device" or "global" or "serial" or "display" or "name" or "uuid" or "qmp" or "rtc" or "fw_cfg" or "pidfile" or "vga" or "net" or "nic"
+        or "device" or "drive" or "global" or "serial" or "display" or "name" or "uuid" or "qmp" or "rtc" or "fw_cfg" or "pidfile" or "vga" or "net" or "nic"
         or "monitor" or "parallel" or "bios";
 
     private void ParseWithArgument(string name, string argument)
@@ -129,6 +129,9 @@ public sealed class OptionParser
             case "device":
                 ParseDevice(argument);
                 break;
+            case "drive":
+                _options.Drives.Add(DriveOption.Parse(argument));
+                break;
             case "global":
                 ParseGlobal(argument);
                 break;
@@ -159,7 +162,8 @@ public sealed class OptionParser
                     throw new OptionException($"-{name} {argument}: there is only 'none' here");
                 break;
             default:
-                throw new OptionException($"-{name} {argument}: gvmm starts kernels without firmware; use -kernel");
+                _options.Bios = argument;
+                break;
         }
     }
 

@@ -77,7 +77,11 @@ public sealed class OptionParserTests
     [InlineData("-rtc base=yesterday", "yesterday")]
     [InlineData("-fw_cfg name=x", "either file= or string=")]
     [InlineData("-uuid 1", "not a UUID")]
-    [InlineData("-bios seabios.bin", "without firmware")]
+    [InlineData("-drive id=a", "no file given")]
+    [InlineData("-drive file=a", "its id=")]
+    [InlineData("-drive file=a,id=a,format=vmdk", "raw and qcow2")]
+    [InlineData("-drive file=a,id=a,if=floppy", "none and virtio")]
+    [InlineData("-drive file=a,id=a,frob=1", "no property 'frob'")]
     public void What_is_wrong_is_named(string line, string message)
     {
         var error = Assert.Throws<OptionException>(() => Parse(line));
@@ -91,6 +95,14 @@ public sealed class OptionParserTests
     [InlineData("-qmp unix:/tmp/q", CharacterTarget.UnixConnect, false)]
     public void Qmp_forms(string line, CharacterTarget target, bool wait) =>
         Assert.Equal(new CharacterOption(target, "/tmp/q", wait), Parse(line).Qmp);
+
+    [Fact]
+    public void A_drive_is_for_a_device_that_names_it_or_brings_one()
+    {
+        var drives = Parse("-drive file=a.img,id=d0,format=raw,readonly=on -drive file=b.qcow2,if=virtio").Drives;
+        Assert.Equal(new DriveOption("d0", "a.img", "raw", ReadOnly: true, IsVirtio: false), drives[0]);
+        Assert.Equal(new DriveOption("", "b.qcow2", null, ReadOnly: false, IsVirtio: true), drives[1]);
+    }
 
     [Fact]
     public void A_doubled_comma_is_one_in_a_value()
