@@ -28,5 +28,20 @@ public sealed record GuestArchitecture(string Name, IReadOnlyList<string> Compil
         ["-m", "elf_x86_64"],
         "elf32-i386");
 
-    public static readonly IReadOnlyList<GuestArchitecture> All = [X64];
+    /// <summary>Aligned accesses only, for the time before the MMU is on; atomics in line, for there is no run-time library.</summary>
+    public static readonly GuestArchitecture Arm64 = new(
+        "aarch64",
+        ["--target=aarch64-unknown-none-elf", "-march=armv8-a", "-mgeneral-regs-only", "-mstrict-align", "-mno-outline-atomics"],
+        ["-m", "aarch64elf"],
+        null);
+
+    /// <summary>Floating-point registers are for the checks' own assembly: the calling convention is the one without.</summary>
+    public static readonly GuestArchitecture RiscV64 = new(
+        "riscv64",
+        ["--target=riscv64-unknown-none-elf", "-march=rv64gc", "-mabi=lp64", "-mcmodel=medany", "-mno-relax"],
+        ["-m", "elf64lriscv"],
+        null);
+
+    /// <summary>By name.</summary>
+    public static readonly IReadOnlyList<GuestArchitecture> All = [Arm64, RiscV64, X64];
 }

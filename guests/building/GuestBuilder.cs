@@ -57,17 +57,20 @@ public sealed class GuestBuilder(GuestTree tree, Toolchain tools)
         foreach (var source in image.Sources)
         {
             objects.Add(ObjectPath(work, architecture, source));
-            await CompileAsync(architecture, source, objects[^1], [$"-I{Path.GetDirectoryName(source)}"], cancellation);
+            var shared = image.SuiteHeaders.Select(Path.GetDirectoryName).Append(Path.GetDirectoryName(source)).Distinct();
+            await CompileAsync(architecture, source, objects[^1], [.. shared.Select(folder => $"-I{folder}")], cancellation);
         }
         var linked = ObjectPath(work, architecture, image.Name + ".linked");
         await Toolchain.RunAsync(
             tools.Linker,
-            [.. GuestArchitecture.CommonLinkerFlags, .. architecture.LinkerFlags, "-T", $"lib/{architecture.Name}/link.lds", "-o", linked, .. library, .. objects],
+            [.. GuestArchitecture.CommonLinkerFlags, .. architecture.LinkerFlags, "-T", image.LinkerScript, "-o", linked, .. library, .. objects],
             tree.Root,
             cancellation);
         IEnumerable<string> format = architecture.ObjectFormat is { } name ? ["-O", name] : [];
         var finished = linked + ".elf";
-        await Toolchain.RunAsync(tools.Objcopy, [.. format, "--remove-section=.comment", linked, finished], tree.Root, cancellation);
+        // The marks of code and data within sections ($x, $d) are as many as all other symbols together, and name nothing.
+        await Toolchain.RunAsync(
+            tools.Objcopy, [.. format, "--remove-section=.comment", "--wildcard", "--strip-symbol=$[xd]*", linked, finished], tree.Root, cancellation);
         // The old image stays whole until the new one is: a run may be reading it.
         var temporary = $"{target}.{Environment.ProcessId}.new";
         File.Copy(finished, temporary, overwrite: true);

@@ -2,12 +2,18 @@ using Gauntlet.Terminal;
 
 namespace Gauntlet.Guests.Building;
 
-/// <summary>One image to build: <c>suites/ARCH/SUITE/NAME.c</c>, with <c>NAME.S</c> where there is one.</summary>
+/// <summary>
+/// One image to build: <c>suites/ARCH/SUITE/NAME.c</c>, with <c>NAME.S</c> where there is one; or <c>hypervisors/ARCH</c>, all sources of which make one.
+/// </summary>
 /// <param name="Name">Unique within its architecture.</param>
+/// <param name="Suite">The suite's name, or <see cref="GuestTree.Hypervisors"/>.</param>
 /// <param name="Sources">Its own sources, relative to the guests folder, sorted.</param>
-/// <param name="SuiteHeaders">Headers that the suite's images share, relative to the guests folder, sorted.</param>
+/// <param name="SuiteHeaders">Headers that the suite's images share, those of <c>suites/common</c>, and a hypervisor's linker script; relative to the guests folder.</param>
 public sealed record GuestImage(string Name, GuestArchitecture Architecture, string Suite, IReadOnlyList<string> Sources, IReadOnlyList<string> SuiteHeaders)
 {
+    /// <summary>Relative to the guests folder. A hypervisor lies elsewhere in memory than its payload.</summary>
+    public string LinkerScript => Suite == GuestTree.Hypervisors ? $"{GuestTree.Hypervisors}/{Architecture.Name}/link.lds" : $"lib/{Architecture.Name}/link.lds";
+
     /// <summary>Path of the image below the prebuilt folder: <c>x86_64/smoke.elf</c>.</summary>
     public string File => $"{Architecture.Name}/{Name}.elf";
 }
@@ -15,6 +21,14 @@ public sealed record GuestImage(string Name, GuestArchitecture Architecture, str
 /// <summary>The guests folder: what can be built from it. Every path in it is given with <c>/</c> and relative to <see cref="Root"/>.</summary>
 public sealed class GuestTree
 {
+    /// <summary>The folder of the L1 hypervisors, and what stands for a suite's name with them.</summary>
+    public const string Hypervisors = "hypervisors";
+
+    /// <summary>Name of the image of <c>hypervisors/ARCH</c>.</summary>
+    public const string HypervisorImage = "l1";
+
+    private const string SharedHeaders = "suites/common";
+
     private GuestTree(string root, IReadOnlyList<GuestImage> images)
     {
         Root = root;
@@ -67,14 +81,16 @@ public sealed class GuestTree
 
     private static IEnumerable<GuestImage> FindImages(string root, GuestArchitecture architecture)
     {
+        var images = new SortedDictionary<string, GuestImage>(StringComparer.Ordinal);
+        if (FindHypervisor(root, architecture) is { } hypervisor)
+            images.Add(hypervisor.Name, hypervisor);
         var suites = Path.Combine(root, "suites", architecture.Name);
         if (!Directory.Exists(suites))
-            return [];
-        var images = new SortedDictionary<string, GuestImage>(StringComparer.Ordinal);
+            return images.Values;
         foreach (var suite in Directory.GetDirectories(suites).Select(Path.GetFileName).Order(StringComparer.Ordinal))
         {
             var folder = $"suites/{architecture.Name}/{suite}";
-            var headers = Files(root, folder, "*.h");
+            IReadOnlyList<string> headers = [.. Files(root, SharedHeaders, "*.h"), .. Files(root, folder, "*.h")];
             foreach (var source in Files(root, folder, "*.c"))
             {
                 var name = Path.GetFileNameWithoutExtension(source);
@@ -85,6 +101,14 @@ public sealed class GuestTree
             }
         }
         return images.Values;
+    }
+
+    private static GuestImage? FindHypervisor(string root, GuestArchitecture architecture)
+    {
+        var folder = $"{Hypervisors}/{architecture.Name}";
+        IReadOnlyList<string> sources = [.. Files(root, $"{Hypervisors}/common", "*.c"), .. Files(root, folder, "*.S"), .. Files(root, folder, "*.c")];
+        IReadOnlyList<string> others = [.. Files(root, $"{Hypervisors}/common", "*.h"), .. Files(root, folder, "*.h"), .. Files(root, folder, "*.lds")];
+        return Directory.Exists(Path.Combine(root, folder)) ? new GuestImage(HypervisorImage, architecture, Hypervisors, sources, others) : null;
     }
 
     private static IReadOnlyList<string> Files(string root, string folder, string pattern) =>

@@ -13,8 +13,10 @@ internal static class Host
     /// <summary>Why nothing can be compiled here; null: it can.</summary>
     public static string? NoCompiler => toolchain.Value.Missing;
 
-    /// <summary>Why no guest can be run here; null: it can.</summary>
-    public static string? NoQemu { get; } = OnPath(QemuRuns.Program) ? null : $"{QemuRuns.Program} is not installed (apt-get install qemu-system-x86)";
+    /// <summary>Why no guest of an architecture can be run here; null: it can.</summary>
+    public static string? NoQemu(string arch) => OnPath(QemuMachine.Program(arch))
+        ? null
+        : $"{QemuMachine.Program(arch)} is not installed (apt-get install qemu-system-{(arch == "x86_64" ? "x86" : arch == "aarch64" ? "arm" : "misc")})";
 
     private static (Toolchain?, string?) FindToolchain()
     {
@@ -50,16 +52,16 @@ internal sealed class PrebuiltCompilerFactAttribute : FactAttribute
     }
 }
 
-/// <summary>A test that runs guests on QEMU's TCG.</summary>
+/// <summary>A test that runs guests of an architecture on QEMU's TCG.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class QemuFactAttribute : FactAttribute
 {
-    public QemuFactAttribute() => Skip = Host.NoQemu;
+    public QemuFactAttribute(string arch) => Skip = Host.NoQemu(arch);
 }
 
 /// <inheritdoc cref="QemuFactAttribute"/>
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class QemuTheoryAttribute : TheoryAttribute
 {
-    public QemuTheoryAttribute() => Skip = Host.NoQemu;
+    public QemuTheoryAttribute(string arch) => Skip = Host.NoQemu(arch);
 }

@@ -10,17 +10,25 @@ internal sealed class SuiteFile
 {
     public string Name { get; set; } = "";
 
+    public string Arch { get; set; } = "";
+
+    /// <summary>Cases get the environment file.</summary>
+    public bool Environment { get; set; }
+
     public List<CaseEntry> Cases { get; set; } = [];
 
     public static IReadOnlyList<SuiteFile> All(GuestTree tree) =>
-        [.. Directory.GetDirectories(Path.Combine(tree.Root, "suites", "x86_64")).Order(StringComparer.Ordinal).Select(folder => Read(Path.Combine(folder, "suite.yaml")))];
+    [
+        .. GuestArchitecture.All.SelectMany(architecture => Directory.GetDirectories(Path.Combine(tree.Root, "suites", architecture.Name))).Order(StringComparer.Ordinal)
+            .Select(folder => Read(Path.Combine(folder, "suite.yaml"))),
+    ];
 
     private static SuiteFile Read(string path)
     {
         var suite = Yaml.Read<SuiteFile>(path);
         foreach (var entry in suite.Cases)
         {
-            entry.Suite = suite.Name;
+            entry.Suite = suite;
             entry.Image = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, entry.Image));
         }
         return suite;
@@ -29,7 +37,7 @@ internal sealed class SuiteFile
     internal sealed class CaseEntry
     {
         [YamlIgnore]
-        public string Suite { get; set; } = "";
+        public SuiteFile Suite { get; set; } = null!;
 
         public string Name { get; set; } = "";
 
@@ -48,7 +56,8 @@ internal sealed class SuiteFile
 
         public bool RunsOn(string accel) => Accel is null || Regex.IsMatch(accel, $"^(?:{Accel})$");
 
-        public override string ToString() => $"{Suite}/{Name}";
+        /// <summary>Unique: <c>x86_64/cpu/flags</c>.</summary>
+        public override string ToString() => $"{Suite.Arch}/{Suite.Name}/{Name}";
     }
 }
 
@@ -60,10 +69,10 @@ internal sealed class KnownFailureFile
     public static KnownFailureFile Read(GuestTree tree) => Yaml.Read<KnownFailureFile>(Path.Combine(tree.Root, "..", "matrices", "known-failures.yaml"));
 
     /// <summary>Names of the case's subtests that are known to fail; null among them: the case as a whole.</summary>
-    public IReadOnlyList<string?> On(string suite, string name, string vmm, string accel) =>
+    public IReadOnlyList<string?> On(string arch, string suite, string name, string vmm, string accel) =>
     [
         .. Failures.Where(entry => entry.Suite == suite && entry.Host.Count == 0 && Fits(entry.Case, name) && Fits(entry.Cell.GetValueOrDefault("vmm"), vmm)
-                                   && Fits(entry.Cell.GetValueOrDefault("accel"), accel)).Select(entry => entry.Subtest),
+                                   && Fits(entry.Cell.GetValueOrDefault("accel"), accel) && Fits(entry.Cell.GetValueOrDefault("arch"), arch)).Select(entry => entry.Subtest),
     ];
 
     public static bool Fits(string? pattern, string text) =>

@@ -5,61 +5,75 @@ namespace Gauntlet.Guests.Tests;
 /// <summary>The suites on QEMU's TCG: an implementation of the same manuals by others, so that a check that is wrong shows.</summary>
 public sealed class SuiteTests(QemuRuns runs) : IClassFixture<QemuRuns>
 {
-    private const int LeastCpuChecks = 200;
+    private const int LeastCpuChecksX86 = 200, LeastCpuChecks = 60;
     private const int Passed = 1, Failed = 3, Skipped = 77;
 
     private static readonly KnownFailureFile known = KnownFailureFile.Read(GuestTree.Find());
 
-    public static TheoryData<string, string> Cases()
-    {
-        var data = new TheoryData<string, string>();
-        foreach (var entry in QemuRuns.Cases)
-            data.Add(entry.Suite, entry.Name);
-        return data;
-    }
+    public static TheoryData<string, string, string> Aarch64Cases() => Cases("aarch64");
 
-    [QemuTheory]
-    [MemberData(nameof(Cases))]
-    public void No_check_fails_but_those_that_QEMU_is_known_to_fail(string suite, string name)
-    {
-        var run = runs[$"{suite}/{name}"];
-        var excused = known.On(suite, name, "qemu", "tcg");
-        if (excused.Contains(null))
-            return;
-        var unexpected = run.Names("FAIL", "XPASS").Where(check => !excused.Any(pattern => KnownFailureFile.Fits(pattern, check)));
-        Assert.True(!unexpected.Any(), $"{suite}/{name}: unexpected: {string.Join("; ", unexpected)}\n{run}");
-        Assert.True(run.Status is Passed or Failed or Skipped, $"{suite}/{name} did not end by itself: {run}");
-    }
+    public static TheoryData<string, string, string> RiscV64Cases() => Cases("riscv64");
 
-    [QemuTheory]
-    [MemberData(nameof(Cases))]
-    public void The_summary_and_the_status_are_what_the_result_lines_say(string suite, string name)
-    {
-        if (known.On(suite, name, "qemu", "tcg").Contains(null))
-            return;
-        var run = runs[$"{suite}/{name}"];
-        var (checks, failures, skips) = (run.Names("PASS", "FAIL", "XFAIL", "XPASS", "KFAIL", "SKIP"), run.Names("FAIL", "XPASS"), run.Names("SKIP"));
-        var summary = $"{checks.Count} tests{(failures.Count > 0 ? $", {failures.Count} unexpected failures" : "")}{(skips.Count > 0 ? $", {skips.Count} skipped" : "")}";
-        Assert.Equal([summary], run.Names("SUMMARY"));
-        Assert.Equal(checks.Count == skips.Count ? Skipped : failures.Count > 0 ? Failed : Passed, run.Status);
-        Assert.Equal(checks.Distinct(), checks);
-    }
+    public static TheoryData<string, string, string> X64Cases() => Cases("x86_64");
 
-    [QemuFact]
-    public void The_cpu_suite_has_hundreds_of_checks_that_are_executed()
-    {
-        var executed = QemuRuns.Cases.Where(entry => entry.Suite == "cpu").DistinctBy(entry => (entry.Image, entry.Append))
-            .Sum(entry => runs[entry.ToString()].Names("PASS", "FAIL").Count);
-        Assert.InRange(executed, LeastCpuChecks, int.MaxValue);
-    }
+    [QemuTheory("aarch64")]
+    [MemberData(nameof(Aarch64Cases))]
+    public void Aarch64_guests_do_what_the_manuals_say(string accel, string suite, string name) => Look("aarch64", accel, suite, name);
 
-    [QemuFact]
+    [QemuTheory("riscv64")]
+    [MemberData(nameof(RiscV64Cases))]
+    public void RiscV_guests_do_what_the_manuals_say(string accel, string suite, string name) => Look("riscv64", accel, suite, name);
+
+    [QemuTheory("x86_64")]
+    [MemberData(nameof(X64Cases))]
+    public void X64_guests_do_what_the_manuals_say(string accel, string suite, string name) => Look("x86_64", accel, suite, name);
+
+    [QemuFact("aarch64")]
+    public void The_cpu_suite_of_aarch64_has_dozens_of_checks_that_are_executed() => Assert.InRange(ExecutedCpuChecks("aarch64"), LeastCpuChecks, int.MaxValue);
+
+    [QemuFact("riscv64")]
+    public void The_cpu_suite_of_riscv64_has_dozens_of_checks_that_are_executed() => Assert.InRange(ExecutedCpuChecks("riscv64"), LeastCpuChecks, int.MaxValue);
+
+    [QemuFact("x86_64")]
+    public void The_cpu_suite_of_x86_64_has_hundreds_of_checks_that_are_executed() => Assert.InRange(ExecutedCpuChecks("x86_64"), LeastCpuChecksX86, int.MaxValue);
+
+    [QemuFact("x86_64")]
     public void Vmexit_measures_every_kind_of_exit_in_nanoseconds()
     {
-        var measured = runs["vmexit/vmexit"].Names("MEASURE").Select(line => line.Split(' ')).ToList();
+        var measured = runs["tcg/x86_64/vmexit/vmexit"].Names("MEASURE").Select(line => line.Split(' ')).ToList();
         Assert.All(measured, parts => Assert.True(parts.Length == 3 && ulong.TryParse(parts[1], out _) && parts[2] == "ns", string.Join(' ', parts)));
         Assert.Superset(
             new HashSet<string> { "cpuid", "port-in-unused", "port-out-testdev", "mmio-lapic-read", "cr3-write", "msr-read-apic-base", "hlt-timer", "ipi-wake" },
             measured.Select(parts => parts[0]).ToHashSet());
+    }
+
+    private static TheoryData<string, string, string> Cases(string arch)
+    {
+        var data = new TheoryData<string, string, string>();
+        foreach (var run in QemuRuns.Cases.Where(run => run.Arch == arch))
+            data.Add(run.Accel, run.Entry.Suite.Name, run.Entry.Name);
+        return data;
+    }
+
+    private int ExecutedCpuChecks(string arch) => QemuRuns.Cases.Where(run => run is { Accel: "tcg", Entry.Suite.Name: "cpu" } && run.Arch == arch)
+        .DistinctBy(run => (run.Entry.Image, run.Entry.Append)).Sum(run => runs[run.ToString()].Names("PASS", "FAIL").Count);
+
+    private void Look(string arch, string accel, string suite, string name)
+    {
+        var excused = known.On(arch, suite, name, "qemu", accel);
+        if (excused.Contains(null))
+            return;
+        var run = runs[$"{accel}/{arch}/{suite}/{name}"];
+        var unexpected = run.Names("FAIL", "XPASS").Where(check => !excused.Any(pattern => KnownFailureFile.Fits(pattern, check)));
+        Assert.True(!unexpected.Any(), $"{suite}/{name}: unexpected: {string.Join("; ", unexpected)}\n{run}");
+
+        // The summary and the status are what the result lines say.
+        var status = run.GuestStatus(arch);
+        Assert.True(status is Passed or Failed or Skipped, $"{suite}/{name} did not end by itself: {run}");
+        var (checks, failures, skips) = (run.Names("PASS", "FAIL", "XFAIL", "XPASS", "KFAIL", "SKIP"), run.Names("FAIL", "XPASS"), run.Names("SKIP"));
+        var summary = $"{checks.Count} tests{(failures.Count > 0 ? $", {failures.Count} unexpected failures" : "")}{(skips.Count > 0 ? $", {skips.Count} skipped" : "")}";
+        Assert.Equal([summary], run.Names("SUMMARY"));
+        Assert.Equal(checks.Count == skips.Count ? Skipped : failures.Count > 0 ? Failed : Passed, status);
+        Assert.Equal(checks.Distinct(), checks);
     }
 }
