@@ -16,20 +16,23 @@ internal static class QemuCommandLine
     private const long OverheadBytes = 256L << 20;
 
     /// <param name="kvm">What KVM this host has; only looked at for kvm cells.</param>
+    /// <param name="nestedOn">For nested cells, what the L1 hypervisor runs on.</param>
     /// <param name="environment">Where kvm-unit-tests' variables are looked up: EL2, FIRMWARE_OVERRIDE, TARGET_CPU_OVERRIDE, MACHINE_OVERRIDE.</param>
     /// <exception cref="CannotRunException">There is no command line for the cell's architecture.</exception>
-    public static IReadOnlyList<string> Build(Job job, VmmProbe probe, KvmKind kvm, string qmpSocket, Func<string, string?> environment)
+    public static IReadOnlyList<string> Build(Job job, VmmProbe probe, KvmKind kvm, string qmpSocket, Func<string, string?> environment, string nestedOn = "tcg")
     {
-        var cell = job.Cell;
+        var nested = job.Cell.Accel == NestedGuest.Accel;
+        var cell = nested ? job.Cell with { Accel = nestedOn, Cpu = NestedGuest.Cpu(job.Cell, nestedOn) } : job.Cell;
         List<string> line = [probe.Program!];
         line.AddRange(cell.Arch switch
         {
             "x86_64" or "i386" => X86(cell, probe),
-            "aarch64" or "arm" => Arm(cell, probe, environment),
+            "aarch64" or "arm" => Arm(cell, probe, nested, environment),
             "riscv64" or "riscv32" => RiscV(cell, probe, environment),
             _ => throw new CannotRunException($"no command line is known for {cell.Arch} guests on {cell.Vmm}"),
         });
-        line.AddRange(["-kernel", job.Image, "-smp", job.Smp.ToString(CultureInfo.InvariantCulture)]);
+        line.AddRange(nested ? ["-kernel", NestedGuest.Image(cell.Arch), .. NestedGuest.PayloadArguments(cell.Arch, job.Image)] : ["-kernel", job.Image]);
+        line.AddRange(["-smp", job.Smp.ToString(CultureInfo.InvariantCulture)]);
         if (job.MemoryMiB is { } memory)
             line.AddRange(["-m", memory.ToString(CultureInfo.InvariantCulture)]);
         if (job.Append is not null)
@@ -93,14 +96,14 @@ internal static class QemuCommandLine
         }
     }
 
-    private static IEnumerable<string> Arm(Cell cell, VmmProbe probe, Func<string, string?> environment)
+    private static IEnumerable<string> Arm(Cell cell, VmmProbe probe, bool nested, Func<string, string?> environment)
     {
         var machine = cell.Machine ?? "virt";
         if (cell.Accel == "kvm")
             machine += ",gic-version=host";
         if (cell.Arch == "arm")
             machine += ",highmem=off";
-        if (environment("EL2") is "1" or "y" or "Y")
+        if (nested || environment("EL2") is "1" or "y" or "Y")
             machine += ",virtualization=on";
         foreach (var word in (string[])["-nodefaults", "-machine", machine, "-accel", cell.Accel, "-cpu", Cpu(cell, probe, "arm", null)])
             yield return word;

@@ -29,8 +29,12 @@ public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttem
             return probe.Problem;
         if (cell.VmmVersion is { } version && !programs.Knows(version) && probe.Version != version)
             return $"{probe.Program} is version {probe.Version}, not {version}; name its program under 'versions' in the matrix";
-        if (cell.Accel is "nested" or "nested-linux")
+        if (WhyNotArch(cell, probe) is { } wrongArch)
+            return wrongArch;
+        if (cell.Accel == "nested-linux")
             return $"{name} cannot run a guest hypervisor here yet: there is no L1 image for {cell.Accel}";
+        if (cell.Accel == NestedGuest.Accel)
+            return NestedGuest.WhyNot(cell, probe, NestedOn(cell));
         if (!probe.Accelerators.Contains(cell.Accel))
             return $"{probe.Program} was built without {cell.Accel}; it has {string.Join(", ", probe.Accelerators)}";
         if (cell.Accel == "kvm")
@@ -54,7 +58,7 @@ public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttem
         var socket = Path.Combine(
             Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"gauntlet-{Environment.ProcessId}-{Interlocked.Increment(ref s_sockets)}.qmp"));
         var kvm = job.Cell.Accel == "kvm" ? _kvm.Value.Kind : KvmKind.None;
-        var line = QemuCommandLine.Build(job, probe, kvm, socket, System.Environment.GetEnvironmentVariable);
+        var line = QemuCommandLine.Build(job, probe, kvm, socket, System.Environment.GetEnvironmentVariable, NestedOn(job.Cell));
         return new LaunchPlan
         {
             CommandLine = line,
@@ -67,6 +71,24 @@ public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttem
             MemoryBytes = QemuCommandLine.MemoryBytes(line),
             SymbolFile = SymbolFile(job.Image),
         };
+    }
+
+    private string NestedOn(Cell cell) => cell.Accel == NestedGuest.Accel ? NestedGuest.OuterAccel(cell, _kvm.Value, NestedGuest.KvmNestingParameter()) : cell.Accel;
+
+    /// <summary>One program can be asked for any architecture (gvmm, or one that is named): its CPU models tell which it has.</summary>
+    private static string? WhyNotArch(Cell cell, VmmProbe probe)
+    {
+        var family = cell.Arch switch
+        {
+            "x86_64" => "x86_64",
+            "i386" => "86",
+            "aarch64" or "arm" => "arm",
+            "riscv64" or "riscv32" => "riscv",
+            _ => null,
+        };
+        if (family is null || probe.Cpus.Count == 0 || probe.Cpus.Any(cpu => cpu.Contains(family, StringComparison.Ordinal)))
+            return null;
+        return $"{probe.Program} has no {cell.Arch} CPU; its models are {string.Join(", ", probe.Cpus.Take(3))}{(probe.Cpus.Count > 3 ? ", …" : "")}";
     }
 
     /// <summary>As the kernel names it.</summary>

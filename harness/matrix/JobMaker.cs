@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Linux;
 using Gauntlet.Results.Records;
@@ -107,6 +108,8 @@ public static class JobMaker
             return $"machine {wanted} only, this cell has {machine}";
         if (testCase.Accel is { } accel && !MatchesAccel(accel, AccelText(suite, cell)))
             return $"accel {accel} only, this cell has {cell.Accel}";
+        if (cell.Accel == NestedGuest.Accel && testCase.Smp > 1)
+            return NestedGuest.OneCpuOnly;
         return Disabled(suite, testCase, cell)
             ?? testCase.Checks.Select(FailedCheck).FirstOrDefault(reason => reason is not null)
             ?? testCase.SkipReason

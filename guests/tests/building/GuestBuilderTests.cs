@@ -24,7 +24,7 @@ public sealed class GuestBuilderTests
         foreach (var file in Directory.EnumerateFiles(tree.Root, "*", SearchOption.AllDirectories))
         {
             var relative = Path.GetRelativePath(tree.Root, file);
-            if (!relative.StartsWith("lib/", StringComparison.Ordinal) && !relative.StartsWith("suites/x86_64/smoke/", StringComparison.Ordinal))
+            if (!relative.StartsWith("lib/", StringComparison.Ordinal) && !relative.StartsWith("suites/common/", StringComparison.Ordinal) && !relative.Contains("/smoke/", StringComparison.Ordinal))
                 continue;
             var target = Path.Combine(copy, relative);
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);

@@ -30,6 +30,7 @@ internal sealed class SuiteFile
         {
             entry.Suite = suite;
             entry.Image = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, entry.Image));
+            entry.Folder = Path.GetDirectoryName(path)!;
         }
         return suite;
     }
@@ -48,6 +49,12 @@ internal sealed class SuiteFile
         public string? Append { get; set; }
 
         public List<string> Args { get; set; } = [];
+
+        /// <summary>The suite file's.</summary>
+        [YamlIgnore]
+        public string Folder { get; set; } = "";
+
+        public IEnumerable<string> Arguments => Args.Select(word => word.Replace("{folder}", Folder, StringComparison.Ordinal));
 
         public string? Accel { get; set; }
 

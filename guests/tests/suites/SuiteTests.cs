@@ -47,6 +47,24 @@ public sealed class SuiteTests(QemuRuns runs) : IClassFixture<QemuRuns>
             measured.Select(parts => parts[0]).ToHashSet());
     }
 
+    [QemuFact("aarch64")]
+    public void Below_an_L1_at_EL2_a_guest_is_L2_and_says_so() => IsL2("aarch64", "EL2");
+
+    [QemuFact("riscv64")]
+    public void Below_an_L1_in_HS_mode_a_guest_is_L2_and_says_so() => IsL2("riscv64", "the hypervisor extension");
+
+    [QemuFact("x86_64")]
+    public void Below_an_L1_by_SVM_a_guest_is_L2_and_says_so() => IsL2("x86_64", "SVM");
+
+    /// <summary>The guest by what only our L1 answers, the L1 by the exits that it counted.</summary>
+    private void IsL2(string arch, string extension)
+    {
+        var run = runs[$"nested/{arch}/smoke/level-2"];
+        Assert.Contains("a hypervisor of ours answers: this guest runs nested", run.Names("PASS"));
+        var line = Assert.Single(run.Names("INFO"), line => line.StartsWith("nested: ", StringComparison.Ordinal));
+        Assert.Matches($"^nested: ran as L2 of {extension}, [1-9][0-9]* exits: [a-z]", line);
+    }
+
     private static TheoryData<string, string, string> Cases(string arch)
     {
         var data = new TheoryData<string, string, string>();

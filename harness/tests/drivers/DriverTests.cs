@@ -27,6 +27,40 @@ public sealed class DriverTests
     public void Other_architectures_have_theirs(string arch, string part) =>
         Assert.Contains(part, string.Join(' ', QemuCommandLine.Build(Job(arch), Probe, KvmKind.None, "/q", _ => null)), StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("x86_64", "-machine accel=tcg -cpu qemu64,+svm,+npt -kernel", "addr=0x7000000,force-raw=on")]
+    [InlineData("aarch64", "-machine virt,virtualization=on -accel tcg -cpu max", "addr=0x44000000,force-raw=on")]
+    [InlineData("riscv64", "-machine virt -accel tcg -cpu rv64,h=true", "addr=0x84000000,force-raw=on")]
+    public void Nested_the_L1_is_the_kernel_and_the_image_lies_in_memory(string arch, string machine, string place)
+    {
+        var line = string.Join(' ', QemuCommandLine.Build(Job(arch, "nested") with { Image = "/a,b" }, Probe, KvmKind.None, "/q", _ => null));
+        Assert.Contains(machine, line, StringComparison.Ordinal);
+        Assert.Contains($"-kernel {NestedGuest.Image(arch)} -device loader,file=/a,,b,{place}", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_L1_runs_on_a_KVM_that_offers_SVM_and_else_on_TCG()
+    {
+        var (hardware, software) = (new KvmHost(KvmKind.Hardware, null), new KvmHost(KvmKind.Software, null));
+        var cell = new Cell("qemu", "nested", "x86_64");
+        Assert.Equal("kvm", NestedGuest.OuterAccel(cell, hardware, "1\n"));
+        Assert.Equal("kvm", NestedGuest.OuterAccel(cell, hardware, "Y"));
+        Assert.Equal("tcg", NestedGuest.OuterAccel(cell, hardware, "0"));
+        Assert.Equal("tcg", NestedGuest.OuterAccel(cell, hardware, null));
+        Assert.Equal("tcg", NestedGuest.OuterAccel(cell, software, "1"));
+        Assert.Equal("tcg", NestedGuest.OuterAccel(cell with { Arch = "riscv64" }, hardware, "1"));
+    }
+
+    [Fact]
+    public void What_cannot_run_an_L1_says_why()
+    {
+        var qemu = new Cell("qemu", "nested", "x86_64");
+        Assert.Null(NestedGuest.WhyNot(qemu, Probe, "tcg"));
+        Assert.Contains("no L1 hypervisor for s390x", NestedGuest.WhyNot(qemu with { Arch = "s390x" }, Probe, "tcg"), StringComparison.Ordinal);
+        Assert.Contains("gvmm emulates no virtualization extension", NestedGuest.WhyNot(qemu with { Vmm = "gvmm" }, Probe, "tcg"), StringComparison.Ordinal);
+        Assert.Contains("without tcg", NestedGuest.WhyNot(qemu, Probe with { Accelerators = ["kvm"] }, "tcg"), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Where_riscv_has_no_max_cpu_the_generic_one_is_taken()
     {

@@ -45,6 +45,14 @@ public sealed class JobMakerTests : IDisposable
         Assert.Empty(JobMaker.Make(Suite(""), new CellStatus(new Cell("qemu", "tcg", "aarch64"), null, null), new JobOptions()));
 
     [Fact]
+    public void NestedACaseWithSeveralCpusIsSkipped()
+    {
+        Assert.Equal("the L1 has one vCPU", Make("smp = 2", Status("nested")).SkipReason);
+        Assert.Null(Make("smp = 1", Status("nested")).SkipReason);
+        Assert.Null(Make("smp = 2").SkipReason);
+    }
+
+    [Fact]
     public void AGroupTakesOnlyItsCasesAndNodefaultOnes()
     {
         Assert.Empty(JobMaker.Make(Suite("groups = apic"), Status(), new JobOptions { Group = "svm" }));

@@ -15,6 +15,15 @@ static void undefined(u64 unused)
 	asm volatile("ud2");
 }
 
+/* The hypervisor in guests/hypervisors says its name in the first of the leaves that processors leave to hypervisors (SDM volume 2, CPUID, leaf 4000_0000H). */
+static void level_2(void)
+{
+	struct cpuid name = cpuid(0x40000000, 0);
+
+	report(has(CPUID_HYPERVISOR) && name.ebx == 0x6e756147 && name.ecx == 0x74656c74 && name.edx == 0x2020314c, "a hypervisor of ours answers: this guest runs nested");
+	report(!(cpuid(0x80000001, 0).ecx >> 2 & 1), "it has no SVM of its own");
+}
+
 int main(int argc, char **argv)
 {
 	struct fault fault;
@@ -37,6 +46,8 @@ int main(int argc, char **argv)
 		report_info("argument %d: %s", i, argv[i]);
 	if (argc > 1 && !strcmp(argv[1], "arguments"))
 		report(argc == 3 && !strcmp(argv[2], "second"), "the command line arrives split at spaces");
+	if (argc > 1 && !strcmp(argv[1], "nested"))
+		level_2();
 	if (environment_get("QEMU_ACCEL", value, sizeof(value)))
 		report_info("accelerator: %s", value);
 	return report_summary();
