@@ -5,6 +5,7 @@
 #include "cpu.h"
 #include "hypervisor.h"
 #include "mmio.h"
+#include "paging.h"
 #include "payload.h"
 #include "platform.h"
 #include "report.h"
@@ -224,7 +225,7 @@ static void guest_page_fault(u64 cause, u64 stval)
 		inject(cause == CAUSE_GUEST_INSTRUCTION_FAULT ? CAUSE_INSTRUCTION_ACCESS : cause == CAUSE_GUEST_LOAD_FAULT ? CAUSE_LOAD_ACCESS : CAUSE_STORE_ACCESS, stval);
 		return;
 	}
-	if (finisher && access.store)
+	if (finisher && access.store && address < FINISHER + PAGE_SIZE)
 		exit_report("the hypervisor extension");
 	if (access.store)
 		store(address, &access, access.reg ? l2.x[access.reg] : 0);
