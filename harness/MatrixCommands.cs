@@ -38,7 +38,7 @@ public sealed class MatrixCommands : ICommandModule
             var named = parsed.GetValue(suites)!;
             var loaded = named.Length == 0 && parsed.GetValue(budget) is not null
                 ? [.. SuiteLoader.LoadInTree(context.Arch, context)]
-                : named.Select(name => SuiteLoader.Load(name, context)).ToList();
+                : named.SelectMany(name => SuiteLoader.LoadFor(name, parsed.GetValue(archs) is { Length: > 0 } asked ? asked : definition.Archs, context)).ToList();
             // Suites that are named bring their architecture with them.
             var wanted = parsed.GetValue(archs)!.Length > 0 || named.Length == 0 ? parsed.GetValue(archs)! : [.. loaded.Select(suite => suite.Arch).Distinct()];
             var cells = definition.Expand(new MatrixOverrides(parsed.GetValue(vmms)!, parsed.GetValue(accels)!, wanted));

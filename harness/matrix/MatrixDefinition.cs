@@ -42,6 +42,9 @@ public sealed record MatrixDefinition
 
     public IReadOnlyList<VmmDeclaration> Vmms { get; init; } = [];
 
+    /// <summary>Values of the <c>arch</c> axis; those of <see cref="Include"/> are not among them.</summary>
+    public IReadOnlyList<string> Archs => Axes.FirstOrDefault(axis => axis.Key == "arch").Value ?? [];
+
     /// <summary>The cells, each once, in a stable order.</summary>
     /// <exception cref="UserException">A cell is incomplete or names what there isn't, or none is left.</exception>
     public IReadOnlyList<Cell> Expand(MatrixOverrides overrides)

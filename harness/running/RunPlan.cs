@@ -21,7 +21,7 @@ internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, 
         var archs = Listed(line, options.Arch);
         var context = SuiteContext.ForProcess(archs.Length == 1 ? archs[0] : null);
         var matrix = MatrixFile.Load(line.GetValue(options.Matrix)!, context.TreeRoot);
-        var suites = LoadSuites(line.GetValue(options.Suite) is { Length: > 0 } named ? named : matrix.Suites, archs, context);
+        var suites = LoadSuites(line.GetValue(options.Suite) is { Length: > 0 } named ? named : matrix.Suites, archs.Length > 0 ? archs : matrix.Archs, context);
         var cells = matrix.Expand(new MatrixOverrides(
             Listed(line, options.Vmm), Accels(Listed(line, options.Accel), context), archs.Length > 0 ? archs : Archs(suites, matrix)));
         var drivers = DriverRegistry.For(matrix.Vmms, launcher);
@@ -64,11 +64,11 @@ internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, 
     private static string[] Listed(ParseResult line, Option<string[]> option) =>
         [.. (line.GetValue(option) ?? []).SelectMany(text => text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))];
 
-    private static IReadOnlyList<Suite> LoadSuites(IReadOnlyList<string> named, string[] archs, SuiteContext context)
+    private static IReadOnlyList<Suite> LoadSuites(IReadOnlyList<string> named, IReadOnlyList<string> archs, SuiteContext context)
     {
         if (named.Count > 0)
-            return [.. named.Select(name => SuiteLoader.Load(name, context))];
-        var inTree = archs.Length == 0 ? SuiteLoader.LoadInTree(null, context) : [.. archs.SelectMany(arch => SuiteLoader.LoadInTree(arch, context))];
+            return [.. named.SelectMany(name => SuiteLoader.LoadFor(name, archs, context))];
+        var inTree = archs.Count == 0 ? SuiteLoader.LoadInTree(null, context) : [.. archs.SelectMany(arch => SuiteLoader.LoadInTree(arch, context))];
         return inTree.Count > 0 ? inTree : throw new UserException("There is no in-tree suite for this architecture; name one with --suite.");
     }
 
@@ -76,7 +76,7 @@ internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, 
     private static IReadOnlyList<string> Archs(IReadOnlyList<Suite> suites, MatrixDefinition matrix)
     {
         var wanted = suites.Select(suite => suite.Arch).Distinct().ToList();
-        var known = matrix.Axes.FirstOrDefault(axis => axis.Key == "arch").Value ?? [];
+        var known = matrix.Archs;
         return [.. known.Where(wanted.Contains), .. wanted.Where(arch => !known.Contains(arch))];
     }
 

@@ -28,6 +28,16 @@ public static class SuiteLoader
             $"There is no suite '{nameOrPath}': it is no file or folder, and not in-tree ({(known.Count == 0 ? "none found" : string.Join(", ", known))}).");
     }
 
+    /// <summary>As <see cref="Load"/>, but a bare in-tree name that several architectures have means that suite of each architecture asked for.</summary>
+    /// <param name="archs">Those of the command line or the matrix; none of the suite's among them: the name must be unique.</param>
+    /// <exception cref="UserException">There is no such suite, or it can't be understood.</exception>
+    public static IReadOnlyList<Suite> LoadFor(string nameOrPath, IReadOnlyList<string> archs, SuiteContext context)
+    {
+        var known = Path.Exists(nameOrPath) ? [] : InTreeSuites(context);
+        var wanted = archs.Select(arch => $"{arch}/{nameOrPath}").Where(known.Contains).ToList();
+        return wanted.Count > 0 ? [.. wanted.Select(name => Load(name, context))] : [Load(nameOrPath, context)];
+    }
+
     /// <summary>Every in-tree suite for an architecture (null: for all), by name.</summary>
     public static IReadOnlyList<Suite> LoadInTree(string? arch, SuiteContext context) =>
         [.. InTreeSuites(context).Where(name => arch is null || name.StartsWith(arch + "/", StringComparison.Ordinal)).Select(name => Load(name, context))];

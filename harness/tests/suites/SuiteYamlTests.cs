@@ -82,7 +82,10 @@ public sealed class SuiteYamlTests
         var suites = SuiteLoader.LoadInTree(null, context);
         Assert.Contains(suites, suite => suite is { Name: "smoke", Arch: "x86_64" });
         Assert.All(suites, suite => Assert.Equal(Path.GetFileName(Path.GetDirectoryName(suite.Source)), suite.Name));
-        Assert.Equal("smoke", SuiteLoader.Load("smoke", context).Name);
+        Assert.Equal("vmexit", SuiteLoader.Load("vmexit", context).Name);
+        Assert.Contains("x86_64/smoke", Assert.Throws<UserException>(() => SuiteLoader.Load("smoke", context)).Message);
+        Assert.Equal("riscv64", SuiteLoader.Load("smoke", context with { Arch = "riscv64" }).Arch);
+        Assert.Equal(["aarch64", "x86_64"], SuiteLoader.LoadFor("smoke", ["aarch64", "x86_64", "s390x"], context).Select(suite => suite.Arch));
         Assert.Equal("smoke", SuiteLoader.Load("x86_64/smoke", context).Name);
         var error = Assert.Throws<UserException>(() => SuiteLoader.Load("smok", context));
         Assert.Contains("x86_64/smoke", error.Message);
