@@ -59,11 +59,14 @@ public sealed class ScratchTree : IDisposable
     /// <summary>As <see cref="ApplyAsync(byte[], CancellationToken)"/>, with another committer or date on the same folder.</summary>
     public static async Task<GitResult> ApplyAsync(Git git, byte[] mail, CancellationToken cancellation)
     {
-        var result = await git.TryRunAsync(["am", "--quiet", "--no-gpg-sign", "--keep-non-patch"], mail, cancellation);
+        var result = await git.TryRunAsync(["am", "--quiet", "--no-gpg-sign", "--keep-non-patch", HasCrLfHeader(mail) ? "--no-keep-cr" : "--keep-cr"], mail, cancellation);
         if (result.ExitStatus != 0)
             await git.TryRunAsync(["am", "--abort"], default, cancellation);
         return result;
     }
+
+    // Line ends of a mail that was stored as it travelled are CR LF throughout and mean nothing; in any other a CR is the file's own.
+    private static bool HasCrLfHeader(byte[] mail) => mail.AsSpan().IndexOf((byte)'\n') is > 0 and var end && mail[end - 1] == '\r';
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 }

@@ -43,12 +43,12 @@ public static class SeriesAssembler
     {
         var sorted = new List<SortedMail>();
         var neither = 0;
-        foreach (var mail in mails)
+        foreach (var (mail, parts) in await TakeApartAsync([.. mails], cancellation))
         {
-            cancellation.ThrowIfCancellationRequested();
-            var parts = await MailText.PartsAsync(mail, cancellation);
             var kind = Classify(mail, parts);
-            if (kind != MailKind.Neither)
+            if (kind == MailKind.Patch && IsSignedInline(parts))
+                quarantined.Add(new QuarantinedMail(mail.Name, "it is signed by PGP inline, which puts \"- \" before lines of the change: send it signed by PGP/MIME, or not signed"));
+            else if (kind != MailKind.Neither)
                 sorted.Add(new SortedMail(mail, kind, parts));
             else if (mail.Headers["Subject"] is null)
                 quarantined.Add(new QuarantinedMail(mail.Source, "it has no subject: empty, cut off, or torn at an unescaped \"From \" line"));
@@ -60,6 +60,18 @@ public static class SeriesAssembler
 
         return (sorted, neither);
     }
+
+    // Encoded mails cost a process each: several at once.
+    private static async Task<(Mail, MailParts)[]> TakeApartAsync(Mail[] mails, CancellationToken cancellation)
+    {
+        var parts = new (Mail, MailParts)[mails.Length];
+        await Parallel.ForAsync(0, mails.Length, cancellation, async (i, end) => parts[i] = (mails[i], await MailText.PartsAsync(mails[i], end)));
+        return parts;
+    }
+
+    // RFC 4880, 7.1: a cleartext signature escapes every line that begins with a dash, and those are half of a patch.
+    private static bool IsSignedInline(MailParts parts) =>
+        parts.Message.Contains("-----BEGIN PGP SIGNED MESSAGE-----", StringComparison.Ordinal) && parts.Patch.AsSpan().IndexOf("\n- -"u8) >= 0;
 
     /// <summary>What a mail is, by its subject and whether a change is in it.</summary>
     public static MailKind Classify(Mail mail, MailParts parts)

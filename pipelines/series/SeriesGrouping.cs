@@ -31,6 +31,10 @@ public sealed class SeriesGroup(int version, int total, string? author)
         var number = item.Mail.Tag.Number ?? 1;
         if (number > Total)
             Problems.Add($"{item.Mail.Name} calls itself patch {number} of {Total}");
+        if (BinaryPatchSize.Measure(item.Parts.Patch) is > BinaryPatchSize.MaxBytes and var size)
+            Problems.Add($"the binary changes of {item.Mail.Name} unpack to {size >> 20} MiB; a patch may have {BinaryPatchSize.MaxBytes >> 20}");
+        if (item.Parts.Message.Contains('\0', StringComparison.Ordinal))
+            Problems.Add($"the message of {item.Mail.Name} holds a NUL byte, and git commits none");
         if (Patches.TryGetValue(number, out var there))
         {
             if (there.Mail.BodyHash != item.Mail.BodyHash)

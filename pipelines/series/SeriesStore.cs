@@ -1,3 +1,5 @@
+using System.IO.Compression;
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Gauntlet.Results.Store;
@@ -23,7 +25,11 @@ public sealed class SeriesStore
             source TEXT NOT NULL,
             PRIMARY KEY (message_id, sha256));
         """,
-    ], "SELECT sha256 FROM series_mails");
+        "ALTER TABLE series_mails ADD COLUMN content BYTEA",
+    ], "SELECT sha256 FROM series_mails WHERE content IS NULL");
+
+    /// <summary>A mail of so many bytes or fewer is kept in its row, packed: ten thousand of them are then one transaction. A larger one is an artifact.</summary>
+    private const int MaxRowBytes = 1 << 20;
 
     private readonly ResultStore _store;
 
@@ -41,14 +47,14 @@ public sealed class SeriesStore
     {
         var hashes = new Dictionary<Mail, string>();
         foreach (var mail in mails)
-            hashes[mail] = _store.PutArtifact("mail.eml", new MemoryStream(mail.Raw)).Sha256;
+            hashes[mail] = mail.Raw.Length <= MaxRowBytes ? Convert.ToHexStringLower(SHA256.HashData(mail.Raw)) : _store.PutArtifact("mail.eml", new MemoryStream(mail.Raw)).Sha256;
         _store.Database.Write("keep mails", write =>
         {
             foreach (var (mail, hash) in hashes)
             {
                 write.Execute(
-                    "INSERT INTO series_mails (message_id, sha256, source) VALUES (@id, @hash, @source) ON CONFLICT DO NOTHING",
-                    new { id = mail.Name, hash, source = mail.Source });
+                    "INSERT INTO series_mails (message_id, sha256, source, content) VALUES (@id, @hash, @source, @content) ON CONFLICT DO NOTHING",
+                    new { id = mail.Name, hash, source = mail.Source, content = mail.Raw.Length <= MaxRowBytes ? Pack(mail.Raw) : null });
             }
         });
 
@@ -104,7 +110,12 @@ public sealed class SeriesStore
 
     /// <summary>A mail's bytes.</summary>
     /// <exception cref="StoreException">They were removed from the store.</exception>
-    public byte[] ReadMail(string sha256)
+    public byte[] ReadMail(string sha256) =>
+        _store.Database.Read("read a mail", read => read.First<byte[]>("SELECT content FROM series_mails WHERE sha256 = @sha256 AND content IS NOT NULL", new { sha256 })) is { } packed
+            ? Unpack(packed)
+            : ReadArtifact(sha256);
+
+    private byte[] ReadArtifact(string sha256)
     {
         using var stream = _store.OpenArtifact(sha256) ?? throw new StoreException($"reading the mail {sha256} from {_store.Location}: it is gone; import its source again");
         var buffer = new MemoryStream();
@@ -112,14 +123,30 @@ public sealed class SeriesStore
         return buffer.ToArray();
     }
 
+    private static byte[] Pack(byte[] bytes)
+    {
+        var packed = new MemoryStream();
+        using (var stream = new ZLibStream(packed, CompressionLevel.Fastest))
+            stream.Write(bytes);
+        return packed.ToArray();
+    }
+
+    private static byte[] Unpack(byte[] packed)
+    {
+        var bytes = new MemoryStream();
+        using (var stream = new ZLibStream(new MemoryStream(packed), CompressionMode.Decompress))
+            stream.CopyTo(bytes);
+        return bytes.ToArray();
+    }
+
     private Dictionary<Mail, string> AllMails(Dictionary<Mail, string> fresh)
     {
         var freshNames = fresh.Keys.Select(mail => (mail.Name, fresh[mail])).ToHashSet();
         var known = new Dictionary<Mail, string>(fresh);
-        foreach (var row in _store.Database.Read("read mails", read => read.Query<MailRow>("SELECT message_id AS Message, sha256 AS Sha256, source AS Source FROM series_mails ORDER BY message_id, sha256")))
+        foreach (var row in _store.Database.Read("read mails", read => read.Query<MailRow>("SELECT message_id AS Message, sha256 AS Sha256, source AS Source, content AS Content FROM series_mails ORDER BY message_id, sha256")))
         {
             if (!freshNames.Contains((row.Message, row.Sha256)))
-                known[new Mail(ReadMail(row.Sha256), row.Source)] = row.Sha256;
+                known[new Mail(row.Content is null ? ReadArtifact(row.Sha256) : Unpack(row.Content), row.Source)] = row.Sha256;
         }
 
         return known;
@@ -150,6 +177,8 @@ public sealed class SeriesStore
         public string Sha256 { get; set; } = "";
 
         public string Source { get; set; } = "";
+
+        public byte[]? Content { get; set; }
     }
 }
 
