@@ -80,6 +80,10 @@ public enum StepVerdict
     [JsonStringEnumMemberName("fail")]
     Fail,
 
+    /// <summary>There was nothing for it to do, for the reason given; holds nothing up.</summary>
+    [JsonStringEnumMemberName("skip")]
+    Skip,
+
     /// <summary>Could not be judged; never counts against the series.</summary>
     [JsonStringEnumMemberName("infra-error")]
     InfraError,

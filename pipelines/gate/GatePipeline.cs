@@ -41,7 +41,10 @@ public enum GateStepKind
 public sealed record GateStep(string Name, GateStepKind Kind, string Text, bool EachPatch, TimeSpan Timeout, bool AllowFailure, int Retries)
 {
     /// <summary>Changes when the step does, so that an old verdict is not used for a new step.</summary>
-    public string Hash => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Kind}\n{Text}\n{EachPatch}\n{Timeout}")))[..32];
+    public string Hash => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Kind}\n{Text}\n{EachPatch}\n{Timeout}\n{Fuzz?.Program} {Fuzz?.Arguments}")))[..32];
+
+    /// <summary>Of a <c>fuzz</c> step with <c>targets</c>: which, by what a series changes; <see cref="Text"/> is then what comes before them. Null for any other step.</summary>
+    public FuzzTargets? Fuzz { get; init; }
 }
 
 /// <summary>
@@ -103,7 +106,7 @@ public sealed record GatePipeline(MergeMethod Merge, int Window, IReadOnlyList<G
     // Each step starts from the files of a commit and nothing else, so what a step runs it builds first.
     private static GateStep ReadStep(YamlMap step, string? build)
     {
-        step.RefuseOthersThan("name", "check", "build", "run", "fuzz", "command", "each-patch", "timeout", "allow-failure", "retries");
+        step.RefuseOthersThan("name", "check", "build", "run", "fuzz", "command", "program", "targets", "each-patch", "timeout", "allow-failure", "retries");
         var kinds = ((string[])["check", "build", "run", "fuzz", "command"]).Where(step.Has).ToArray();
         if (kinds is not [var kind])
             throw step.Error($"a step has exactly one of check, build, run, fuzz, command; this one has {(kinds.Length == 0 ? "none" : string.Join(" and ", kinds))}");
@@ -113,14 +116,37 @@ public sealed record GatePipeline(MergeMethod Merge, int Window, IReadOnlyList<G
             throw step.Error($"'timeout' must be a time such as 90s, 10m or 2h, not '{limit}'", "timeout");
         if (text.Length == 0 && kind is "build" or "command")
             throw step.Error($"'{kind}' must be a shell command", kind);
+        if (step.Has("program") && kind is not ("run" or "fuzz"))
+            throw step.Error($"'program' is for run and fuzz, which gauntlet does; '{kind}' has none", "program");
+        if (step.Has("targets") && kind != "fuzz")
+            throw step.Error($"'targets' is for fuzz; '{kind}' has none", "targets");
+        // The gate's own program is at hand in the isolated tree, under this name. Only its word that the environment is at fault is believed.
+        var program = step.Text("program") ?? "\"$GAUNTLET\"";
+        var prelude = build is null ? "" : $"( {build}\n) || exit 1\n";
+        var fuzz = step.Has("targets") ? new FuzzTargets(program, text, [.. step.Maps("targets").Select(ReadTargets)]) : null;
+        if (fuzz is { Entries.Count: 0 })
+            throw step.Error("'targets' must name at least one; without the key `gauntlet fuzz` runs as it stands here", "targets");
         return new GateStep(
             step.Text("name") ?? kind,
-            kind switch { "check" => GateStepKind.Check, "run" or "fuzz" => GateStepKind.Gauntlet, _ => GateStepKind.Command },
-            // The program itself is at hand in the isolated tree, under this name.
-            kind is "run" or "fuzz" ? $"{(build is null ? "" : $"( {build}\n) || exit 1\n")}\"$GAUNTLET\" {kind} {text}" : text,
+            kind switch { "check" => GateStepKind.Check, "run" or "fuzz" when !step.Has("program") => GateStepKind.Gauntlet, _ => GateStepKind.Command },
+            kind is not ("run" or "fuzz") ? text : fuzz is null ? $"{prelude}{program} {kind} {text}" : prelude,
             step.Flag("each-patch") ?? false,
             timeout,
             step.Flag("allow-failure") ?? false,
-            step.Integer("retries", 0, MaxRetries) ?? 1);
+            step.Integer("retries", 0, MaxRetries) ?? 1)
+        {
+            Fuzz = fuzz,
+        };
+    }
+
+    private static FuzzPaths ReadTargets(YamlMap entry)
+    {
+        entry.RefuseOthersThan("paths", "names");
+        var (paths, names) = (entry.Texts("paths"), entry.Texts("names"));
+        if (paths.Count == 0 || names.Count == 0)
+            throw entry.Error("an entry of 'targets' needs 'paths', patterns of files, and 'names', what `gauntlet fuzz list` shows");
+        if (names.FirstOrDefault(name => name.Length == 0 || name[0] == '-' || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')) is { } odd)
+            throw entry.Error($"'{odd}' is no name of a fuzz target", "names");
+        return new FuzzPaths(paths, names);
     }
 }

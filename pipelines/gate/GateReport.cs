@@ -22,7 +22,7 @@ public static class GateReport
         foreach (var step in record.Steps)
         {
             var where = step.Patch is { } number ? $" at patch {number}" : "";
-            text.AppendLine(CultureInfo.InvariantCulture, $"  {Word(step.Verdict),-11} {step.Step}{where}{(step.Reused ? " (known from the same tree)" : "")}");
+            text.AppendLine(CultureInfo.InvariantCulture, $"  {Word(step.Verdict),-11} {step.Step}{where}{(step.Reused ? " (known from the same tree)" : "")}{(step.Verdict == StepVerdict.Skip ? $": {step.Reason}" : "")}");
         }
 
         text.AppendLine();
@@ -94,6 +94,7 @@ public static class GateReport
     {
         StepVerdict.Pass => "pass",
         StepVerdict.Fail => "FAIL",
+        StepVerdict.Skip => "skip",
         _ => "infra error",
     };
 

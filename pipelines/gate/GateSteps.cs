@@ -35,14 +35,30 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
         foreach (var step in pipeline.Steps)
         {
             var fatal = false;
-            foreach (var (subject, patch, commit) in Subjects(step, candidate))
+            var work = new Work(step, step.Text, "");
+            if (step.Fuzz is { } fuzz)
             {
-                subjects.Add(subject);
-                var result = await RunOnceAsync(step, subject, patch, commit, candidate, folder, cancellation);
+                var plan = await FuzzPlan.MakeAsync(fuzz, candidate, new Git(folder), cancellation);
+                if (plan.Nothing is not null)
+                {
+                    results.Add(new StepResult(step.Name, plan.IsStale ? StepVerdict.InfraError : StepVerdict.Skip, plan.Nothing, null));
+                    if (plan.IsStale && !step.AllowFailure)
+                        break;
+                    continue;
+                }
+
+                // The same tree has other targets when another change led to it.
+                work = new Work(step, step.Text + fuzz.Command(plan.Names), " " + string.Join(' ', plan.Names));
+            }
+
+            foreach (var (tree, patch, commit) in Trees(step, candidate))
+            {
+                subjects.Add(tree + work.Suffix);
+                var result = await RunOnceAsync(work, tree, patch, commit, candidate, folder, cancellation);
                 if (result.Verdict == StepVerdict.Fail && step is { Kind: not GateStepKind.Check, AllowFailure: false })
-                    result = await FindCulpritAsync(step, result, candidate, folder, cancellation);
+                    result = await FindCulpritAsync(work, result, candidate, folder, subjects, cancellation);
                 results.Add(result);
-                if (result.Verdict == StepVerdict.Pass || step.AllowFailure)
+                if (result.Verdict is StepVerdict.Pass or StepVerdict.Skip || step.AllowFailure)
                     continue;
                 fatal = true;
                 break;
@@ -62,7 +78,13 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
         return counting.FirstOrDefault(result => result.Verdict == StepVerdict.Fail) ?? counting.FirstOrDefault(result => result.Verdict == StepVerdict.InfraError);
     }
 
-    private static IEnumerable<(string Subject, int? Patch, string Commit)> Subjects(GateStep step, GateCandidate candidate)
+    /// <summary>A step as it is to be run on one candidate.</summary>
+    /// <param name="Step">As the pipeline has it.</param>
+    /// <param name="Text">Its command for this candidate.</param>
+    /// <param name="Suffix">Tells its verdicts from those of the same step and tree with another command.</param>
+    private readonly record struct Work(GateStep Step, string Text, string Suffix);
+
+    private static IEnumerable<(string Tree, int? Patch, string Commit)> Trees(GateStep step, GateCandidate candidate)
     {
         if (step.Kind == GateStepKind.Check)
             return [(HashOfMails(candidate), null, candidate.Tip)];
@@ -75,10 +97,12 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
     /// Whose a failure is: the first patch after which the step fails, by halving, or the commit below, when the step fails there too. Only this step is run,
     /// and not on a tree that it was run on before.
     /// </summary>
-    private async Task<StepResult> FindCulpritAsync(GateStep step, StepResult failure, GateCandidate candidate, string folder, CancellationToken cancellation)
+    private async Task<StepResult> FindCulpritAsync(
+        Work work, StepResult failure, GateCandidate candidate, string folder, HashSet<string> subjects, CancellationToken cancellation)
     {
         var belowTree = (await new Git(folder).RunAsync(["rev-parse", candidate.Below + "^{tree}"], default, cancellation)).Text;
-        var below = await RunOnceAsync(step, belowTree, null, candidate.Below, candidate, folder, cancellation);
+        subjects.Add(belowTree + work.Suffix);
+        var below = await RunOnceAsync(work, belowTree, null, candidate.Below, candidate, folder, cancellation);
         if (below.Verdict == StepVerdict.Fail)
             return failure with { Verdict = StepVerdict.InfraError, Reason = $"it fails on {candidate.Below[..12]} without the series too: {below.Reason}" };
         // With each-patch those before the failing one have passed.
@@ -89,7 +113,8 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
         {
             var middle = (passing + failing) / 2;
             var patch = candidate.Patches[middle - 1];
-            var result = await RunOnceAsync(step, patch.Tree, patch.Number, patch.Commit, candidate, folder, cancellation);
+            subjects.Add(patch.Tree + work.Suffix);
+            var result = await RunOnceAsync(work, patch.Tree, patch.Number, patch.Commit, candidate, folder, cancellation);
             if (result.Verdict == StepVerdict.InfraError)
                 return failure;
             (passing, failing) = result.Verdict == StepVerdict.Pass ? (middle, failing) : (passing, middle);
@@ -104,8 +129,9 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
         Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join('\n', candidate.Patches.Select(patch => patch.MailSha256)))));
 
     private async Task<StepResult> RunOnceAsync(
-        GateStep step, string subject, int? patch, string commit, GateCandidate candidate, string folder, CancellationToken cancellation)
+        Work work, string tree, int? patch, string commit, GateCandidate candidate, string folder, CancellationToken cancellation)
     {
+        var (step, subject) = (work.Step, tree + work.Suffix);
         if (queue.FindVerdict(step.Hash, subject) is { } known)
             return known with { Step = step.Name, Patch = patch, Reused = true };
         for (var attempt = 0; ; attempt++)
@@ -115,7 +141,7 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
             {
                 result = step.Kind == GateStepKind.Check
                     ? await CheckAsync(step, candidate, cancellation)
-                    : await CommandAsync(step, patch, commit, folder, cancellation);
+                    : await CommandAsync(work, patch, commit, folder, cancellation);
             }
             catch (IOException exception)
             {
@@ -180,13 +206,14 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
         }
     }
 
-    private async Task<StepResult> CommandAsync(GateStep step, int? patch, string commit, string folder, CancellationToken cancellation)
+    private async Task<StepResult> CommandAsync(Work work, int? patch, string commit, string folder, CancellationToken cancellation)
     {
+        var step = work.Step;
         using var tree = await ScratchTree.CreateAsync(folder, commit, cancellation);
         // The command gets the files alone: nothing that git would read afterwards.
         Directory.Delete(Path.Combine(tree.Folder, ".git"), recursive: true);
         var variables = new Dictionary<string, string>(environment.Variables) { ["GAUNTLET"] = environment.Program, ["GAUNTLET_ROOT"] = environment.ProgramTree, ["CI"] = "true" };
-        var result = await IsolatedCommand.RunAsync(tree.Folder, step.Text, [environment.ProgramTree, .. environment.Readable], variables, environment.Limits with { Time = step.Timeout }, cancellation);
+        var result = await IsolatedCommand.RunAsync(tree.Folder, work.Text, [environment.ProgramTree, .. environment.Readable], variables, environment.Limits with { Time = step.Timeout }, cancellation);
         var log = result.Output.Length > KeptLogCharacters ? result.Output[^KeptLogCharacters..] : result.Output;
         return result switch
         {

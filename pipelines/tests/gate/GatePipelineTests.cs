@@ -31,6 +31,11 @@ public sealed class GatePipelineTests
     [InlineData("schema: 1\nmerge: squash\nsteps:\n  - build: x\n", "merge-commit or fast-forward")]
     [InlineData("schema: 1\nsteps:\n  - build: x\n  - build: y\n", "two steps are named 'build'")]
     [InlineData("schema: 1\nsteps:\n  - biuld: x\n", "unknown key 'biuld'")]
+    [InlineData("schema: 1\nsteps:\n  - fuzz: --time 1s\n    targets: []\n", "at least one")]
+    [InlineData("schema: 1\nsteps:\n  - fuzz: --time 1s\n    targets:\n      - paths: a/*\n", "needs 'paths'")]
+    [InlineData("schema: 1\nsteps:\n  - fuzz: --time 1s\n    targets:\n      - { paths: a/*, names: \"x; rm -rf /\" }\n", "no name of a fuzz target")]
+    [InlineData("schema: 1\nsteps:\n  - build: x\n    targets:\n      - { paths: a/*, names: x }\n", "'targets' is for fuzz")]
+    [InlineData("schema: 1\nsteps:\n  - build: x\n    program: y\n", "'program' is for run and fuzz")]
     [InlineData("a: [", "not valid YAML")]
     public void WhatIsWrongIsSaidWithItsPlace(string text, string expected)
     {
