@@ -24,6 +24,8 @@ public sealed class Mail
     /// <summary>A larger one is not looked at: <see cref="MailSource"/> refuses it.</summary>
     public const int MaxBytes = 256 << 20;
 
+    private readonly string _nameByContent;
+
     public Mail(byte[] raw, string source)
     {
         Raw = raw;
@@ -34,6 +36,7 @@ public sealed class Mail
         From = Headers.Address("From");
         Date = Headers.Date;
         References = [.. Headers.Ids("References"), .. Headers.Ids("In-Reply-To").Take(1)];
+        _nameByContent = Id is null ? $"no-message-id-{Convert.ToHexStringLower(SHA256.HashData(raw))[..16]}" : "";
         BodyHash = Convert.ToHexStringLower(SHA256.HashData(raw.AsSpan(Headers.BodyOffset)));
     }
 
@@ -63,6 +66,6 @@ public sealed class Mail
     /// <summary>SHA-256 of the body as it arrived: two mails of one identifier and different bodies are forged or damaged.</summary>
     public string BodyHash { get; }
 
-    /// <summary>How it is named in messages.</summary>
-    public string Name => Id ?? Source;
+    /// <summary>How it is known: its Message-ID, or for want of one a name made of its content, the same wherever it was read from.</summary>
+    public string Name => Id ?? _nameByContent;
 }

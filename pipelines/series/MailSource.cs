@@ -4,7 +4,7 @@ using Gauntlet.Terminal;
 namespace Gauntlet.Pipelines.Series;
 
 /// <summary>
-/// Where mails come from: an mbox, a maildir, a public-inbox clone, a folder of <c>.patch</c> and <c>.eml</c> files, one such file, standard input, or a range of commits.
+/// Where mails come from: an mbox, a maildir, a public-inbox clone, a folder of <c>.patch</c> and <c>.eml</c> files, one such file, standard input, a range of commits, or a branch.
 /// </summary>
 public static class MailSource
 {
@@ -12,7 +12,7 @@ public static class MailSource
     public const int MaxMails = 200_000;
 
     /// <summary>Reads all mails of a source, in its order.</summary>
-    /// <param name="source">A path, <c>-</c>, or a range <c>base..tip</c> of <paramref name="repository"/>.</param>
+    /// <param name="source">A path, <c>-</c>, or a range <c>base..tip</c> or a branch of <paramref name="repository"/>.</param>
     /// <param name="repository">The git repository that a range is of.</param>
     /// <param name="standardInput">What <c>-</c> reads.</param>
     /// <param name="cancellation">Ends reading.</param>
@@ -45,7 +45,27 @@ public static class MailSource
 
         if (source.Contains("..", StringComparison.Ordinal))
             return await ReadRangeAsync(source, repository, cancellation);
-        throw new UserException($"reading patches from '{source}': it is no file, no folder and no range of commits (base..tip)");
+        if (await BranchRangeAsync(source, repository, cancellation) is { } range)
+            return await ReadRangeAsync(range, repository, cancellation);
+        throw new UserException($"reading patches from '{source}': it is no file, no folder, no range of commits (base..tip) and no branch with a branch to compare with");
+    }
+
+    /// <summary>What a branch has beyond the one that it follows: its upstream, else the remote's main branch, else the local one.</summary>
+    private static async Task<string?> BranchRangeAsync(string branch, string? repository, CancellationToken cancellation)
+    {
+        var git = new Git(repository ?? Environment.CurrentDirectory);
+        if ((await git.TryRunAsync(["rev-parse", "--verify", "--quiet", "--end-of-options", $"refs/heads/{branch}"], default, cancellation)).ExitStatus != 0)
+            return null;
+        foreach (var below in (string[])[$"{branch}@{{upstream}}", "refs/remotes/origin/HEAD", "refs/heads/master", "refs/heads/main"])
+        {
+            if (below == $"refs/heads/{branch}")
+                continue;
+            var start = await git.TryRunAsync(["merge-base", below, $"refs/heads/{branch}"], default, cancellation);
+            if (start.ExitStatus == 0)
+                return $"{start.Text}..refs/heads/{branch}";
+        }
+
+        return null;
     }
 
     private static async Task<IReadOnlyList<Mail>> SplitMboxAsync(byte[] mbox, string name, CancellationToken cancellation)

@@ -27,7 +27,7 @@ public static class SeriesAssembler
     private static List<Mail> Quarantine(IReadOnlyList<Mail> mails, List<QuarantinedMail> quarantined)
     {
         var kept = new List<Mail>();
-        foreach (var same in mails.GroupBy(mail => mail.Id ?? mail.Source))
+        foreach (var same in mails.GroupBy(mail => mail.Name))
         {
             if (same.Select(mail => mail.BodyHash).Distinct().Count() == 1)
                 kept.Add(same.First());

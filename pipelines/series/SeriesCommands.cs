@@ -24,7 +24,7 @@ public sealed class SeriesCommands : ICommandModule
 
     private Command Import(Output output)
     {
-        var source = new Argument<string>("source") { Description = "mbox, maildir, public-inbox clone, folder or file of patches, base..tip, or - for standard input" };
+        var source = new Argument<string>("source") { Description = "mbox, maildir, public-inbox clone, folder or file of patches, base..tip, a branch, or - for standard input" };
         var command = new Command("import", "Read mails or commits and put their series together") { source, _results, _repository, _json };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -37,7 +37,7 @@ public sealed class SeriesCommands : ICommandModule
                 return ExitCode.Success;
             }
 
-            output.Out.WriteLine($"{"mail".ToQuantity(mails.Count)}: {"version".ToQuantity(assembled.Versions.Count)} of series, {assembled.Neither} neither patch nor reply, {assembled.Quarantined.Count} put aside");
+            output.Out.WriteLine($"{Mails(mails.Count)}: {"version".ToQuantity(assembled.Versions.Count)} of series, {assembled.Neither} neither patch nor reply, {assembled.Quarantined.Count} put aside");
             foreach (var mail in assembled.Quarantined)
                 output.Out.WriteLine($"  put aside {Printable.Line(mail.Name)}: {Printable.Line(mail.Reason)}");
             WriteTable(output, assembled.Versions);
@@ -148,12 +148,15 @@ public sealed class SeriesCommands : ICommandModule
             var text = parsed.GetValue(cover) is { } file ? await File.ReadAllTextAsync(file.FullName, cancellation) : "";
             var published = await SeriesPublish.RunAsync(
                 parsed.GetValue(_repository)!, name, parsed.GetValue(range)!, parsed.GetValue(title) ?? name, text.Trim(), parsed.GetValue(folder)!, cancellation);
-            output.Out.WriteLine($"{published.Tag}: {"mail".ToQuantity(published.Mails.Count)} in {published.Folder}");
+            output.Out.WriteLine($"{published.Tag}: {Mails(published.Mails.Count)} in {published.Folder}");
             output.Out.WriteLine($"Send with: git send-email --to=LIST {published.Folder}/*.patch");
             return ExitCode.Success;
         });
         return command.WithExample("gauntlet series publish fix-irq master..fix-irq --cover cover.txt", "the next version of a topic");
     }
+
+    // Humanizer takes mail for a mass noun.
+    private static string Mails(int count) => count == 1 ? "1 mail" : $"{count} mails";
 
     private static Argument<string> SeriesArgument(string name) =>
         new(name) { Description = "Identifier (or its beginning), a mail's Message-ID or words of the title; @N for version N, else the newest" };

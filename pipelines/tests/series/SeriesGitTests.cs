@@ -42,6 +42,20 @@ public sealed class SeriesGitTests : IDisposable
     }
 
     [Fact]
+    public async Task ABranchIsWhatItHasBeyondTheMainOne()
+    {
+        using var repository = await Repository.CreateAsync();
+        await repository.Git.RunAsync(["checkout", "--quiet", "-b", "topic"]);
+        await repository.CommitAsync("a: first", ("a.c", "int a1;\n"));
+        await repository.CommitAsync("b: second", ("b.c", "int b2;\n"));
+
+        var version = Assert.Single((await AssembleAsync([.. await MailSource.ReadAsync("topic", repository.Folder, Stream.Null, default)])).Versions);
+
+        Assert.Equal(["a: first", "b: second"], version.Patches.Select(patch => patch.Title));
+        Assert.Contains("no branch", (await Assert.ThrowsAsync<UserException>(() => MailSource.ReadAsync("no-such-branch", repository.Folder, Stream.Null, default))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task AnMboxAMaildirAFolderAndAPublicInboxGiveTheSameSeries()
     {
         using var inbox = await Repository.CreateAsync();
@@ -77,6 +91,17 @@ public sealed class SeriesGitTests : IDisposable
         await _store.ImportAsync([Patch("[PATCH 1/2] one", "1@x", "c@x")], default);
 
         Assert.Equal("complete", _store.Find("c@x").State);
+    }
+
+    [Fact]
+    public async Task MailsWithoutAMessageIdAreKnownByTheirContent()
+    {
+        var mails = ((string[])["a.c", "b.c"]).Select(file => Encoding.UTF8.GetBytes(Text($"[PATCH] {file}", "x@x", body: "M\n" + Change(file)).Replace("Message-Id: <x@x>\n", "", StringComparison.Ordinal))).ToArray();
+
+        foreach (var mail in (byte[][])[.. mails, mails[0]])
+            Assert.Empty((await _store.ImportAsync(await MailSource.ReadAsync("-", null, new MemoryStream(mail), default), default)).Quarantined);
+
+        Assert.Equal(["a.c", "b.c"], _store.List().Select(version => version.Title).Order());
     }
 
     [Fact]
