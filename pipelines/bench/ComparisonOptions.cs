@@ -20,6 +20,7 @@ internal sealed record ComparisonOptions(
         """
         usage: bench --checkpatch PATH --patches DIR [--rules qemu|linux] [--release 7.2] [--cache DIR] [--no-time] [--show N] [-- ARGUMENTS]
                bench check ARGUMENTS
+               bench gate [--files 10000] [--patches 10] [--rounds 5]
         Runs a checkpatch.pl and gauntlet check --legacy on the same patches; prints where they agree, each disagreement, and the time both take.
         ARGUMENTS go to both.
         """;

@@ -69,22 +69,14 @@ public sealed class GateChain : IDisposable
     private async Task<Placement> BuildAsync(GateEntry entry, SeriesVersion version, string below, CancellationToken cancellation)
     {
         var git = new Git(_scratch.Folder) { Committer = ("Gauntlet", "gauntlet@localhost"), CommitterDate = entry.EnqueuedUtc };
-        await git.RunAsync(["reset", "--quiet", "--hard"], default, cancellation);
+        await git.RunAsync(["checkout", "--quiet", "--force", "--detach", below], default, cancellation);
         await git.RunAsync(["clean", "-ffdxq"], default, cancellation);
-        await git.RunAsync(["checkout", "--quiet", "--detach", below], default, cancellation);
 
-        var patches = new List<GatedPatch>();
-        foreach (var patch in version.Patches)
-        {
-            var applied = await ScratchTree.ApplyAsync(git, _series.ReadMail(patch.MailSha256), cancellation);
-            if (applied.ExitStatus != 0)
-                return new Placement(null, Refused: SeriesApply.Explain(version, patch, applied.Error, applied.Text));
-            await SeriesApply.AddTrailersAsync(git, version, patch.Number, cancellation);
-            var commit = (await git.RunAsync(["rev-parse", "HEAD", "HEAD^{tree}"], default, cancellation)).Text.Split('\n');
-            patches.Add(new GatedPatch(patch.Number, patch.Title, patch.MessageId, patch.MailSha256, patch.PatchId, commit[0], commit[1]));
-        }
-
-        if (patches.Count == 0 || patches[^1].Commit == below)
+        if (await SeriesApply.ApplyPatchesAsync(_series, version, git, cancellation) is { } failure)
+            return new Placement(null, Refused: failure.Reason);
+        var commits = await ReviewedCommits.RewriteAsync(git, version, below, cancellation);
+        var patches = version.Patches.Zip(commits, (patch, commit) => new GatedPatch(patch.Number, patch.Title, patch.MessageId, patch.MailSha256, patch.PatchId, commit.Commit, commit.Tree)).ToArray();
+        if (patches.Length == 0 || patches[^1].Commit == below)
             return new Placement(null, Refused: "it changes nothing on top of what is there: it is merged already, or empty");
         var tip = _merge == MergeMethod.FastForward ? patches[^1].Commit : await MergeAsync(git, version, below, patches[^1], cancellation);
         return new Placement(new GateCandidate(entry, below, tip, patches[^1].Tree, patches));

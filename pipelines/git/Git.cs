@@ -36,8 +36,11 @@ public sealed class Git(string? folder)
     /// <summary>Identity for commits that git makes here; patches keep their authors. Null: whatever the repository says.</summary>
     public (string Name, string Address)? Committer { get; init; }
 
-    /// <summary>Author of commits made here that have none of their own; its date is the committer's. Null: whatever git makes of it.</summary>
+    /// <summary>Author of commits made here that have none of their own; its date is <see cref="AuthorDate"/>. Null: whatever git makes of it.</summary>
     public (string Name, string Address)? Author { get; init; }
+
+    /// <summary>Null: the committer's.</summary>
+    public string? AuthorDate { get; init; }
 
     /// <summary>Committer date of commits that git makes here, so that the same work gives the same commits; null: now.</summary>
     public string? CommitterDate { get; init; }
@@ -76,8 +79,8 @@ public sealed class Git(string? folder)
         {
             start.Environment["GIT_AUTHOR_NAME"] = authorName;
             start.Environment["GIT_AUTHOR_EMAIL"] = authorAddress;
-            if (CommitterDate is not null)
-                start.Environment["GIT_AUTHOR_DATE"] = CommitterDate;
+            if ((AuthorDate ?? CommitterDate) is { } date)
+                start.Environment["GIT_AUTHOR_DATE"] = date;
         }
 
         using var process = StartGit(start);

@@ -33,31 +33,22 @@ public static class SeriesApply
         foreach (var step in prerequisites.Before.Append(version))
         {
             below = await tree.HeadAsync(cancellation);
-            foreach (var patch in step.Patches)
-            {
-                var result = await tree.ApplyAsync(store.ReadMail(patch.MailSha256), cancellation);
-                if (result.ExitStatus != 0)
-                    return new ApplyResult(below, null, patch, Explain(step, patch, result.Error, result.Text));
-                if (addTrailers)
-                    await AddTrailersAsync(tree.Git, step, patch.Number, cancellation);
-            }
+            if (await ApplyPatchesAsync(store, step, tree.Git, cancellation) is { } failure)
+                return new ApplyResult(below, null, failure.Patch, failure.Reason);
+            if (addTrailers)
+                await ReviewedCommits.RewriteAsync(tree.Git, step, below, cancellation);
         }
 
         return new ApplyResult(below, await tree.HeadAsync(cancellation), null, null);
     }
 
-    /// <summary>Adds to the newest commit what reviewers gave to a patch of a version.</summary>
-    public static async Task AddTrailersAsync(Git git, SeriesVersion version, int number, CancellationToken cancellation)
+    /// <summary>Applies the patches of one version; null when all went in, else the first that did not. The tree is then as before.</summary>
+    public static async Task<(SeriesPatch Patch, string Reason)?> ApplyPatchesAsync(SeriesStore store, SeriesVersion version, Git git, CancellationToken cancellation)
     {
-        var trailers = version.Trailers
-            .Where(trailer => trailer.Rejected is null && trailer.Key != "Nacked-by" && (trailer.Number is null || trailer.Number == number))
-            .Select(trailer => trailer.ToString()).Distinct().ToArray();
-        if (trailers.Length == 0)
-            return;
-        var message = await git.RunAsync(["log", "-1", "--format=%B"], default, cancellation);
-        var amended = await git.RunAsync(
-            ["interpret-trailers", "--if-exists", "addIfDifferent", .. trailers.SelectMany(trailer => new[] { "--trailer", trailer })], message.Output, cancellation);
-        await git.RunAsync(["commit", "--amend", "--quiet", "--no-verify", "--allow-empty", "--cleanup=verbatim", "--file=-"], amended.Output, cancellation);
+        if (version.Patches.Count == 0)
+            return null;
+        var (result, applied) = await ScratchTree.ApplyAsync(git, [.. version.Patches.Select(patch => store.ReadMail(patch.MailSha256))], cancellation);
+        return result.ExitStatus == 0 ? null : (version.Patches[applied], Explain(version, version.Patches[applied], result.Error, result.Text));
     }
 
     /// <summary>What <c>git am</c> said, in one line.</summary>

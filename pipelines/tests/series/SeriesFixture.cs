@@ -44,11 +44,11 @@ public sealed class SeriesFixture : IDisposable
     {
         using var tree = await ScratchTree.CreateAsync(Repository.Folder, "HEAD", default);
         var result = await SeriesApply.RunAsync(Store, Store.Find(name), Store.List(), tree, addTrailers: true, default);
-        var file = Path.Combine(tree.Folder, path);
-        var link = new FileInfo(file).LinkTarget;
+        var mode = (await tree.Git.RunAsync(["ls-tree", "HEAD", "--", path])).Text;
+        var file = await tree.Git.TryRunAsync(["cat-file", "blob", "HEAD:" + path]);
         return new AppliedSeries(
             result.Reason,
-            link is not null ? "→ " + link : File.Exists(file) ? Encoding.Latin1.GetString(await File.ReadAllBytesAsync(file)) : null,
+            file.ExitStatus != 0 ? null : (mode.StartsWith("120000", StringComparison.Ordinal) ? "→ " : "") + Encoding.Latin1.GetString(file.Output),
             (await tree.Git.RunAsync(["log", "-1", "--format=%B"])).Text,
             (await tree.Git.RunAsync(["show", "--format=", "--raw", "--no-abbrev", "HEAD"])).Text,
             (await tree.Git.RunAsync(["status", "--porcelain", "--ignored"])).Text);
