@@ -60,7 +60,11 @@ public sealed class GateCommands : ICommandModule
             if (parsed.GetValue(why) is { } name)
             {
                 var entry = FindEntry(queue, name);
-                output.Out.Write(GateReport.Text(entry, queue.GetRecord(entry.Id)));
+                var record = queue.GetRecord(entry.Id);
+                if (parsed.GetValue(_json))
+                    output.Out.WriteLine(JsonSerializer.Serialize(new GateExplanation(entry, record), GateJson.Default.GateExplanation));
+                else
+                    output.Out.Write(GateReport.Text(entry, record));
                 return entry.State is GateState.Failed or GateState.Stuck ? ExitCode.Failure : ExitCode.Success;
             }
 
@@ -111,7 +115,7 @@ public sealed class GateCommands : ICommandModule
             var (queue, store) = (new GateQueue(results, "gate"), new SeriesStore(results));
             var (repository, target) = await PlaceAsync(parsed, cancellation);
             var limits = new IsolationLimits { MemoryBytes = (long)parsed.GetValue(memory) << 20, DiskBytes = (long)parsed.GetValue(disk) << 20 };
-            var environment = new GateEnvironment(Environment.ProcessPath!, Environment.GetEnvironmentVariable("GAUNTLET_ROOT") ?? AppContext.BaseDirectory, Folders(parsed.GetValue(readable)), Variables(parsed.GetValue(variables)), limits);
+            var environment = new GateEnvironment(Environment.ProcessPath!, Environment.GetEnvironmentVariable("GAUNTLET_ROOT") ?? AppContext.BaseDirectory, Folders(parsed.GetValue(readable)), Variables(parsed.GetValue(variables)), limits, await ContainerEngine.FindAsync(cancellation));
             var runner = new GateRunner(repository, target, queue, store, environment, line => output.Out.WriteLine(Printable.Line(line)));
             var failed = 0;
             var replies = Task.CompletedTask;

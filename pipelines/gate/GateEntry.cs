@@ -95,7 +95,8 @@ public enum StepVerdict
 /// <param name="Log">End of what it printed.</param>
 /// <param name="Patch">The patch whose tree it was, with each-patch; null: the tip.</param>
 /// <param name="Reused">The same step on the same tree was run before.</param>
-public sealed record StepResult(string Step, StepVerdict Verdict, string? Reason, string? Log, int? Patch = null, bool Reused = false);
+/// <param name="Command">The shell command that it ran in the tree; null when it ran none.</param>
+public sealed record StepResult(string Step, StepVerdict Verdict, string? Reason, string? Log, int? Patch = null, bool Reused = false, string? Command = null);
 
 /// <summary>All that is kept of an entry that was settled.</summary>
 public sealed record GateRecord
@@ -116,9 +117,15 @@ public sealed record GateRecord
     public IReadOnlyList<string> Subjects { get; init; } = [];
 }
 
+/// <summary>All about one entry.</summary>
+/// <param name="Entry">Where it is.</param>
+/// <param name="Record">What was found; null: nothing yet.</param>
+public sealed record GateExplanation(GateEntry Entry, GateRecord? Record);
+
 /// <summary>JSON of the gate's records.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(GateRecord))]
 [JsonSerializable(typeof(StepResult))]
 [JsonSerializable(typeof(IReadOnlyList<GateEntry>))]
+[JsonSerializable(typeof(GateExplanation))]
 public sealed partial class GateJson : JsonSerializerContext;

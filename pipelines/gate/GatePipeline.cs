@@ -41,10 +41,13 @@ public enum GateStepKind
 public sealed record GateStep(string Name, GateStepKind Kind, string Text, bool EachPatch, TimeSpan Timeout, bool AllowFailure, int Retries)
 {
     /// <summary>Changes when the step does, so that an old verdict is not used for a new step.</summary>
-    public string Hash => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Kind}\n{Text}\n{EachPatch}\n{Timeout}\n{Fuzz?.Program} {Fuzz?.Arguments}")))[..32];
+    public string Hash => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Kind}\n{Text}\n{EachPatch}\n{Timeout}\n{Fuzz?.Program} {Fuzz?.Arguments}\n{Image}")))[..32];
 
     /// <summary>Of a <c>fuzz</c> step with <c>targets</c>: which, by what a series changes; <see cref="Text"/> is then what comes before them. Null for any other step.</summary>
     public FuzzTargets? Fuzz { get; init; }
+
+    /// <summary>Container image that its commands run in; null: in namespaces on the host's own programs.</summary>
+    public string? Image { get; init; }
 }
 
 /// <summary>
@@ -79,14 +82,17 @@ public sealed record GatePipeline(MergeMethod Merge, int Window, IReadOnlyList<G
     public static GatePipeline Parse(string text, string name)
     {
         var root = YamlFile.Parse(text, name);
-        root.RefuseOthersThan("schema", "merge", "window", "steps");
+        root.RefuseOthersThan("schema", "merge", "window", "image", "steps");
         if (root.Integer("schema", 1, int.MaxValue) is not 1)
             throw root.Error("'schema' must be 1", "schema");
         var steps = new List<GateStep>();
         string? build = null;
+        var image = root.Text("image");
+        if (image is { Length: 0 } or ['-', ..] || image?.Any(char.IsWhiteSpace) == true)
+            throw root.Error("'image' must be the name of a container image, or host", "image");
         foreach (var map in root.Maps("steps"))
         {
-            steps.Add(ReadStep(map, build));
+            steps.Add(ReadStep(map, build) with { Image = image });
             build = map.Text("build") ?? build;
         }
 

@@ -38,12 +38,20 @@ public static class GateReport
         }
 
         if (entry.State == GateState.Failed)
-        {
-            text.AppendLine().AppendLine("To repeat:").AppendLine();
-            text.AppendLine(CultureInfo.InvariantCulture, $"  gauntlet series apply {entry.SeriesId}@{entry.Version} --base {record.Below} --branch repeat");
-        }
+            text.AppendLine().AppendLine("To repeat:").AppendLine().AppendLine(CultureInfo.InvariantCulture, $"  {Repeat(entry, record)}");
 
         return text.ToString();
+    }
+
+    /// <summary>One line for a shell in a clone of the target: applies the series where it was tested, goes to the failing patch and runs what failed there.</summary>
+    private static string Repeat(GateEntry entry, GateRecord record)
+    {
+        var apply = $"gauntlet series apply {Printable.Line(entry.SeriesId)}@{entry.Version} --base {record.Below} --branch repeat";
+        if (record.Steps.FirstOrDefault(step => step.Verdict == StepVerdict.Fail) is not { Command: { } command } failed)
+            return apply;
+        var behind = failed.Patch is { } number ? record.Patches.Count(patch => patch.Number > number) : 0;
+        // In quotes for the shell, whatever lines and quotes the pipeline has.
+        return $"{apply} && git checkout repeat{(behind > 0 ? $"~{behind}" : "")} && sh -c '{command.TrimEnd().Replace("'", "'\\''", StringComparison.Ordinal)}'";
     }
 
     /// <summary>A reply to the thread, ready for sendmail or <c>git send-email</c>.</summary>
@@ -65,8 +73,13 @@ public static class GateReport
         headers.Append(CultureInfo.InvariantCulture, $"Subject: Re: {Field(Place(version, failing))} {Field(subject)}\n");
         headers.Append(CultureInfo.InvariantCulture, $"Date: {date.ToString("ddd, d MMM yyyy HH:mm:ss ", CultureInfo.InvariantCulture)}{date.ToString("zzz", CultureInfo.InvariantCulture).Replace(":", "", StringComparison.Ordinal)}\n");
         headers.Append(CultureInfo.InvariantCulture, $"Message-ID: <gauntlet-gate-{entry.Id}-{date.ToUnixTimeSeconds()}@{Environment.MachineName}>\n");
-        headers.Append(CultureInfo.InvariantCulture, $"In-Reply-To: {Field(parent)}\n");
-        headers.Append(CultureInfo.InvariantCulture, $"References: {Field(parent == root ? root : $"{root} {parent}")}\n");
+        // A patch that came without a Message-ID begins no thread that could be answered.
+        if (parent.StartsWith('<'))
+        {
+            headers.Append(CultureInfo.InvariantCulture, $"In-Reply-To: {Field(parent)}\n");
+            headers.Append(CultureInfo.InvariantCulture, $"References: {Field(parent == root ? root : $"{root} {parent}")}\n");
+        }
+
         headers.Append("MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n");
         return headers + "\n" + Text(entry, record);
     }

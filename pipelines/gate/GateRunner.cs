@@ -60,6 +60,8 @@ public sealed class GateRunner(string repository, string target, GateQueue queue
                 var pipeline = await GatePipeline.ReadAsync(_git, tip, cancellation);
                 if (chain is null || method != pipeline.Merge)
                 {
+                    if (chain is null && pipeline.Steps[0].Image is { } image)
+                        log(environment.Containers is { } engine ? $"steps run in containers of {image} ({engine.Name})" : $"no container engine answers: steps run in namespaces, not in {image}");
                     chain?.Dispose();
                     (chain, method) = (await GateChain.CreateAsync(repository, tip, series, pipeline.Merge, cancellation), pipeline.Merge);
                 }

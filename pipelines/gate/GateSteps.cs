@@ -14,14 +14,22 @@ namespace Gauntlet.Pipelines.Gate;
 /// <param name="Readable">Further folders of the host that steps may read, at their own places: a cache of packages, a toolchain.</param>
 /// <param name="Variables">Set for them besides those that every step has.</param>
 /// <param name="Limits">Of one execution; the time is the step's own.</param>
+/// <param name="Containers">What runs the pipeline's image; null: no engine answers, and namespaces serve for every step.</param>
 public sealed record GateEnvironment(
-    string Program, string ProgramTree, IReadOnlyList<string> Readable, IReadOnlyDictionary<string, string> Variables, IsolationLimits Limits);
+    string Program, string ProgramTree, IReadOnlyList<string> Readable, IReadOnlyDictionary<string, string> Variables, IsolationLimits Limits, ContainerEngine? Containers = null)
+{
+    /// <summary>How a step's commands are kept apart from this host.</summary>
+    public IIsolation IsolationOf(GateStep step) => step.Image is { } image && Containers is not null ? Containers.In(image) : NamespaceIsolation.Instance;
+}
 
 /// <summary>Runs a pipeline's steps on a candidate, reusing what is known of the same trees.</summary>
 public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironment environment)
 {
     /// <summary>Characters of a step's output that are kept for the report.</summary>
     private const int KeptLogCharacters = 4000;
+
+    /// <summary>What <c>gauntlet check</c> finds its configuration and rule set by.</summary>
+    private static readonly string[] TreeMarks = ["/.gauntlet/", "/MAINTAINERS", "/linux-user/meson.build", "/Kbuild", "/kernel/Makefile"];
 
     /// <summary>All steps until one fails that may not.</summary>
     /// <param name="candidate">What would be merged.</param>
@@ -140,7 +148,7 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
             try
             {
                 result = step.Kind == GateStepKind.Check
-                    ? await CheckAsync(step, candidate, cancellation)
+                    ? await CheckAsync(step, candidate, folder, cancellation)
                     : await CommandAsync(work, patch, commit, folder, cancellation);
             }
             catch (IOException exception)
@@ -155,8 +163,10 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
         }
     }
 
-    private async Task<StepResult> CheckAsync(GateStep step, GateCandidate candidate, CancellationToken cancellation)
+    private async Task<StepResult> CheckAsync(GateStep step, GateCandidate candidate, string folder, CancellationToken cancellation)
     {
+        // In the tree below: its rules and its history count, never the series' own.
+        using var tree = await ScratchTree.CreateAsync(folder, candidate.Below, cancellation, TreeMarks);
         var mails = Directory.CreateTempSubdirectory("gauntlet-gate-check-");
         try
         {
@@ -173,7 +183,7 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
                 RedirectStandardInput = true,
-                WorkingDirectory = mails.FullName,
+                WorkingDirectory = tree.Folder,
             };
             using var process = Process.Start(start)!;
             process.StandardInput.Close();
@@ -208,14 +218,28 @@ public sealed class GateSteps(GateQueue queue, SeriesStore series, GateEnvironme
 
     private async Task<StepResult> CommandAsync(Work work, int? patch, string commit, string folder, CancellationToken cancellation)
     {
-        var step = work.Step;
-        using var tree = await ScratchTree.CreateAsync(folder, commit, cancellation);
         // The command gets the files alone: nothing that git would read afterwards.
-        Directory.Delete(Path.Combine(tree.Folder, ".git"), recursive: true);
+        var tree = Path.GetTempFileName();
+        try
+        {
+            await new Git(folder).RunAsync(["archive", "--format=tar", "--output=" + tree, commit], default, cancellation);
+            return await IsolatedAsync(work, patch, tree, cancellation);
+        }
+        finally
+        {
+            File.Delete(tree);
+        }
+    }
+
+    private async Task<StepResult> IsolatedAsync(Work work, int? patch, string tree, CancellationToken cancellation)
+    {
+        var step = work.Step;
         var variables = new Dictionary<string, string>(environment.Variables) { ["GAUNTLET"] = environment.Program, ["GAUNTLET_ROOT"] = environment.ProgramTree, ["CI"] = "true" };
-        var result = await IsolatedCommand.RunAsync(tree.Folder, work.Text, [environment.ProgramTree, .. environment.Readable], variables, environment.Limits with { Time = step.Timeout }, cancellation);
+        var result = await environment.IsolationOf(step).RunAsync(tree, work.Text, [environment.ProgramTree, .. environment.Readable], variables, environment.Limits with { Time = step.Timeout }, cancellation);
         var log = result.Output.Length > KeptLogCharacters ? result.Output[^KeptLogCharacters..] : result.Output;
-        return result switch
+        return Judge() with { Command = work.Text };
+
+        StepResult Judge() => result switch
         {
             { LimitHit: { } limit } => new StepResult(step.Name, StepVerdict.Fail, limit, log, patch),
             { ExitStatus: 0 } => new StepResult(step.Name, StepVerdict.Pass, null, log, patch),

@@ -42,8 +42,15 @@ public static class IsolatedCommand
     private const uint FirstUserId = 0x6000_0000;
 
     private const int KeptOutputBytes = 64 << 10;
+
     /// <summary>Printed when the isolation stands, just before the command: what comes before it is the set-up's own complaint.</summary>
     private const string Ready = "gauntlet-isolation-ready\n";
+
+    /// <summary>Under the command's limits, as part of it: a tree that does not fit fails like a build that does not.</summary>
+    private const string Unpack = "tar -xf - --no-same-owner <&3 || exit 1; exec 3<&-; ";
+
+    // For an ordinary user the supervisor's namespaces would be owned by another user namespace than the one that mounts /proc, which the kernel refuses.
+    private static readonly string[] OwnUserNamespace = ["--user", "--map-root-user", "--pid", "--net", "--fork", "--kill-child=SIGKILL"];
 
     private static readonly TimeSpan SupervisionPeriod = TimeSpan.FromMilliseconds(50);
 
@@ -51,7 +58,7 @@ public static class IsolatedCommand
 
     private static int _nextUserId;
 
-    /// <param name="tree">Folder that the command finds, copied, as its working directory.</param>
+    /// <param name="tree">Folder that the command finds, copied, as its working directory; or a tar file, of which it finds the content.</param>
     /// <param name="command">For /bin/sh.</param>
     /// <param name="readable">Further folders that it may read, at their own places.</param>
     /// <param name="environment">Variables; nothing is inherited but PATH and the language.</param>
@@ -62,7 +69,7 @@ public static class IsolatedCommand
         string tree, string command, IReadOnlyList<string> readable, IReadOnlyDictionary<string, string> environment, IsolationLimits limits, CancellationToken cancellation)
     {
         var isRoot = Libc.geteuid() == 0;
-        var userId = isRoot ? FirstUserId + (uint)(Interlocked.Increment(ref _nextUserId) & 0xfff) + ((uint)Environment.ProcessId << 12) % 0x1000_0000 : 0;
+        var userId = isRoot ? NextUserId() : 0;
         var root = Directory.CreateTempSubdirectory("gauntlet-root-").FullName;
         try
         {
@@ -72,9 +79,9 @@ public static class IsolatedCommand
                 Program = "/usr/bin/unshare",
                 Arguments =
                 [
-                    "--mount", "--ipc", "--uts", .. isRoot ? (string[])[] : ["--user", "--map-root-user"],
+                    "--mount", "--ipc", "--uts", .. isRoot ? (string[])[] : OwnUserNamespace,
                     "/bin/sh", "-c", Script, "sh", root, tree, $"{limits.DiskBytes}", $"{userId}", $"{limits.Processes}", $"{limits.DiskBytes}", $"{cpuSeconds}",
-                    string.Join(' ', readable), $"echo {Ready.TrimEnd()}; {command}",
+                    string.Join(' ', readable), $"echo {Ready.TrimEnd()}; {(File.Exists(tree) ? Unpack : "")}{command}",
                 ],
                 Environment =
                 [
@@ -82,8 +89,8 @@ public static class IsolatedCommand
                     .. environment.Select(variable => $"{variable.Key}={variable.Value}"),
                 ],
                 WorkingDirectory = "/",
-                NoNetwork = true,
-                OwnPids = true,
+                NoNetwork = isRoot,
+                OwnPids = isRoot,
             };
             // A thread of its own: the kernel ends the command when the thread that started it ends.
             return await Task.Factory.StartNew(
@@ -94,6 +101,9 @@ public static class IsolatedCommand
             Directory.Delete(root);
         }
     }
+
+    /// <summary>One that no other command has at this time, as far as this process can tell.</summary>
+    internal static uint NextUserId() => FirstUserId + (uint)(Interlocked.Increment(ref _nextUserId) & 0xfff) + ((uint)Environment.ProcessId << 12) % 0x1000_0000;
 
     private static IsolatedResult Supervise(SupervisedCommand command, IsolationLimits limits, CancellationToken cancellation)
     {
@@ -123,7 +133,7 @@ public static class IsolatedCommand
 
         streams.GetAwaiter().GetResult();
         cancellation.ThrowIfCancellationRequested();
-        if (!reports.HasNamespaces)
+        if (command.OwnPids && !reports.HasNamespaces)
             throw new IsolationException("isolating a command: this host gives no network or process namespace of its own to a program");
         var text = output.Text;
         var ready = text.IndexOf(Ready, StringComparison.Ordinal);

@@ -9,10 +9,10 @@ public static class NamespaceMemory
     /// Bytes of resident memory of all processes in one's namespace, shared pages counted for each: an upper bound, as a limit wants it. What a process maps of files is
     /// left out. Processes that end meanwhile count as nothing.
     /// </summary>
-    /// <param name="process">Any process in it.</param>
+    /// <param name="process">Any process in it, or the one that made it for its children.</param>
     public static long Sum(int process)
     {
-        var inside = NamespaceOf(process);
+        var inside = NamespaceOf(process, "pid_for_children");
         if (inside is null || inside == NamespaceOf(Environment.ProcessId))
             return 0;
         long sum = 0;
@@ -25,11 +25,11 @@ public static class NamespaceMemory
         return sum;
     }
 
-    private static string? NamespaceOf(int process)
+    private static string? NamespaceOf(int process, string kind = "pid")
     {
         try
         {
-            return new FileInfo($"/proc/{process}/ns/pid").LinkTarget;
+            return new FileInfo($"/proc/{process}/ns/{kind}").LinkTarget;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -31,8 +31,14 @@ mkdir dev/shm
 chmod 1777 tmp dev/shm
 mount -t proc -o nosuid,nodev,noexec proc proc
 
-cp -a "$tree/." build/
-[ "$(id -u)" != 0 ] || [ "$uid" = 0 ] || chown -R "$uid:$uid" build
+# A folder is copied; a tar file is unpacked by the command's own user, who then owns all of it, from descriptor 3.
+if [ -d "$tree" ]; then
+    cp -a "$tree/." build/
+    [ "$(id -u)" != 0 ] || [ "$uid" = 0 ] || chown -R "$uid:$uid" build
+else
+    exec 3<"$tree"
+    [ "$(id -u)" != 0 ] || [ "$uid" = 0 ] || chown "$uid:$uid" build
+fi
 
 pivot_root . old
 umount -l /old

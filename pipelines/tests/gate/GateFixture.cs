@@ -64,8 +64,8 @@ public sealed class GateFixture : IDisposable
 
     public async Task RunAsync(CancellationToken cancellation = default) => await NewRunner().RunAsync(untilEmpty: true, cancellation);
 
-    public GateRunner NewRunner() => new(
-        GitFolder, Target, Queue, Series, new GateEnvironment("/bin/false", "/usr", [], new Dictionary<string, string>(), new IsolationLimits { MemoryBytes = 512 << 20, DiskBytes = 64 << 20, Processes = 64 }),
+    public GateRunner NewRunner(ContainerEngine? containers = null) => new(
+        GitFolder, Target, Queue, Series, new GateEnvironment("/bin/false", "/usr", [], new Dictionary<string, string>(), new IsolationLimits { MemoryBytes = 512 << 20, DiskBytes = 64 << 20, Processes = 64 }, containers),
         line =>
         {
             lock (Log)

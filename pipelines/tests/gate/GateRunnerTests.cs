@@ -130,6 +130,42 @@ public sealed class GateRunnerTests
     }
 
     [IsolationFact]
+    public async Task AFastForwardHasNoMergeCommitAndTheReviewersTrailers()
+    {
+        using var gate = await GateFixture.CreateAsync(GateFixture.Pipeline.Replace("merge-commit", "fast-forward", StringComparison.Ordinal));
+        var entry = await gate.EnqueueAsync("topic", [
+            Make("[PATCH 0/2] topic", "t0@x"), Patch("[PATCH 1/2] one", "t1@x", "t0@x", change: GateFixture.NewFile("t1.c", "1")), Patch("[PATCH 2/2] two", "t2@x", "t0@x", change: GateFixture.NewFile("t2.c", "2")),
+            Make("Re: [PATCH 1/2] one", "r1@x", "t1@x", "Bob <bob@example.org>", "Reviewed-by: Bob <bob@example.org>\n"), Make("Re: [PATCH 0/2] topic", "r2@x", "t0@x", "Cid <cid@example.org>", "Acked-by: Cid <cid@example.org>\n")]);
+
+        await gate.RunAsync();
+
+        Assert.Equal(GateState.Merged, gate.StateOf(entry));
+        Assert.Equal(["start", "pipeline", "one", "two"], await gate.HistoryAsync());
+        var messages = (await gate.Repository.Git.RunAsync(["log", "-2", "--reverse", "--format=%an: %(trailers:only,unfold,separator=%x2C)", GateFixture.Target])).Text;
+        Assert.Equal(
+            "Ann Author: Signed-off-by: Ann Author <ann@example.org>,Reviewed-by: Bob <bob@example.org>,Acked-by: Cid <cid@example.org>\nAnn Author: Signed-off-by: Ann Author <ann@example.org>,Acked-by: Cid <cid@example.org>",
+            messages);
+    }
+
+    [IsolationFact]
+    public async Task ARerunForgetsWhatAStepSaid()
+    {
+        using var gate = await GateFixture.CreateAsync();
+        var entry = await gate.EnqueueFileAsync("bad.c", "BROKEN");
+        await gate.RunAsync();
+        var hash = GatePipeline.Parse(GateFixture.Pipeline, "gate.yaml").Steps[0].Hash;
+
+        gate.Queue.Rerun(gate.Queue.Get(entry.Id), "another step");
+        await gate.RunAsync();
+        Assert.True(Assert.Single(gate.Queue.GetRecord(entry.Id)!.Steps).Reused);
+
+        gate.Queue.Rerun(gate.Queue.Get(entry.Id), hash);
+        await gate.RunAsync();
+        Assert.False(Assert.Single(gate.Queue.GetRecord(entry.Id)!.Steps).Reused);
+        Assert.Contains(gate.Queue.ReadLog(20), line => line.Who == "maintainer" && line.What.StartsWith("to be run again", StringComparison.Ordinal));
+    }
+
+    [IsolationFact]
     public async Task APausedGateMergesNothingUntilItIsResumed()
     {
         using var gate = await GateFixture.CreateAsync();
@@ -154,34 +190,6 @@ public sealed class GateRunnerTests
         await gate.RunAsync();
 
         Assert.Equal((GateState.Removed, GateState.Merged), (gate.StateOf(old), gate.StateOf(better)));
-    }
-
-    [IsolationFact]
-    public async Task AHostilePatchFailsItsOwnSeriesAndNothingElse()
-    {
-        var escape = $"/usr/local/gauntlet-escape-{Guid.NewGuid():n}";
-        using var gate = await GateFixture.CreateAsync("schema: 1\nsteps:\n  - name: build\n    build: \"sh ./build.sh\"\n    timeout: 5s\n");
-        await gate.Repository.Git.RunAsync(["checkout", "--quiet", "master"]);
-        await gate.Repository.CommitAsync("build", ("build.sh", "true\n"));
-        await gate.Repository.Git.RunAsync(["checkout", "--quiet", "--detach"]);
-        string[] attacks =
-        [
-            $"echo evil > {escape} && exit 0; exit 1", "bash -c 'echo > /dev/tcp/127.0.0.1/22'", "b() { b | b & }; b; sleep 100", "dd if=/dev/zero of=/build/x bs=1M", "kill -9 -1; exit 1",
-        ];
-        var hostile = new List<GateEntry>();
-        foreach (var (attack, i) in attacks.Select((attack, i) => (attack, i)))
-        {
-            var change = $"---\n\ndiff --git a/build.sh b/build.sh\n--- a/build.sh\n+++ b/build.sh\n@@ -1 +1 @@\n-true\n+{attack}\n";
-            hostile.Add(await gate.EnqueueAsync($"attack {i}", [Patch($"[PATCH] attack {i}", $"attack{i}@x", change: change)]));
-        }
-
-        var innocent = await gate.EnqueueFileAsync("good.c", "1");
-
-        await gate.RunAsync();
-
-        Assert.All(hostile, entry => Assert.Equal(GateState.Failed, gate.StateOf(entry)));
-        Assert.Equal(GateState.Merged, gate.StateOf(innocent));
-        Assert.False(File.Exists(escape));
     }
 
     [IsolationFact]
@@ -256,6 +264,6 @@ public sealed class GateRunnerTests
         Assert.Equal("<bad0@x> <bad2@x>", headers["References"]);
         Assert.Equal("Re: [PATCH 2/2] breaks it", headers["Subject"]);
         Assert.Contains("x2.c", mail, StringComparison.Ordinal);
-        Assert.Contains("gauntlet series apply", mail, StringComparison.Ordinal);
+        Assert.Contains("--branch repeat && git checkout repeat && sh -c '! grep -rl", mail, StringComparison.Ordinal);
     }
 }
