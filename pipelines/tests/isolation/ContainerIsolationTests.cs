@@ -31,7 +31,7 @@ public sealed class ContainerIsolationTests : IDisposable
 
         var result = await RunAsync($"echo evil > {escape}; mount -o remount,rw /usr; bash -c 'echo hello > /dev/tcp/127.0.0.1/{((IPEndPoint)listener.LocalEndpoint).Port}'; ls /root /home; echo done");
 
-        Assert.EndsWith("done\n", result.Output, StringComparison.Ordinal);
+        Assert.Contains("done\n", result.Output, StringComparison.Ordinal);
         Assert.False(File.Exists(escape));
         Assert.False(listener.Pending());
     }
