@@ -1,5 +1,6 @@
 using Gauntlet.Vmm.Bench.Exits;
 using Gauntlet.Vmm.Bench.Startup;
+using Gauntlet.Vmm.Bench.Tcg;
 
 switch (args)
 {
@@ -7,7 +8,9 @@ switch (args)
         return ExitBench.Run(rest);
     case ["startup", .. var rest]:
         return StartupBench.Run(rest);
+    case ["tcg", .. var rest]:
+        return TcgBench.Run(rest);
     default:
-        Console.Error.WriteLine("usage: vmm/bench/run BENCHMARK\n  exits [ROUNDS]   a KVM exit's round trip by kind: gvmm's vCPU loop against a bare C loop\n  startup [ROUNDS] from spawn to the first console byte and to the end: gvmm against QEMU");
+        Console.Error.WriteLine("usage: vmm/bench/run BENCHMARK\n  exits [ROUNDS]   a KVM exit's round trip by kind: gvmm's vCPU loop against a bare C loop\n  startup [ROUNDS] from spawn to the first console byte and to the end: gvmm against QEMU\n  tcg [ROUNDS] [LOOP]  loops under the translator, host code and interpreter: against QEMU's");
         return 2;
 }

@@ -29,18 +29,14 @@ internal static class StartupBench
             Console.Error.WriteLine("usage: vmm/bench/run startup [ROUNDS]");
             return 2;
         }
-        if (FindRoot() is not { } root)
+        if (Programs.FindRoot() is not { } root)
         {
             Console.Error.WriteLine("startup: run it inside the repository: the guest is guests/prebuilt/x86_64/smoke.elf");
             return 3;
         }
         var guest = Path.Combine(root, "guests/prebuilt/x86_64/smoke.elf");
-        var gvmm = Environment.GetEnvironmentVariable("GVMM") ?? Path.Combine(root, ".artifacts/program/gvmm/gvmm");
-        if (!File.Exists(gvmm))
-        {
-            Console.Error.WriteLine($"startup: {gvmm} is not there: ./gauntlet --version builds it, or set GVMM");
+        if (Programs.Gvmm("startup") is not { } gvmm)
             return 3;
-        }
         using var flat = new FlatGuest(ends: true);
         var subjects = new List<Subject>();
         string[] accels = File.Exists("/dev/kvm") ? ["kvm", "tcg"] : ["tcg"];
@@ -114,16 +110,6 @@ internal static class StartupBench
             Console.Error.WriteLine($"{subject.Name}: left out: {why.Message}");
             return false;
         }
-    }
-
-    private static string? FindRoot()
-    {
-        for (var folder = Directory.GetCurrentDirectory(); folder is not null; folder = Path.GetDirectoryName(folder))
-        {
-            if (File.Exists(Path.Combine(folder, "Gauntlet.slnx")))
-                return folder;
-        }
-        return null;
     }
 
     private static double Median(List<double> values)

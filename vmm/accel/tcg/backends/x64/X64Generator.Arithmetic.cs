@@ -319,7 +319,7 @@ internal sealed unsafe partial class X64Generator
 
     private void SetCondition(in IrOp op, int* uses)
     {
-        var (a, b) = CompareOperands(op, uses);
+        var a = CompareOperands(op, uses, out var b);
         var dst = Result(op, uses);
         Compare(op, a, b);
         _asm.SetCondition(HostCondition(op.Cond), Scratch);
@@ -337,14 +337,16 @@ internal sealed unsafe partial class X64Generator
             _asm.MoveZeroExtended(op.Type.Bytes(), dst, dst);
     }
 
-    private (X64Register A, X64Register B) CompareOperands(in IrOp op, int* uses)
+    // Not a pair: the framework's tuples of our types are compiled at each start.
+    private X64Register CompareOperands(in IrOp op, int* uses, out X64Register b)
     {
         var a = Use(op.A, uses[0], Scratch);
+        b = Scratch2;
         if (!op.B.IsConstant)
-            return (a, Use(op.B, uses[1], Scratch2));
-        if (op.Type == IrType.I64 && !Fits32(_ir.ValueOf(op.B)))
+            b = Use(op.B, uses[1], Scratch2);
+        else if (op.Type == IrType.I64 && !Fits32(_ir.ValueOf(op.B)))
             _asm.MoveImmediate(Scratch2, _ir.ValueOf(op.B));
-        return (a, Scratch2);
+        return a;
     }
 
     /// <summary>Sets the host's flags; the operands are where <see cref="CompareOperands"/> put them.</summary>

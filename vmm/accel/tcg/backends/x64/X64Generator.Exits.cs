@@ -26,7 +26,7 @@ internal sealed unsafe partial class X64Generator
 {
     private void ExitIf(in IrOp op, int* uses)
     {
-        var (a, b) = CompareOperands(op, uses);
+        var a = CompareOperands(op, uses, out var b);
         Compare(op, a, b);
         Defer(DeferredKind.Exit, op, _asm.JumpIf(HostCondition(op.Cond)), default, default, SnapshotAfter(op, uses));
     }
