@@ -37,6 +37,8 @@ public abstract unsafe partial class TcgCore : IDisposable
     // Requests, as bits of CoreHeader.ExitRequest.
     public const int RequestKick = 1, RequestInterrupt = 2, RequestNmi = 4, RequestInit = 8, RequestStartUp = 16, RequestCode = 32, RequestFlush = 64;
 
+    private const int SlotsBehindTemps = 8;
+
     // Made when first used: a machine with one vCPU has no other that asks.
     private ConcurrentQueue<ulong>? _invalidations;
 
@@ -47,7 +49,7 @@ public abstract unsafe partial class TcgCore : IDisposable
         Physical = physical;
         Io = io;
         TempOffset = stateSize;
-        var size = (nuint)(stateSize + (Ir.IrBlock.MaxTemps + 8) * sizeof(ulong));
+        var size = (nuint)TotalBytes;
         Base = (byte*)NativeMemory.AlignedAlloc(size, 64);
         new Span<byte>(Base, (int)size).Clear();
         Header->Tlb = Tlb.Table;
@@ -67,6 +69,12 @@ public abstract unsafe partial class TcgCore : IDisposable
 
     /// <summary>In bytes from <see cref="Base"/>.</summary>
     public int TempOffset { get; }
+
+    /// <summary>Eight bytes behind the temporaries that only generated code uses, in bytes from <see cref="Base"/>.</summary>
+    internal int SpareOffset => TempOffset + (Ir.IrBlock.MaxTemps + SlotsBehindTemps - 1) * sizeof(ulong);
+
+    /// <summary>Of state and temporaries, and what back ends keep behind them, in bytes.</summary>
+    internal int TotalBytes => TempOffset + (Ir.IrBlock.MaxTemps + SlotsBehindTemps) * sizeof(ulong);
 
     public CoreHeader* Header => (CoreHeader*)Base;
 

@@ -50,8 +50,8 @@ public sealed record TcgOptions(TcgBackendKind Backend, bool Verify = false)
 
     internal unsafe TcgBackend CreateBackend(TranslatingCore core, IrGuest guest) => Backend switch
     {
-        _ when Verify => new VerifyingBackend(core, guest),
-        TcgBackendKind.X64 => new X64Backend(core, guest, core.Blocks.JumpCache),
+        _ when Verify => new VerifyingBackend(core, guest, new X86Inliner()),
+        TcgBackendKind.X64 => new X64Backend(core, guest, core.Blocks.JumpCache, new X86Inliner()),
         _ => new InterpBackend(guest, core.TempOffset),
     };
 }

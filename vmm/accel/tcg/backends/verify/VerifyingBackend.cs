@@ -25,6 +25,7 @@ public sealed unsafe class VerifyingBackend : TcgBackend
     private readonly ExecutionLog _log;
     private readonly TranslatingCore _core;
     private readonly IrGuest _guest;
+    private readonly HelperInliner? _inliner;
     private readonly int _stateSize;
     private readonly Dictionary<nint, string> _irTexts = [];
     private TranslatedBlock** _noJumps = (TranslatedBlock**)NativeMemory.AllocZeroed(BlockCache.JumpCacheEntries, (nuint)sizeof(TranslatedBlock*));
@@ -33,15 +34,17 @@ public sealed unsafe class VerifyingBackend : TcgBackend
     private int _replayed;
     private string? _difference;
 
-    public VerifyingBackend(TranslatingCore core, IrGuest guest)
+    /// <param name="inliner">As for <see cref="X64Backend"/>.</param>
+    public VerifyingBackend(TranslatingCore core, IrGuest guest, HelperInliner? inliner = null)
     {
         _core = core;
         _guest = guest;
+        _inliner = inliner;
         _stateSize = core.TempOffset;
         _interpreter = new InterpBackend(guest, core.TempOffset);
-        _host = new X64Backend(core, guest, _noJumps);
+        _host = new X64Backend(core, guest, _noJumps, inliner);
         _log = new ExecutionLog(_stateSize);
-        _copy = (byte*)NativeMemory.AlignedAlloc((nuint)(_stateSize + IrBlock.MaxTemps * sizeof(ulong)), 64);
+        _copy = (byte*)NativeMemory.AlignedAlloc((nuint)core.TotalBytes, 64);
         _handle = GCHandle.Alloc(this);
         core.Log = _log;
         core.Header->Tlb = _emptyTlb.Table;
@@ -157,10 +160,16 @@ public sealed unsafe class VerifyingBackend : TcgBackend
 
     private int SkipShortcuts(int index)
     {
-        while (index < _log.Count && _log[index] is { Kind: LoggedKind.Call } call && _guest.Helpers[call.Number].Shortcut == IrShortcut.Canonical48
-            && (long)(call.A << 16) >> 16 == (long)call.A)
+        while (index < _log.Count && _log[index].Kind == LoggedKind.Call && IsInlined(_log[index]))
             index++;
         return index;
+    }
+
+    private bool IsInlined(in LoggedEvent call)
+    {
+        if (_guest.Helpers[call.Number].Shortcut == IrShortcut.Canonical48)
+            return (long)(call.A << 16) >> 16 == (long)call.A;
+        return _inliner is not null && _inliner.Find(call.Number, call.Imm) is InlineKind.FromState or InlineKind.FromArguments or InlineKind.Vector;
     }
 
     /// <summary>Makes the copy what the event made of the state.</summary>
@@ -175,6 +184,12 @@ public sealed unsafe class VerifyingBackend : TcgBackend
                 if (*(ulong*)(_copy + global.Offset) != *(ulong*)(before + global.Offset))
                     return Differ($"at event {index} {global.Name} is 0x{*(ulong*)(_copy + global.Offset):x} in host code's state, 0x{*(ulong*)(before + global.Offset):x} in the interpreter's");
         }
+        // What the host did of a helper itself shows here, before the next event's outcome covers it.
+        foreach (var global in _guest.Globals)
+            *(ulong*)(before + global.Offset) = *(ulong*)(_copy + global.Offset);
+        for (var offset = sizeof(CoreHeader); offset < _stateSize; offset += sizeof(ulong))
+            if (*(ulong*)(_copy + offset) != *(ulong*)(before + offset))
+                return Differ($"at event {index} the state at {offset} is 0x{*(ulong*)(_copy + offset):x} by host code, 0x{*(ulong*)(before + offset):x} by the interpreter");
         if (!writes)
         {
             foreach (var global in _guest.Globals)

@@ -124,6 +124,15 @@ public sealed unsafe class X64Assembler
     /// <summary>lea dst, [base + displacement]; size 4 or 8.</summary>
     public void Lea(int size, X64Register dst, X64Register address, int displacement) => RegMem(size, 0x8d, (int)dst, address, displacement);
 
+    /// <summary>lea dst, [rip + …] of an address within 2 GiB.</summary>
+    public void LeaRelative(X64Register dst, byte* target)
+    {
+        Rex(8, (int)dst, 0, 0);
+        Byte(0x8d);
+        Byte(((int)dst & 7) << 3 | 5);
+        Patch(Displacement(), target);
+    }
+
     /// <summary>lea dst, [base + index × 2^scale + displacement]; size 4 or 8; the index is not RSP.</summary>
     public void LeaIndexed(int size, X64Register dst, X64Register address, X64Register index, int scale, int displacement) =>
         RegIndexed(size, 0x8d, (int)dst, address, index, scale, displacement);
@@ -209,6 +218,47 @@ public sealed unsafe class X64Assembler
 
     /// <summary>call [base + displacement].</summary>
     public void CallMemory(X64Register address, int displacement) => RegMem(4, 0xff, 2, address, displacement);
+
+    /// <summary>call target, within 2 GiB.</summary>
+    public void CallTo(byte* target)
+    {
+        Byte(0xe8);
+        Patch(Displacement(), target);
+    }
+
+    /// <summary>pushfq.</summary>
+    public void PushFlags() => Byte(0x9c);
+
+    /// <summary>A vector instruction of two operands: register 0 to 7, [base + displacement].</summary>
+    /// <param name="prefix">Mandatory prefix; 0: none.</param>
+    /// <param name="opcode">Behind 0F.</param>
+    public void Vector(byte prefix, byte opcode, int vector, X64Register address, int displacement)
+    {
+        if (prefix != 0)
+            Byte(prefix);
+        RegMem(4, 0x0f00 | opcode, vector, address, displacement);
+    }
+
+    /// <summary>The same with an immediate byte.</summary>
+    public void Vector(byte prefix, byte opcode, int vector, X64Register address, int displacement, byte immediate)
+    {
+        Vector(prefix, opcode, vector, address, displacement);
+        Byte(immediate);
+    }
+
+    /// <summary>movdqu register 0 to 7, [base + index].</summary>
+    public void LoadVector(int vector, X64Register address, X64Register index)
+    {
+        Byte(0xf3);
+        RegIndexed(4, 0x0f6f, vector, address, index, 0, 0);
+    }
+
+    /// <summary>movdqu [base + index], register 0 to 7.</summary>
+    public void StoreVector(X64Register address, X64Register index, int vector)
+    {
+        Byte(0xf3);
+        RegIndexed(4, 0x0f7f, vector, address, index, 0, 0);
+    }
 
     public void Push(X64Register register)
     {

@@ -21,15 +21,17 @@ public sealed unsafe class X64Backend : TcgBackend
     private GCHandle _handle;
 
     /// <param name="jumpCache">Where indirect jumps find their targets; null: they find none.</param>
+    /// <param name="inliner">What the host can do of the guest's helpers; null: all are called.</param>
     /// <exception cref="Gauntlet.Linux.LinuxException">The host gives no executable memory.</exception>
-    public X64Backend(TranslatingCore core, IrGuest guest, TranslatedBlock** jumpCache)
+    public X64Backend(TranslatingCore core, IrGuest guest, TranslatedBlock** jumpCache, HelperInliner? inliner = null)
     {
         _cache = new CodeCache(CodeCacheBytes);
         _assembler.At = _cache.Next;
         _stubs = new HostStubs(_assembler, jumpCache, core.PcOffset);
+        inliner?.WriteStubs(_assembler, core.SpareOffset);
         _cache.Next = _afterStubs = _assembler.At;
         _enter = (delegate* unmanaged<void*, void*, int>)_cache.ExecutableOf(_stubs.Enter);
-        _generator = new X64Generator(guest, _assembler, _stubs, core.Helpers, core.TempOffset, _empty);
+        _generator = new X64Generator(guest, _assembler, _stubs, core.Helpers, core.TempOffset, inliner, _empty);
         _handle = GCHandle.Alloc(core);
         HostCalls.Connect(core.Header, _handle);
     }

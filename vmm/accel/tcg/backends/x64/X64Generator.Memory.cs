@@ -60,10 +60,11 @@ internal sealed unsafe partial class X64Generator
     }
 
     /// <summary>Compares with the TLB's entry; leaves what to add for the host's address in RCX. Returns the jump of a miss.</summary>
-    private byte* Probe(X64Register address, in IrOp op, int tag)
+    private byte* Probe(X64Register address, in IrOp op, int tag) => Probe(address, op.Type.Bytes(), op.Attr, tag);
+
+    private byte* Probe(X64Register address, int size, int attributes, int tag)
     {
-        var table = (op.Attr & TcgCore.MmuIndexMask) << SoftTlb.TableShift;
-        var size = op.Type.Bytes();
+        var table = (attributes & TcgCore.MmuIndexMask) << SoftTlb.TableShift;
         _asm.Move(4, Scratch2, address);
         _asm.Shift(X64Shift.Shr, 4, Scratch2, 7);
         // The last byte's page: an access that leaves the page never hits.
@@ -119,6 +120,8 @@ internal sealed unsafe partial class X64Generator
             CallUnlessCanonical(op, uses);
             return;
         }
+        if (_inliner is not null && TryInline(op, uses, helper))
+            return;
         StoreForCall(op, uses, helper.Effects);
         NameBlock(Scratch);
         // RDX and RCX hold no values, RSI may: it is overwritten last of the three. Operands that are not there are passed as 0.
@@ -161,8 +164,8 @@ internal sealed unsafe partial class X64Generator
     private void SlowCall(in Deferred deferred)
     {
         SaveAround(deferred.Registers);
-        NameBlock(Scratch);
         _asm.Move(8, X64Register.Rsi, deferred.Address);
+        NameBlock(Scratch);
         _asm.MoveImmediate(X64Register.Rdx, 0);
         _asm.MoveImmediate(X64Register.Rcx, 0);
         PassHelper(deferred.Op);

@@ -23,6 +23,7 @@ internal sealed unsafe partial class X64Generator : IDisposable
     private const X64Register State = X64Register.Rbp, Tlb = X64Register.R15, Scratch = X64Register.Rax, Scratch2 = X64Register.Rcx, Scratch3 = X64Register.Rdx;
 
     private readonly IrGuest _guest;
+    private readonly HelperInliner? _inliner;
     private readonly X64Assembler _asm;
     private readonly HostStubs _stubs;
     private readonly delegate*<TcgCore, ulong, ulong, ulong, int, ulong>* _helpers;
@@ -37,10 +38,13 @@ internal sealed unsafe partial class X64Generator : IDisposable
     private int _instruction;
 
     /// <param name="helpers">By number; called by address, so they must not move.</param>
+    /// <param name="inliner">Knows helpers of this guest that the host can do itself; null: none.</param>
     /// <param name="tempOffset">Of the first temporary from the start of the state, in bytes.</param>
     public X64Generator(
-        IrGuest guest, X64Assembler assembler, HostStubs stubs, delegate*<TcgCore, ulong, ulong, ulong, int, ulong>* helpers, int tempOffset, IrBlock empty)
+        IrGuest guest, X64Assembler assembler, HostStubs stubs, delegate*<TcgCore, ulong, ulong, ulong, int, ulong>* helpers, int tempOffset, HelperInliner? inliner,
+        IrBlock empty)
     {
+        _inliner = inliner;
         _guest = guest;
         _asm = assembler;
         _stubs = stubs;

@@ -57,7 +57,7 @@ public sealed unsafe class X64AssemblerTests
         string B(int s) => Name(b, s);
         var at = Memory(address, displacement);
         string Indexed(int by, int d) => Memory(address, d, index, by);
-        switch (_random.Next(37))
+        switch (_random.Next(45))
         {
             case 0:
                 _assembler.Alu(alu, size, a, b);
@@ -183,6 +183,30 @@ public sealed unsafe class X64AssemblerTests
             case 35:
                 _assembler.JumpTo(_assembler.At);
                 return "jmp 0x0";
+            case 36:
+                _assembler.CallTo(_assembler.At + 0x100);
+                return "call 0x100";
+            case 37:
+                _assembler.PushFlags();
+                return "pushfq";
+            case 38:
+                _assembler.LeaRelative(a, _assembler.At + 0x100);
+                return $"lea {A(8)},[rip+0x100]";
+            case 39:
+                _assembler.Vector(0x66, 0xfe, count & 7, address, displacement);
+                return $"paddd xmm{count & 7},{at}";
+            case 40:
+                _assembler.Vector(0, 0x59, count & 7, address, displacement);
+                return $"mulps xmm{count & 7},{at}";
+            case 41:
+                _assembler.Vector(0x66, 0x70, count & 7, address, displacement, 0x1b);
+                return $"pshufd xmm{count & 7},{at},0x1b";
+            case 42:
+                _assembler.LoadVector(count & 7, address, index);
+                return $"movdqu xmm{count & 7},{Indexed(0, 0)}";
+            case 43:
+                _assembler.StoreVector(address, index, count & 7);
+                return $"movdqu {Indexed(0, 0)},xmm{count & 7}";
             default:
                 _assembler.Return();
                 return "ret";
@@ -246,17 +270,19 @@ public sealed unsafe class X64AssemblerTests
                 return instruction.GetOpRegister(operand).ToString().ToLowerInvariant();
             case OpKind.NearBranch64:
                 return Hex(instruction.NearBranchTarget);
+            case OpKind.Memory when instruction.IsIPRelativeMemoryOperand:
+                return $"[rip+{Hex(instruction.MemoryDisplacement64)}]";
             case OpKind.Memory:
                 {
                     var address = (X64Register)(instruction.MemoryBase - Iced.Intel.Register.RAX);
                     X64Register? index = instruction.MemoryIndex == Iced.Intel.Register.None ? null : (X64Register)(instruction.MemoryIndex - Iced.Intel.Register.RAX);
                     var needsWidth = instruction.Mnemonic is Mnemonic.Movzx or Mnemonic.Movsx or Mnemonic.Movsxd or Mnemonic.Jmp or Mnemonic.Call
-                        || instruction.OpCount == 2 && instruction.GetOpKind(1) is >= OpKind.Immediate8 and <= OpKind.Immediate32to64;
+                        || instruction.OpCount == 2 && !instruction.Op0Register.IsXMM() && instruction.GetOpKind(1) is >= OpKind.Immediate8 and <= OpKind.Immediate32to64;
                     var width = needsWidth ? Width(instruction.MemorySize.GetSize()) + " " : "";
                     return width + Memory(address, (int)instruction.MemoryDisplacement64, index, int.TrailingZeroCount(instruction.MemoryIndexScale));
                 }
             default:
-                return Hex(instruction.GetImmediate(operand) & ulong.MaxValue >> (64 - 8 * OperandBytes(instruction)));
+                return Hex(instruction.GetImmediate(operand) & (instruction.Op0Register.IsXMM() ? 0xff : ulong.MaxValue >> (64 - 8 * OperandBytes(instruction))));
         }
     }
 
