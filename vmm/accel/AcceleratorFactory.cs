@@ -17,7 +17,7 @@ public sealed record AcceleratorChoice(string Name, IReadOnlyDictionary<string, 
 public static class AcceleratorFactory
 {
     /// <summary>In the order that <c>-accel help</c> lists them.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["kvm", "tcg"];
+    public static IReadOnlyList<string> Names { get; } = ["kvm", "tcg", "qtest"];
 
     /// <summary>Makes the first of the accelerators asked for that this host offers, as QEMU does with several <c>-accel</c> options.</summary>
     /// <param name="wanted">At least one, most wanted first.</param>
@@ -47,6 +47,7 @@ public static class AcceleratorFactory
         // Each accelerator adds its line here.
         "tcg" => new Tcg.TcgAccelerator(setup.Clock, Tcg.TcgOptions.FromProperties(setup.Properties)),
         "kvm" => new Kvm.KvmAccelerator(Kvm.KvmOptions.FromProperties(setup.Properties)),
+        Qtest.QtestAccelerator.AcceleratorName => new Qtest.QtestAccelerator(),
         _ => throw new AcceleratorException($"invalid accelerator {name}: there are {string.Join(", ", Names)}"),
     };
 }

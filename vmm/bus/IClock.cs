@@ -28,3 +28,16 @@ public interface IClockTimer
     /// <summary>The deadline, or null when not armed.</summary>
     long? DeadlineNs { get; }
 }
+
+/// <summary>A machine's clock, as the machine drives it.</summary>
+public interface IMachineClock : IClock, IDisposable
+{
+    /// <summary>Time runs. Nothing happens when it does already.</summary>
+    void Resume();
+
+    /// <summary>Time stands still; no timer fires from here on, one that is firing has finished when this returns.</summary>
+    void Pause();
+
+    /// <summary>Sets the time without firing anything: a snapshot's load, in a pause.</summary>
+    void SetNow(long ns);
+}

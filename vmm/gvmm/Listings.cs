@@ -9,11 +9,11 @@ internal static class Listings
 {
     public static string Of(Listing listing) => listing switch
     {
-        Listing.Version => $"gvmm version {QmpCommands.Version.ToString(3)}\n",
+        Listing.Version => $"gvmm version {ProtocolCommands.Version.ToString(3)}\n",
         Listing.Accelerators => $"Accelerators supported in gvmm:\n{Lines(AcceleratorFactory.Names)}",
         Listing.Machines => "Supported machines are:\nnone                 empty machine\npc                   Standard PC (i440FX + PIIX, 1996) (default)\n",
         Listing.Devices => $"Devices:\n{Lines(DeviceCatalog.Names)}",
-        Listing.Cpus => $"Available CPUs:\n{Lines(QmpCommands.CpuModels)}\nFlags follow the model: -cpu max,+svm,-x2apic\n",
+        Listing.Cpus => $"Available CPUs:\n{Lines(IntrospectionCommands.CpuModels)}\nFlags follow the model: -cpu max,+svm,-x2apic\n",
         _ => Help,
     };
 
@@ -24,7 +24,7 @@ internal static class Listings
 
         Machine
           -M, -machine TYPE[,prop=value]  pc (default), none; accel=kvm:tcg, kernel-irqchip=on|off, pit=on|off, kernel-format=auto|multiboot|flat
-          -accel NAME[,prop=value]        kvm, tcg; several: the first that can be had; -enable-kvm is -accel kvm
+          -accel NAME[,prop=value]        kvm, tcg, qtest; several: the first that can be had; -enable-kvm is -accel kvm
           -cpu MODEL[,+flag,-flag]        host, max, qemu64 (default)
           -smp N                          or cpus=N, sockets=, cores=, threads=
           -m SIZE                         MiB, or with K, M, G, T (default 128M)
@@ -35,14 +35,21 @@ internal static class Listings
           -bios FILE                      firmware, entered at the reset vector; without -kernel and -bios Debian's SeaBIOS
           -append TEXT                    the kernel's command line
           -fw_cfg name=N,file=F|string=S
+          -boot [order=][,menu=on][,splash-time=MS][,reboot-timeout=MS]
+          -uuid UUID
         Devices
           -device NAME[,prop=value]       -device help lists them
           -drive file=F,id=ID[,format=raw|qcow2][,readonly=on]  a disk for -device virtio-blk-pci,drive=ID; if=virtio: with a device of its own
           -global DRIVER.PROP=VALUE       kvm-pit.lost_tick_policy=delay|discard, or a device's property
-          -serial TARGET                  stdio, mon:stdio (Ctrl-A x ends), null, file:PATH, unix:PATH[,server=on][,wait=off]
+          -chardev KIND,id=ID[,...]       null, stdio, pty, file, pipe, ringbuf, socket (path=, or host= and port=; server=, wait=); mux=on shares it
+          -serial TARGET                  stdio, mon:stdio (Ctrl-A c: monitor, Ctrl-A x: end), null, pty, file:PATH, pipe:PATH,
+                                          unix:PATH[,server=on][,wait=off], tcp:HOST:PORT[,...], chardev:ID
           -display none, -nographic, -nodefaults
         Running
-          -qmp unix:PATH[,server=on][,wait=off]
+          -qmp TARGET, -monitor TARGET    as for -serial; -mon chardev=ID[,mode=control] (QMP) or mode=readline
+          -qtest TARGET [-qtest-log FILE] drive the devices from outside; with -accel qtest time is stepped too
+          -preconfig                      QMP first; x-exit-preconfig starts the machine
+          -action reboot=|shutdown=|panic=
           -no-reboot, -no-shutdown, -S, -name NAME, -pidfile FILE, -version, -help
 
         Status: isa-debug-exit's (value << 1) | 1; 0 powered off or ended; 1 refused; 70 a vCPU failed.

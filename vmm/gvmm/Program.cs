@@ -4,10 +4,16 @@ using System.Text;
 using Gauntlet.Linux;
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Boot;
+using Gauntlet.Vmm.Chardevs;
 using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.Program.Options;
 using Gauntlet.Vmm.Program.Serial;
+using Gauntlet.Vmm.Accel.Qtest;
+using Gauntlet.Vmm.Devices.Platform;
+using Gauntlet.Vmm.Devices.Serial;
+using Gauntlet.Vmm.Protocols.Hmp;
 using Gauntlet.Vmm.Protocols.Qmp;
+using Gauntlet.Vmm.Protocols.Qtest;
 using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Vmm.Program;
@@ -43,7 +49,8 @@ internal static class Program
     {
         var program = ReadProgram(options);
         Machine? machine = null;
-        using var serial = new SerialPorts(options.Serial, () => machine?.RequestQuit());
+        using var chardevs = new ChardevSet(options.Chardevs, () => machine?.RequestQuit());
+        var serial = OpenSerial(options, chardevs);
         using var board = new PcBoard(ConfigOf(options, serial, program), reason => Complain(reason));
         machine = board.Machine;
         var drives = new Drives(options.Drives);
@@ -55,18 +62,19 @@ internal static class Program
         foreach (var warning in machine.Accelerator.Warnings)
             Complain($"warning: {warning}");
 
-        using var qmp = OpenQmp(options, new QmpCommands(machine, DeviceCatalog.Names, machine.RequestQuit));
-        if (qmp is not null)
-            machine.Happened += qmp.OnMachineEvent;
-        serial.Start(board);
-        qmp?.Start(options.Qmp!.Wait);
+        var context = ContextOf(options, chardevs, machine.RequestQuit) with { Machine = machine, Lines = board.Lines };
+        var monitors = new Monitors(options.Monitors, chardevs, context);
+        machine.Happened += monitors.OnMachineEvent;
+        ConnectSerial(board, serial);
+        if (options.Qtest is { } qtest)
+            _ = new QtestServer(Take("-qtest", chardevs[qtest]), new QtestTarget(machine, board.Lines), OpenLog(options.QtestLog));
+        chardevs.Start();
         using var signals = new EndingSignals(machine.RequestQuit);
-        var end = machine.Run(options.StartPaused);
-        serial.Flush();
+        var end = machine.Run(options.StartPaused || options.Preconfig);
+        FlushSerial(serial);
         var status = Report(machine, end);
         // What is left would only be taken apart to be thrown away: the kernel does that faster. A guest's RAM and vCPUs go with the process.
-        qmp?.Dispose();
-        serial.Dispose();
+        chardevs.Dispose();
         Descriptors.ExitNow(status);
         return status;
     }
@@ -75,15 +83,86 @@ internal static class Program
     private static int RunWithoutMachine(GvmmOptions options)
     {
         using var ended = new ManualResetEventSlim();
-        using var qmp = OpenQmp(options, new QmpCommands(null, DeviceCatalog.Names, ended.Set));
-        qmp?.Start(options.Qmp!.Wait);
+        using var chardevs = new ChardevSet(options.Chardevs, ended.Set);
+        var context = ContextOf(options, chardevs, ended.Set);
+        var monitors = new Monitors(options.Monitors, chardevs, context);
+        context.OnEvent = monitors.OnMachineEvent;
+        if (options.Qtest is { } qtest)
+            _ = new QtestServer(Take("-qtest", chardevs[qtest]), new QtestTarget(null, null), OpenLog(options.QtestLog));
+        chardevs.Start();
         using var signals = new EndingSignals(ended.Set);
         ended.Wait();
+        chardevs.Dispose();
+        // With the signals still held: one that comes now must not look like a crash.
+        Descriptors.ExitNow(ExitStatus.Done);
         return ExitStatus.Done;
+    }
+
+    private static QmpContext ContextOf(GvmmOptions options, ChardevSet chardevs, Action quit) => new()
+    {
+        MachineType = options.Machine,
+        DeviceTypes = DeviceCatalog.Names,
+        Chardevs = chardevs.All,
+        Name = options.Name,
+        Uuid = options.Uuid,
+        Quit = quit,
+        IsPreconfig = options.Preconfig,
+        AutoStart = !options.StartPaused,
+        EmptyMachineState = options.StartPaused || options.Preconfig ? MachineState.Prelaunch : MachineState.Running,
+    };
+
+    private static List<ISerialBackend> OpenSerial(GvmmOptions options, ChardevSet chardevs)
+    {
+        var backends = new List<ISerialBackend>();
+        foreach (var id in options.Serial)
+            backends.Add(id.Length == 0 ? NullSerialBackend.Instance : new SerialBackend(Take("-serial", chardevs[id])));
+        return backends;
+    }
+
+    private static void ConnectSerial(PcBoard board, List<ISerialBackend> backends)
+    {
+        for (var i = 0; i < backends.Count; i++)
+        {
+            if (backends[i] is not SerialBackend backend)
+                continue;
+            var uart = board.SerialPorts[i];
+            backend.OnInput = () =>
+            {
+                lock (board.Machine.Bus.DeviceLock)
+                    uart.PollInput();
+            };
+        }
+    }
+
+    // Everything that the guest sent is out.
+    private static void FlushSerial(List<ISerialBackend> backends)
+    {
+        foreach (var backend in backends)
+            (backend as IDisposable)?.Dispose();
+    }
+
+    // A chardev that has room for one more user.
+    private static Chardev Take(string option, Chardev chardev) =>
+        chardev is MuxChardev || chardev.User is null ? chardev : throw new OptionException($"{option}: chardev '{chardev.Id}' is in use; share it with mux=on");
+
+    private static StreamWriter? OpenLog(string? path)
+    {
+        if (path is null or "none")
+            return null;
+        try
+        {
+            return new StreamWriter(path);
+        }
+        catch (Exception why) when (why is IOException or UnauthorizedAccessException)
+        {
+            throw new OptionException($"-qtest-log {path}: {why.Message}");
+        }
     }
 
     private static IBootProgram ReadProgram(GvmmOptions options)
     {
+        if (options.Kernel is null && options.Accelerators[0].Name == QtestAccelerator.AcceleratorName)
+            return new NoProgram();
         if (options.Kernel is not { } path)
             return ReadFirmware(options);
         if (options.Bios is not null)
@@ -129,7 +208,7 @@ internal static class Program
         return modules;
     }
 
-    private static PcConfig ConfigOf(GvmmOptions options, SerialPorts serial, IBootProgram program)
+    private static PcConfig ConfigOf(GvmmOptions options, List<ISerialBackend> serial, IBootProgram program)
     {
         var accelerators = new AcceleratorChoice[options.Accelerators.Count];
         for (var i = 0; i < accelerators.Length; i++)
@@ -141,7 +220,8 @@ internal static class Program
             CpuCount = options.CpuCount,
             CpuModel = options.Cpu,
             RamBytes = options.RamBytes,
-            SerialPorts = serial.Backends,
+            SerialPorts = serial,
+            NoGraphic = options.NoGraphic,
             StartUtc = DateTime.SpecifyKind(options.RtcBase ?? now, DateTimeKind.Utc),
             HasPit = options.HasPit,
             FirmwareBytes = (program as FirmwareProgram)?.Bytes ?? 0,
@@ -152,6 +232,16 @@ internal static class Program
 
     private static void AddFwCfg(PcBoard board, GvmmOptions options)
     {
+        // RFC 4122's order of bytes, as the text has it.
+        board.FwCfg.Add(FwCfg.UuidKey, options.Uuid.ToByteArray(bigEndian: true));
+        if (options.Boot is { } boot)
+        {
+            board.FwCfg.Add(FwCfg.BootMenuKey, (ushort)(boot.Menu is true ? 1 : 0));
+            if (boot.SplashMilliseconds is { } splash)
+                board.FwCfg.AddFile("etc/boot-menu-wait", BitConverter.GetBytes((ushort)splash));
+            if (boot.RebootTimeoutMilliseconds is { } timeout)
+                board.FwCfg.AddFile("etc/boot-fail-wait", BitConverter.GetBytes(timeout));
+        }
         foreach (var item in options.FwCfg)
         {
             try
@@ -164,9 +254,6 @@ internal static class Program
             }
         }
     }
-
-    private static QmpServer? OpenQmp(GvmmOptions options, QmpCommands commands) =>
-        options.Qmp is { } qmp ? new QmpServer(qmp.Path, qmp.Target == CharacterTarget.UnixListen, commands) : null;
 
     private static int Report(Machine machine, MachineEnd end)
     {

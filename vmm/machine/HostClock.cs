@@ -8,7 +8,7 @@ namespace Gauntlet.Vmm.Machines;
 /// Virtual time that runs with the host's monotonic clock and stands still while the machine is paused. One thread, started when the first
 /// timer is armed, calls timers back with the device lock held.
 /// </summary>
-public sealed class HostClock : IClock, IDisposable
+public sealed class HostClock : IMachineClock
 {
     private const int ThreadStackBytes = 256 * 1024;
     private const long NsPerSecond = 1_000_000_000;
@@ -64,6 +64,15 @@ public sealed class HostClock : IClock, IDisposable
                 return;
             Volatile.Write(ref _pausedAt, NowNs);
             _running = false;
+        }
+    }
+
+    public void SetNow(long ns)
+    {
+        lock (_deviceLock)
+        {
+            Volatile.Write(ref _pausedAt, ns);
+            Volatile.Write(ref _origin, HostNs() - ns);
         }
     }
 

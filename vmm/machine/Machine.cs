@@ -22,11 +22,22 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
     private readonly List<IVcpu> _vcpus = [];
     private Action? _afterReset;
     private MachineEnd? _wishedEnd;
-    private bool _wishedReset, _wishedPowerOff, _resetByTripleFault;
+    private bool _wishedReset, _wishedPowerOff, _resetByTripleFault, _isResetFromHost;
+
+    // Where the thread in Run is; with the lock on the wishes.
+    private RunLoop _loop;
     private IVcpu? _tripleFaulted;
 
+    private enum RunLoop
+    {
+        NotStarted,
+        Waiting,
+        Acting,
+        Over,
+    }
+
     /// <param name="memory">Its own from here on, as <paramref name="clock"/> and <paramref name="accelerator"/> are.</param>
-    public Machine(GuestMemory memory, IoBus bus, HostClock clock, IAccelerator accelerator)
+    public Machine(GuestMemory memory, IoBus bus, IMachineClock clock, IAccelerator accelerator)
     {
         Memory = memory;
         Bus = bus;
@@ -40,7 +51,7 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
 
     public IoBus Bus { get; }
 
-    public HostClock Clock { get; }
+    public IMachineClock Clock { get; }
 
     public IAccelerator Accelerator { get; }
 
@@ -62,10 +73,14 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
     public bool NoShutdown { get; init; }
 
     /// <summary>Raised on the thread that brought it about, with the control lock held: a handler must not call back.</summary>
-    public event Action<MachineEvent>? Happened;
+    public event Action<MachineEvent, MachineCause>? Happened;
 
     /// <summary>Puts a device into the machine: from here on it is reset and saved with it.</summary>
     public void Add(IDevice device) => _devices.Add(device);
+
+    /// <summary>A way to the buses for somebody who is no vCPU: takes the device lock, and a fault of a device ends the machine with a report.</summary>
+    /// <param name="local">The per-CPU device in front, if any.</param>
+    public IVcpuIo CreateIo(ICpuLocalMmio? local) => new VcpuIo(Bus, local, OnDeviceFault);
 
     /// <summary>Makes the vCPUs, parked in reset state.</summary>
     /// <param name="count">At least 1.</param>
@@ -98,8 +113,21 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
             if (!paused)
                 StartAll();
         }
+        try
+        {
+            return CarryOutWishesToTheEnd();
+        }
+        finally
+        {
+            SetLoop(RunLoop.Over);
+        }
+    }
+
+    private MachineEnd CarryOutWishesToTheEnd()
+    {
         while (true)
         {
+            SetLoop(RunLoop.Waiting);
             var end = WaitForWish();
             lock (_control)
             {
@@ -109,7 +137,7 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
                 StopAll();
                 if (ended.Kind is MachineEndKind.VcpuFailure or MachineEndKind.InternalFault)
                     State = MachineState.InternalError;
-                Happened?.Invoke(MachineEvent.Shutdown);
+                Happened?.Invoke(MachineEvent.Shutdown, CauseOf(ended.Kind));
                 return ended;
             }
         }
@@ -133,7 +161,7 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
             if (State is not (MachineState.Paused or MachineState.Prelaunch))
                 return State == MachineState.Running;
             StartAll();
-            Happened?.Invoke(MachineEvent.Resume);
+            Happened?.Invoke(MachineEvent.Resume, MachineCause.None);
             return true;
         }
     }
@@ -152,12 +180,31 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
         }
     }
 
+    /// <summary>
+    /// Waits until the machine has been reset for its first start, and until a reset or power-off that was asked for is carried out, or the machine has
+    /// ended: for a protocol whose next command must find it done. Not with the device lock held, and not from a vCPU's thread.
+    /// </summary>
+    public void AwaitWishes()
+    {
+        lock (_wishes)
+        {
+            while (_loop is RunLoop.NotStarted or RunLoop.Acting || (_loop == RunLoop.Waiting && (_wishedReset || _wishedPowerOff || _wishedEnd is not null)))
+                Monitor.Wait(_wishes);
+        }
+    }
+
+    /// <summary>As <see cref="RequestReset()"/>, asked for by a person or a program outside.</summary>
+    public void ResetFromHost() => RequestReset(fromHost: true);
+
     /// <summary>Resets the machine as its reset button does, running or paused; it stays what it was.</summary>
-    public void RequestReset()
+    public void RequestReset() => RequestReset(fromHost: false);
+
+    private void RequestReset(bool fromHost)
     {
         lock (_wishes)
         {
             _wishedReset = true;
+            _isResetFromHost = fromHost;
             Monitor.PulseAll(_wishes);
         }
         KickAll();
@@ -231,6 +278,15 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
             thread.RequestPause();
     }
 
+    private void SetLoop(RunLoop loop)
+    {
+        lock (_wishes)
+        {
+            _loop = loop;
+            Monitor.PulseAll(_wishes);
+        }
+    }
+
     private void KickAll()
     {
         foreach (var vcpu in _vcpus)
@@ -243,6 +299,7 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
         {
             while (_wishedEnd is null && !_wishedReset && !_wishedPowerOff)
                 Monitor.Wait(_wishes);
+            _loop = RunLoop.Acting;
             return _wishedEnd;
         }
     }
@@ -251,10 +308,12 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
     {
         bool reset, powerOff;
         MachineEndKind refusal;
+        MachineCause resetCause;
         IVcpu? at;
         lock (_wishes)
         {
             (reset, powerOff) = (_wishedReset, _wishedPowerOff);
+            resetCause = _isResetFromHost ? MachineCause.HostReset : MachineCause.GuestReset;
             (refusal, at) = _resetByTripleFault ? (MachineEndKind.TripleFault, _tripleFaulted) : (MachineEndKind.ResetRefused, null);
             (_wishedReset, _wishedPowerOff, _resetByTripleFault, _tripleFaulted) = (false, false, false, null);
         }
@@ -262,24 +321,32 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
         {
             if (!NoShutdown)
                 return new MachineEnd(powerOff ? MachineEndKind.PowerOff : refusal, Vcpu: at);
-            Happened?.Invoke(MachineEvent.Shutdown);
+            Happened?.Invoke(MachineEvent.Shutdown, powerOff ? MachineCause.GuestShutdown : resetCause);
             PauseAs(MachineState.Shutdown);
             return null;
         }
         var wasRunning = State == MachineState.Running;
         StopAll();
         ResetAll();
-        Happened?.Invoke(MachineEvent.Reset);
+        Happened?.Invoke(MachineEvent.Reset, resetCause);
         if (wasRunning)
             StartAll();
         return null;
     }
 
+    private static MachineCause CauseOf(MachineEndKind kind) => kind switch
+    {
+        MachineEndKind.Exit or MachineEndKind.PowerOff => MachineCause.GuestShutdown,
+        MachineEndKind.ResetRefused or MachineEndKind.TripleFault => MachineCause.GuestReset,
+        MachineEndKind.Quit => MachineCause.HostQuit,
+        _ => MachineCause.HostError,
+    };
+
     private void PauseAs(MachineState state)
     {
         StopAll();
         State = state;
-        Happened?.Invoke(MachineEvent.Stop);
+        Happened?.Invoke(MachineEvent.Stop, MachineCause.None);
     }
 
     private void StartAll()

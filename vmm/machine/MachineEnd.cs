@@ -58,3 +58,16 @@ public enum MachineEvent
     PowerDown,
     Shutdown,
 }
+
+/// <summary>What brought an event about, by the names of QMP's ShutdownCause.</summary>
+public enum MachineCause
+{
+    None,
+    HostError,
+
+    /// <summary>QMP's quit, or a signal.</summary>
+    HostQuit,
+    HostReset,
+    GuestShutdown,
+    GuestReset,
+}

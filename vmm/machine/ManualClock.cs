@@ -3,7 +3,7 @@ using Gauntlet.Vmm.Bus;
 namespace Gauntlet.Vmm.Machines;
 
 /// <summary>A clock that moves only when told: for tests, the fuzzer and qtest. Callbacks run inside <see cref="AdvanceTo"/>.</summary>
-public sealed class ManualClock : IClock
+public sealed class ManualClock : IMachineClock
 {
     /// <summary>A timer that re-arms itself in the past fires at most this often in one advance; the rest waits for the next one.</summary>
     public const int MaxFiringsPerAdvance = 1_000;
@@ -48,4 +48,13 @@ public sealed class ManualClock : IClock
 
     /// <summary>Sets the time back or forth without firing anything: a snapshot's load.</summary>
     public void Set(long ns) => NowNs = ns;
+
+    void IMachineClock.SetNow(long ns) => Set(ns);
+
+    // It moves when told only, whether the machine runs or not.
+    void IMachineClock.Resume() { }
+
+    void IMachineClock.Pause() { }
+
+    void IDisposable.Dispose() { }
 }

@@ -1,4 +1,5 @@
 using Gauntlet.Vmm.Accel;
+using Gauntlet.Vmm.Accel.Qtest;
 using Gauntlet.Vmm.Boot;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Devices.Interrupt;
@@ -38,6 +39,9 @@ public sealed record PcConfig
     /// <summary>Bytes of firmware ROM below 4 GiB; 0: the machine starts a kernel without.</summary>
     public int FirmwareBytes { get; init; }
 
+    /// <summary>Firmware is told that there is a serial console only.</summary>
+    public bool NoGraphic { get; init; }
+
     public bool NoReboot { get; init; }
 
     public bool NoShutdown { get; init; }
@@ -76,7 +80,10 @@ public sealed class PcBoard : IDisposable
     {
         _config = config;
         var bus = new IoBus();
-        var clock = new HostClock(bus.DeviceLock, config.StartUtc);
+        // Under qtest time is stepped from outside.
+        IMachineClock clock = config.Accelerators[0].Name == QtestAccelerator.AcceleratorName
+            ? new ManualClock(config.StartUtc, bus.DeviceLock)
+            : new HostClock(bus.DeviceLock, config.StartUtc);
         var accelerator = AcceleratorFactory.CreateFirst(config.Accelerators, clock, config.CpuCount, onAcceleratorFallback);
         Machine = new Machine(new GuestMemory(LayOut(config.RamBytes, config.FirmwareBytes)), bus, clock, accelerator) { NoReboot = config.NoReboot, NoShutdown = config.NoShutdown };
 
@@ -243,7 +250,7 @@ public sealed class PcBoard : IDisposable
         return layout;
     }
 
-    private void AddTimers(HostClock clock)
+    private void AddTimers(IMachineClock clock)
     {
         if (_config.HasPit && Machine.Accelerator.IrqChip is not { HasPit: true })
         {
@@ -277,7 +284,7 @@ public sealed class PcBoard : IDisposable
         }
     }
 
-    private void AddPlatform(HostClock clock)
+    private void AddPlatform(IMachineClock clock)
     {
         var pm = new AcpiPm(Lines[AcpiTables.SciIrq], clock, Machine);
         Machine.Add(pm);
@@ -293,7 +300,7 @@ public sealed class PcBoard : IDisposable
     {
         var fwCfg = new FwCfg();
         fwCfg.Add(FwCfg.RamSizeKey, _config.RamBytes);
-        fwCfg.Add(FwCfg.NoGraphicKey, (ushort)1);
+        fwCfg.Add(FwCfg.NoGraphicKey, (ushort)(_config.NoGraphic ? 1 : 0));
         fwCfg.Add(FwCfg.CpuCountKey, (ushort)_config.CpuCount);
         fwCfg.Add(FwCfg.MaxCpusKey, (ushort)_config.CpuCount);
         // Firmware's own console, as there is no display: COM1, when there is one.

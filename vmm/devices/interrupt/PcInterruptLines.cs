@@ -14,20 +14,23 @@ public sealed class PcInterruptLines
 
     private const int TimerInput = 2, CascadeLine = 2, PicInputs = 16;
 
-    private readonly IIrqLine[] _lines = new IIrqLine[Count];
+    private readonly Line[] _lines = new Line[Count];
+
+    /// <summary>Told of each change of a line, with its number and level, before the controllers are: for qtest's interception. The device lock is held.</summary>
+    public Action<int, bool>? Observer { get; set; }
 
     /// <summary>With controllers that the machine models.</summary>
     public PcInterruptLines(I8259 pic, IoApic ioApic)
     {
         for (var i = 0; i < Count; i++)
         {
-            _lines[i] = i switch
+            _lines[i] = new Line(this, i, i switch
             {
                 CascadeLine => UnconnectedIrqLine.Instance,
                 0 => new Both(pic.GetLine(0), ioApic.GetLine(TimerInput)),
                 < PicInputs => new Both(pic.GetLine(i), ioApic.GetLine(i)),
                 _ => ioApic.GetLine(i),
-            };
+            });
         }
     }
 
@@ -35,11 +38,30 @@ public sealed class PcInterruptLines
     public PcInterruptLines(IKernelIrqChip irqChip)
     {
         for (var i = 0; i < Count; i++)
-            _lines[i] = i == CascadeLine ? UnconnectedIrqLine.Instance : irqChip.GetLine(i);
+            _lines[i] = new Line(this, i, i == CascadeLine ? UnconnectedIrqLine.Instance : irqChip.GetLine(i));
     }
 
     /// <summary>0 to 23.</summary>
     public IIrqLine this[int gsi] => _lines[gsi];
+
+    /// <summary>How often a line went from low to high.</summary>
+    public ulong RaisedCount(int gsi) => _lines[gsi].RaisedCount;
+
+    private sealed class Line(PcInterruptLines lines, int gsi, IIrqLine controllers) : IIrqLine
+    {
+        private bool _level;
+
+        public ulong RaisedCount { get; private set; }
+
+        public void Set(bool level)
+        {
+            if (level && !_level)
+                RaisedCount++;
+            _level = level;
+            lines.Observer?.Invoke(gsi, level);
+            controllers.Set(level);
+        }
+    }
 
     private sealed class Both(IIrqLine first, IIrqLine second) : IIrqLine
     {

@@ -14,8 +14,8 @@ public sealed class FwCfg : IPortDevice, IResettable, ISaveable
     public const ushort BasePort = 0x510;
 
     /// <summary>Item keys (fw_cfg.rst, "Firmware Configuration Items"; QEMU, include/standard-headers/linux/qemu_fw_cfg.h).</summary>
-    public const ushort SignatureKey = 0, IdKey = 1, RamSizeKey = 3, NoGraphicKey = 4, CpuCountKey = 5, KernelAddressKey = 7, KernelSizeKey = 8,
-        MaxCpusKey = 0xf, KernelDataKey = 0x11, FileDirectoryKey = 0x19;
+    public const ushort SignatureKey = 0, IdKey = 1, UuidKey = 2, RamSizeKey = 3, NoGraphicKey = 4, CpuCountKey = 5, KernelAddressKey = 7, KernelSizeKey = 8,
+        BootMenuKey = 0xe, MaxCpusKey = 0xf, KernelDataKey = 0x11, FileDirectoryKey = 0x19;
 
     private const ushort FirstFileKey = 0x20, KeyMask = 0xbfff;
     private const int MaxFiles = 0x100, MaxFileNameBytes = 55, DirectoryEntryBytes = 64;

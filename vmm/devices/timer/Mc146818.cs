@@ -28,8 +28,9 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
 
     private const long NsPerSecond = 1_000_000_000;
 
-    // "Update Cycle", table 5: with a 32.768-kHz crystal UIP rises 244 µs before the cycle, which takes 1984 µs.
-    private const long UpdateNs = (244 + 1984) * 1000;
+    // "Update Cycle", table 5: with a 32.768-kHz crystal UIP rises 244 µs (8 ticks) before the cycle. The cycle itself, 1984 µs in which the registers
+    // are undefined, is done at once here: its end is the new second, and a reader that waits for UIP to fall finds it.
+    private const long UpdateNs = 8 * NsPerSecond / 32_768;
 
     // The first update comes half a second after the divider's reset ends.
     private const long AfterDividerResetNs = NsPerSecond / 2;

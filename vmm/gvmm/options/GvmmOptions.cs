@@ -11,24 +11,10 @@ public sealed record DeviceOption(string Driver, IReadOnlyDictionary<string, str
 /// <summary>One <c>-fw_cfg</c>: a name, and either a file or the text itself.</summary>
 public sealed record FwCfgOption(string Name, string? File, string? Text);
 
-/// <summary>Where a serial port or QMP goes.</summary>
-public enum CharacterTarget
-{
-    Null,
-    Stdio,
-
-    /// <summary>Standard input and output, with Ctrl-A as the escape to end the machine.</summary>
-    MonitoredStdio,
-    File,
-    UnixListen,
-    UnixConnect,
-}
-
-/// <summary>One <c>-serial</c> or <c>-qmp</c>.</summary>
-/// <param name="Target">What kind.</param>
-/// <param name="Path">Of the file or the socket.</param>
-/// <param name="Wait">For a listening socket: the machine starts when somebody has connected.</param>
-public sealed record CharacterOption(CharacterTarget Target, string Path = "", bool Wait = false);
+/// <summary>One monitor.</summary>
+/// <param name="Chardev">The id of its chardev.</param>
+/// <param name="IsQmp">Speaks QMP; else for a person.</param>
+public sealed record MonitorOption(string Chardev, bool IsQmp);
 
 /// <summary>What to print instead of running.</summary>
 public enum Listing
@@ -82,10 +68,26 @@ public sealed class GvmmOptions
 
     public List<FwCfgOption> FwCfg { get; } = [];
 
-    /// <summary>COM1, COM2.</summary>
-    public List<CharacterOption> Serial { get; } = [];
+    public List<ChardevOption> Chardevs { get; } = [];
 
-    public CharacterOption? Qmp { get; set; }
+    /// <summary>COM1, COM2: the id of each one's chardev; empty: no port.</summary>
+    public List<string> Serial { get; } = [];
+
+    public List<MonitorOption> Monitors { get; } = [];
+
+    /// <summary>The id of the chardev that qtest is served on.</summary>
+    public string? Qtest { get; set; }
+
+    /// <summary>Where what qtest says is written; null or <c>none</c>: nowhere.</summary>
+    public string? QtestLog { get; set; }
+
+    /// <summary>QMP first, the machine when <c>x-exit-preconfig</c> says so.</summary>
+    public bool Preconfig { get; set; }
+
+    public Guid Uuid { get; set; }
+
+    /// <summary>What <c>-boot</c> tells firmware; null: not given.</summary>
+    public BootOption? Boot { get; set; }
 
     public bool NoDefaults { get; set; }
 
@@ -94,6 +96,9 @@ public sealed class GvmmOptions
     public bool NoReboot { get; set; }
 
     public bool NoShutdown { get; set; }
+
+    /// <summary>What follows a panic that the guest tells of.</summary>
+    public PanicAction PanicAction { get; set; } = PanicAction.Shutdown;
 
     public bool StartPaused { get; set; }
 
@@ -107,6 +112,20 @@ public sealed class GvmmOptions
     /// <summary>RTC counts local time.</summary>
     public bool RtcLocalTime { get; set; }
 }
+
+/// <summary>What follows a panic that the guest tells of (pvpanic).</summary>
+public enum PanicAction
+{
+    Shutdown,
+    Pause,
+    None,
+}
+
+/// <summary>What <c>-boot</c> tells firmware.</summary>
+/// <param name="Menu">Whether it shows a menu; null: as it likes.</param>
+/// <param name="SplashMilliseconds">How long.</param>
+/// <param name="RebootTimeoutMilliseconds">Until it tries again when nothing boots; -1: never.</param>
+public sealed record BootOption(string? Order, bool? Menu, int? SplashMilliseconds, int? RebootTimeoutMilliseconds);
 
 /// <summary>How <c>-kernel</c> is to be understood.</summary>
 public enum KernelFormat

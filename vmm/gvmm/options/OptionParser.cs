@@ -75,6 +75,9 @@ public sealed class OptionParser
             case "S":
                 _options.StartPaused = true;
                 break;
+            case "preconfig":
+                _options.Preconfig = true;
+                break;
             case "h" or "help":
                 _options.Listing = Listing.Help;
                 break;
@@ -92,7 +95,7 @@ public sealed class OptionParser
 
     private static bool TakesArgument(string name) => name is "M" or "machine" or "accel" or "cpu" or "smp" or "m" or "kernel" or "initrd" or "append"
         or "device" or "drive" or "global" or "serial" or "display" or "name" or "uuid" or "qmp" or "rtc" or "fw_cfg" or "pidfile" or "vga" or "net" or "nic"
-        or "monitor" or "parallel" or "bios";
+        or "monitor" or "parallel" or "bios" or "chardev" or "mon" or "qtest" or "qtest-log" or "boot" or "action";
 
     private void ParseWithArgument(string name, string argument)
     {
@@ -136,17 +139,37 @@ public sealed class OptionParser
                 ParseGlobal(argument);
                 break;
             case "serial":
-                _options.Serial.Add(ParseCharacter("-serial", argument));
+                ParseSerial(argument);
                 break;
             case "qmp":
-                ParseQmp(argument);
+                AddMonitor("-qmp", argument, isQmp: true);
+                break;
+            case "monitor":
+                AddMonitor("-monitor", argument, isQmp: false);
+                break;
+            case "mon":
+                ParseMon(argument);
+                break;
+            case "chardev":
+                AddChardev(ChardevParser.ParseLong(argument));
+                break;
+            case "qtest":
+                _options.Qtest = argument is "none" ? null : Refer("-qtest", argument, "qtest");
+                break;
+            case "qtest-log":
+                _options.QtestLog = argument;
+                break;
+            case "boot":
+                ParseBoot(argument);
+                break;
+            case "action":
+                ParseAction(argument);
                 break;
             case "name":
                 _options.Name = new PropertyList("-name", argument, "guest").Take("guest");
                 break;
             case "uuid":
-                if (!Guid.TryParseExact(argument, "D", out _))
-                    throw new OptionException($"-uuid {argument}: not a UUID");
+                _options.Uuid = Guid.TryParseExact(argument, "D", out var uuid) ? uuid : throw new OptionException($"-uuid {argument}: not a UUID");
                 break;
             case "rtc":
                 ParseRtc(argument);
@@ -157,7 +180,7 @@ public sealed class OptionParser
             case "pidfile":
                 _options.PidFile = argument;
                 break;
-            case "display" or "vga" or "net" or "nic" or "monitor" or "parallel":
+            case "display" or "vga" or "net" or "nic" or "parallel":
                 if (argument != "none")
                     throw new OptionException($"-{name} {argument}: there is only 'none' here");
                 break;
@@ -287,47 +310,144 @@ public sealed class OptionParser
             throw new OptionException($"-global {argument}: give it as driver.property=value");
     }
 
-    private static CharacterOption ParseCharacter(string option, string argument)
+    private void ParseSerial(string argument)
     {
-        switch (argument)
+        if (argument == "none")
+            _options.Serial.Add("");
+        else if (argument.StartsWith("mon:", StringComparison.Ordinal))
+            _options.Serial.Add(AddShared("-serial", argument["mon:".Length..], $"serial{_options.Serial.Count}"));
+        else
+            _options.Serial.Add(Refer("-serial", argument, $"serial{_options.Serial.Count}"));
+    }
+
+    // A console with the monitor behind Ctrl-A c.
+    private string AddShared(string option, string argument, string id)
+    {
+        AddChardev(ChardevParser.ParseShort(option, argument, id) with { IsMux = true });
+        _options.Monitors.Add(new MonitorOption(id, IsQmp: false));
+        return id;
+    }
+
+    private void AddMonitor(string option, string argument, bool isQmp)
+    {
+        if (argument is not ("none" or "null"))
+            _options.Monitors.Add(new MonitorOption(Refer(option, argument, $"compat_monitor{_options.Monitors.Count}"), isQmp));
+    }
+
+    private void ParseMon(string argument)
+    {
+        var list = new PropertyList("-mon", argument, "chardev");
+        var chardev = list.Take("chardev") ?? throw new OptionException($"-mon {argument}: no chardev= given");
+        var isQmp = list.Take("mode") switch
         {
-            case "null" or "none":
-                return new CharacterOption(CharacterTarget.Null);
-            case "stdio":
-                return new CharacterOption(CharacterTarget.Stdio);
-            case "mon:stdio":
-                return new CharacterOption(CharacterTarget.MonitoredStdio);
-            default:
-                break;
+            null or "readline" => false,
+            "control" => true,
+            var mode => throw new OptionException($"-mon mode={mode}: there are readline and control"),
+        };
+        _ = list.TakeSwitch("pretty");
+        list.ExpectEmpty("chardev, mode, pretty");
+        _options.Monitors.Add(new MonitorOption(chardev, isQmp));
+    }
+
+    // chardev:ID is one that is defined by itself, before or after; anything else defines one here.
+    private string Refer(string option, string argument, string id)
+    {
+        if (argument.StartsWith("chardev:", StringComparison.Ordinal))
+            return argument["chardev:".Length..];
+        AddChardev(ChardevParser.ParseShort(option, argument, id));
+        return id;
+    }
+
+    private void AddChardev(ChardevOption chardev)
+    {
+        foreach (var other in _options.Chardevs)
+        {
+            if (other.Id == chardev.Id)
+                throw new OptionException($"chardev '{chardev.Id}' is defined twice");
         }
-        if (argument.StartsWith("file:", StringComparison.Ordinal) && argument.Length > 5)
-            return new CharacterOption(CharacterTarget.File, argument[5..]);
-        if (argument.StartsWith("unix:", StringComparison.Ordinal))
-            return ParseUnix(option, argument);
-        throw new OptionException($"{option} {argument}: there are null, none, stdio, mon:stdio, file:PATH and unix:PATH[,server=on][,wait=off]");
+        _options.Chardevs.Add(chardev);
     }
 
-    private static CharacterOption ParseUnix(string option, string argument)
+    private void ExpectChardevs()
     {
-        var list = new PropertyList(option, argument["unix:".Length..], "path");
-        var path = list.Take("path");
-        if (string.IsNullOrEmpty(path))
-            throw new OptionException($"{option} {argument}: no path given");
-        var server = list.TakeSwitch("server") ?? false;
-        var wait = list.TakeSwitch("wait") ?? (list.TakeSwitch("nowait") is not true);
-        list.ExpectEmpty("path, server, wait");
-        return new CharacterOption(server ? CharacterTarget.UnixListen : CharacterTarget.UnixConnect, path, server && wait);
+        foreach (var id in _options.Serial)
+            Expect("-serial", id);
+        foreach (var monitor in _options.Monitors)
+            Expect("-mon", monitor.Chardev);
+        if (_options.Qtest is { } qtest)
+            Expect("-qtest", qtest);
+        var stdio = 0;
+        foreach (var chardev in _options.Chardevs)
+            stdio += chardev.Kind == ChardevKind.Stdio ? 1 : 0;
+        if (stdio > 1)
+            throw new OptionException("standard input and output serve one port only; share them with mon:stdio or -chardev stdio,mux=on");
+
+        void Expect(string option, string id)
+        {
+            if (id.Length == 0)
+                return;
+            foreach (var chardev in _options.Chardevs)
+            {
+                if (chardev.Id == id)
+                    return;
+            }
+            throw new OptionException($"{option}: there is no chardev '{id}'");
+        }
     }
 
-    private void ParseQmp(string argument)
+    private void ParseBoot(string argument)
     {
-        if (_options.Qmp is not null)
-            throw new OptionException($"-qmp {argument}: there is one already");
-        var target = argument is "none" or "null" ? new CharacterOption(CharacterTarget.Null) : ParseCharacter("-qmp", argument);
-        if (target.Target is not (CharacterTarget.UnixListen or CharacterTarget.UnixConnect or CharacterTarget.Null))
-            throw new OptionException($"-qmp {argument}: QMP is offered on unix:PATH only");
-        if (target.Target != CharacterTarget.Null)
-            _options.Qmp = target;
+        var list = new PropertyList("-boot", argument, "order");
+        var (order, once, menu) = (list.Take("order"), list.Take("once"), list.TakeSwitch("menu"));
+        foreach (var letter in (order ?? "") + (once ?? ""))
+        {
+            if (letter is < 'a' or > 'p')
+                throw new OptionException($"-boot {argument}: '{letter}' is no drive; there are a to p");
+        }
+        var splash = list.Take("splash-time") is { } time ? Numbers.Count("-boot splash-time", time, 0, ushort.MaxValue) : (int?)null;
+        var timeout = list.Take("reboot-timeout") switch
+        {
+            null => (int?)null,
+            "-1" => -1,
+            var text => Numbers.Count("-boot reboot-timeout", text, 0, ushort.MaxValue),
+        };
+        _ = list.TakeSwitch("strict");
+        list.ExpectEmpty("order, once, menu, splash-time, reboot-timeout, strict");
+        _options.Boot = new BootOption(once ?? order, menu, splash, timeout);
+    }
+
+    private void ParseAction(string argument)
+    {
+        var list = new PropertyList("-action", argument, null);
+        switch (list.Take("reboot"))
+        {
+            case null or "reset":
+                break;
+            case "shutdown":
+                _options.NoReboot = true;
+                break;
+            case var other:
+                throw new OptionException($"-action reboot={other}: there are reset and shutdown");
+        }
+        switch (list.Take("shutdown"))
+        {
+            case null or "poweroff":
+                break;
+            case "pause":
+                _options.NoShutdown = true;
+                break;
+            case var other:
+                throw new OptionException($"-action shutdown={other}: there are poweroff and pause");
+        }
+        _options.PanicAction = list.Take("panic") switch
+        {
+            null => _options.PanicAction,
+            "none" => PanicAction.None,
+            "pause" => PanicAction.Pause,
+            "shutdown" or "exit-failure" => PanicAction.Shutdown,
+            var other => throw new OptionException($"-action panic={other}: there are none, pause, shutdown and exit-failure"),
+        };
+        list.ExpectEmpty("reboot, shutdown, panic");
     }
 
     private void ParseRtc(string argument)
@@ -388,14 +508,10 @@ public sealed class OptionParser
             ApplyGlobal(driver, property, value);
 
         if (_options.NoGraphic && !_options.NoDefaults && _options.Serial.Count == 0)
-            _options.Serial.Add(new CharacterOption(CharacterTarget.MonitoredStdio));
+            _options.Serial.Add(AddShared("-nographic", "stdio", "serial0"));
         if (_options.Serial.Count > Machines.PcBoard.MaxSerialPorts)
             throw new OptionException($"-serial: {_options.Serial.Count} ports, where a pc has {Machines.PcBoard.MaxSerialPorts} here");
-        var stdio = 0;
-        foreach (var port in _options.Serial)
-            stdio += port.Target is CharacterTarget.Stdio or CharacterTarget.MonitoredStdio ? 1 : 0;
-        if (stdio > 1)
-            throw new OptionException("-serial stdio: standard input and output serve one port only");
+        ExpectChardevs();
     }
 
     private void AddAccelerators(string names, Dictionary<string, string> properties)

@@ -1,9 +1,10 @@
 using Gauntlet.Linux;
+using Gauntlet.Vmm.Chardevs;
 
 namespace Gauntlet.Vmm.Program.Serial;
 
 /// <summary>
-/// Bytes on their way to a descriptor: written at a line's end, when the buffer is full, and some milliseconds after the last byte of a line that does not
+/// Bytes on their way to a chardev: written at a line's end, when the buffer is full, and some milliseconds after the last byte of a line that does not
 /// end, so that a byte does not cost a system call and a prompt is seen all the same.
 /// </summary>
 internal sealed class BufferedOutput : IDisposable
@@ -12,20 +13,20 @@ internal sealed class BufferedOutput : IDisposable
     private const long IdleFlushNs = 5_000_000;
     private const int ThreadStackBytes = 128 * 1024;
 
-    private readonly int _fd;
+    private readonly Chardev _chardev;
     private readonly object _gate = new();
     private readonly byte[] _buffer = new byte[BufferBytes];
     private EventFd? _wake;
     private int _count;
-    private bool _flushComing, _broken, _ended;
+    private bool _flushComing, _ended;
 
-    public BufferedOutput(int fd) => _fd = fd;
+    public BufferedOutput(Chardev chardev) => _chardev = chardev;
 
     public void Write(byte value)
     {
         lock (_gate)
         {
-            if (_broken || _ended)
+            if (_ended)
                 return;
             _buffer[_count++] = value;
             if (value == '\n' || _count == BufferBytes)
@@ -53,8 +54,8 @@ internal sealed class BufferedOutput : IDisposable
 
     private void FlushLocked()
     {
-        if (_count > 0 && !_broken)
-            _broken = !Descriptors.WriteAll(_fd, _buffer.AsSpan(0, _count));
+        if (_count > 0)
+            _chardev.Write(_buffer.AsSpan(0, _count));
         _count = 0;
     }
 

@@ -1,241 +1,133 @@
-using System.Globalization;
-using System.Reflection;
-using System.Text;
 using System.Text.Json;
-using Gauntlet.Vmm.Accel;
+using Gauntlet.Vmm.Chardevs;
+using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Machines;
 
 namespace Gauntlet.Vmm.Protocols.Qmp;
 
-/// <summary>
-/// The QMP commands that there are. Names and shapes of answers are QEMU's (QEMU QMP Reference Manual).
-/// </summary>
-/// <param name="machine">The machine, or null with <c>-machine none</c>.</param>
-/// <param name="devices">Names that <c>-device</c> takes.</param>
-/// <param name="onQuit">Ends the process.</param>
-public sealed class QmpCommands(Machine? machine, IReadOnlyList<string> devices, Action onQuit)
+/// <summary>A PCI function as monitors show it.</summary>
+/// <param name="Read">Configuration space: offset, and 1, 2 or 4 bytes.</param>
+public sealed record PciConfigView(int Slot, int Function, Func<int, int, uint> Read);
+
+/// <summary>What the commands of QMP and of the monitor act on.</summary>
+public sealed record QmpContext
 {
-    private const string CpuTypeSuffix = "-x86_64-cpu";
+    /// <summary>Null with <c>-machine none</c>.</summary>
+    public Machine? Machine { get; init; }
 
-    /// <summary>CPU models, for <c>-cpu help</c> too.</summary>
-    public static IReadOnlyList<string> CpuModels { get; } = ["host", "max", "qemu64"];
+    /// <summary>As after <c>-machine</c>.</summary>
+    public string MachineType { get; init; } = "none";
 
-    /// <summary>The program's version, three numbers.</summary>
-    public static Version Version => Assembly.GetExecutingAssembly().GetName().Version!;
+    /// <summary>The machine's interrupt lines, for <c>info irq</c>.</summary>
+    public PcInterruptLines? Lines { get; init; }
+
+    /// <summary>The functions on the PCI bus, by slot and function.</summary>
+    public Func<IReadOnlyList<PciConfigView>> PciFunctions { get; init; } = static () => [];
+
+    /// <summary>Names that <c>-device</c> takes.</summary>
+    public IReadOnlyList<string> DeviceTypes { get; init; } = [];
+
+    public IReadOnlyList<Chardev> Chardevs { get; init; } = [];
+
+    /// <summary>As after <c>-name</c>.</summary>
+    public string? Name { get; init; }
+
+    public Guid Uuid { get; init; }
+
+    /// <summary>Ends the process.</summary>
+    public required Action Quit { get; init; }
+
+    /// <summary>Presses the power button; null where the machine has none.</summary>
+    public Action? PressPowerButton { get; init; }
+
+    /// <summary>Started with <c>-preconfig</c>: until <c>x-exit-preconfig</c> only some commands are there.</summary>
+    public bool IsPreconfig { get; set; }
+
+    /// <summary>The machine runs as soon as it is configured: not with <c>-S</c>.</summary>
+    public bool AutoStart { get; init; } = true;
+
+    /// <summary>Where <c>-machine none</c> is, which runs and stops although there is nothing that could.</summary>
+    public MachineState EmptyMachineState { get; set; }
+
+    /// <summary>Told what happens to an empty machine; a real one tells of itself.</summary>
+    public Action<MachineEvent, MachineCause> OnEvent { get; set; } = static (_, _) => { };
+
+    public MachineState State => Machine?.State ?? EmptyMachineState;
+
+    /// <summary>The machine, for a command that needs one.</summary>
+    /// <exception cref="QmpException">There is none.</exception>
+    public Machine Needed => Machine ?? throw new QmpException("there is no machine: gvmm was started with -machine none");
+
+    public void Pause()
+    {
+        Machine?.Pause();
+        if (Machine is null && EmptyMachineState == MachineState.Running)
+            SetEmptyMachine(MachineState.Paused, MachineEvent.Stop);
+    }
+
+    /// <exception cref="QmpException">It cannot go on.</exception>
+    public void Resume()
+    {
+        if (Machine?.Resume() is false)
+            throw new QmpException("Resetting the Virtual Machine is required");
+        if (Machine is null && EmptyMachineState != MachineState.Running)
+            SetEmptyMachine(MachineState.Running, MachineEvent.Resume);
+    }
+
+    private void SetEmptyMachine(MachineState state, MachineEvent what)
+    {
+        EmptyMachineState = state;
+        OnEvent(what, MachineCause.None);
+    }
+}
+
+/// <summary>The QMP commands that there are. Names and shapes of arguments and answers are QEMU's (QEMU QMP Reference Manual).</summary>
+public sealed class QmpCommands
+{
+    private readonly Dictionary<string, QmpCommand> _byName = new(StringComparer.Ordinal);
+    private readonly List<QmpCommand> _all = [];
+    private readonly QmpContext _context;
+
+    public QmpCommands(QmpContext context)
+    {
+        _context = context;
+        Add(new ProtocolCommands(_all, context).All);
+        Add(new RunStateCommands(context).All);
+        Add(new IntrospectionCommands(context).All);
+        Add(new HostCommands(context).All);
+        Add(new MonitorCommands(context).All);
+    }
+
+    public IReadOnlyList<QmpCommand> All => _all;
 
     /// <summary>Carries a command out and gives what writes its return value.</summary>
+    /// <param name="isOob">Asked for with <c>exec-oob</c>.</param>
     /// <exception cref="QmpException">There is no such command, or it is refused.</exception>
-    public Action<Utf8JsonWriter> Execute(string name, JsonElement arguments)
+    public Action<Utf8JsonWriter> Execute(string name, JsonElement arguments, bool isOob = false)
     {
-        switch (name)
+        if (!_byName.TryGetValue(name, out var command))
+            throw new QmpException($"The command {name} has not been found", QmpException.CommandNotFound);
+        if (isOob && !command.AllowsOob)
+            throw new QmpException($"The command {name} does not support OOB");
+        if (_context.IsPreconfig && !command.AllowsPreconfig)
+            throw new QmpException($"The command '{name}' isn't permitted in 'preconfig' state", QmpException.CommandNotFound);
+        command.Check(arguments);
+        return command.Execute(new QmpArguments(arguments));
+    }
+
+    /// <summary>Does what must follow the answer to a command: the client of <c>quit</c> gets its answer first.</summary>
+    public void AfterAnswer(string name)
+    {
+        if (name == "quit")
+            _context.Quit();
+    }
+
+    private void Add(IEnumerable<QmpCommand> commands)
+    {
+        foreach (var command in commands)
         {
-            case "query-version":
-                return WriteVersion;
-            case "query-status":
-                return WriteStatus;
-            case "stop":
-                machine?.Pause();
-                return WriteEmpty;
-            case "cont":
-                if (machine?.Resume() is false)
-                    throw new QmpException("Resetting the Virtual Machine is required");
-                return WriteEmpty;
-            case "system_reset":
-                machine?.RequestReset();
-                return WriteEmpty;
-            case "quit":
-                return WriteEmpty;
-            case "query-cpus-fast":
-                return WriteCpus;
-            case "query-machines":
-                return WriteMachines;
-            case "query-kvm":
-                return writer =>
-                {
-                    writer.WriteStartObject();
-                    writer.WriteBoolean("enabled", machine?.Accelerator.Name == "kvm");
-                    writer.WriteBoolean("present", File.Exists("/dev/kvm"));
-                    writer.WriteEndObject();
-                };
-            case "query-commands":
-                return WriteCommands;
-            case "qom-list-types":
-                return ListTypes(arguments);
-            case "human-monitor-command":
-                var line = arguments.ValueKind == JsonValueKind.Object && arguments.TryGetProperty("command-line", out var text) && text.ValueKind == JsonValueKind.String
-                    ? text.GetString()!
-                    : throw new QmpException("Parameter 'command-line' is missing");
-                var answer = ExecuteMonitor(line);
-                return writer => writer.WriteStringValue(answer);
-            default:
-                throw new QmpException($"The command {name} has not been found", "CommandNotFound");
+            _all.Add(command);
+            _byName.Add(command.Name, command);
         }
-    }
-
-    /// <summary>After the answer to <c>quit</c> is out.</summary>
-    public void Quit() => onQuit();
-
-    public static void WriteEmpty(Utf8JsonWriter writer)
-    {
-        writer.WriteStartObject();
-        writer.WriteEndObject();
-    }
-
-    public static void WriteVersion(Utf8JsonWriter writer)
-    {
-        var version = Version;
-        writer.WriteStartObject();
-        writer.WriteStartObject("qemu");
-        writer.WriteNumber("micro", version.Build);
-        writer.WriteNumber("minor", version.Minor);
-        writer.WriteNumber("major", version.Major);
-        writer.WriteEndObject();
-        writer.WriteString("package", "gvmm");
-        writer.WriteEndObject();
-    }
-
-    private static void WriteCommands(Utf8JsonWriter writer)
-    {
-        writer.WriteStartArray();
-        foreach (var name in (ReadOnlySpan<string>)["cont", "human-monitor-command", "qmp_capabilities", "qom-list-types", "query-commands", "query-cpus-fast",
-            "query-kvm", "query-machines", "query-status", "query-version", "quit", "stop", "system_reset"])
-        {
-            writer.WriteStartObject();
-            writer.WriteString("name", name);
-            writer.WriteEndObject();
-        }
-        writer.WriteEndArray();
-    }
-
-    private static void WriteMachines(Utf8JsonWriter writer)
-    {
-        writer.WriteStartArray();
-        foreach (var (name, cpus, isDefault) in (ReadOnlySpan<(string, int, bool)>)[("none", 1, false), ("pc", PcBoard.MaxCpus, true)])
-        {
-            writer.WriteStartObject();
-            writer.WriteString("name", name);
-            if (isDefault)
-                writer.WriteBoolean("is-default", true);
-            writer.WriteNumber("cpu-max", cpus);
-            writer.WriteBoolean("hotpluggable-cpus", false);
-            writer.WriteEndObject();
-        }
-        writer.WriteEndArray();
-    }
-
-    private void WriteStatus(Utf8JsonWriter writer)
-    {
-        var state = machine?.State ?? MachineState.Prelaunch;
-        writer.WriteStartObject();
-        writer.WriteBoolean("running", state == MachineState.Running);
-        writer.WriteBoolean("singlestep", false);
-        writer.WriteString("status", state switch
-        {
-            MachineState.Running => "running",
-            MachineState.Paused => "paused",
-            MachineState.Shutdown => "shutdown",
-            MachineState.InternalError => "internal-error",
-            _ => "prelaunch",
-        });
-        writer.WriteEndObject();
-    }
-
-    private void WriteCpus(Utf8JsonWriter writer)
-    {
-        writer.WriteStartArray();
-        for (var i = 0; i < (machine?.Vcpus.Count ?? 0); i++)
-        {
-            writer.WriteStartObject();
-            writer.WriteNumber("cpu-index", i);
-            writer.WriteString("qom-path", string.Create(CultureInfo.InvariantCulture, $"/machine/unattached/device[{i}]"));
-            writer.WriteNumber("thread-id", machine!.VcpuThreadId(i));
-            writer.WriteString("target", "x86_64");
-            writer.WriteEndObject();
-        }
-        writer.WriteEndArray();
-    }
-
-    private Action<Utf8JsonWriter> ListTypes(JsonElement arguments)
-    {
-        string? kind = null;
-        if (arguments.ValueKind == JsonValueKind.Object && arguments.TryGetProperty("implements", out var implements))
-            kind = implements.ValueKind == JsonValueKind.String ? implements.GetString() : throw new QmpException("Parameter 'implements' must be a string");
-        return writer =>
-        {
-            writer.WriteStartArray();
-            if (kind is null or "accel")
-                WriteTypes(writer, AcceleratorFactory.Names, "-accel", "accel");
-            if (kind is null or "device")
-                WriteTypes(writer, devices, "", "device");
-            if (kind is null or "cpu")
-                WriteTypes(writer, CpuModels, CpuTypeSuffix, "x86_64-cpu");
-            writer.WriteEndArray();
-        };
-
-        static void WriteTypes(Utf8JsonWriter writer, IReadOnlyList<string> names, string suffix, string parent)
-        {
-            foreach (var name in names)
-            {
-                writer.WriteStartObject();
-                writer.WriteString("name", name + suffix);
-                writer.WriteString("parent", parent);
-                writer.WriteEndObject();
-            }
-        }
-    }
-
-    private string ExecuteMonitor(string line)
-    {
-        var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        switch (words)
-        {
-            case ["info", "registers"]:
-                return DumpRegisters(all: false);
-            case ["info", "registers", "-a"]:
-                return DumpRegisters(all: true);
-            case ["info", "status"]:
-                return machine?.State == MachineState.Running ? "VM status: running\r\n" : "VM status: paused\r\n";
-            case ["info", "version"]:
-                return $"{Version.ToString(3)}gvmm\r\n";
-            case ["info", "mtree"]:
-                return DumpMappings();
-            default:
-                return $"unknown command: '{line}'\r\n";
-        }
-    }
-
-    private string DumpRegisters(bool all)
-    {
-        var text = new StringBuilder();
-        machine?.Inspect(() =>
-        {
-            foreach (var vcpu in machine.Vcpus)
-            {
-                if (!all && vcpu.Index > 0)
-                    break;
-                vcpu.GetState(out var state);
-                text.Append(CultureInfo.InvariantCulture, $"\nCPU#{vcpu.Index}\n");
-                RegisterDump.Append(text, in state);
-            }
-        });
-        return text.ToString().ReplaceLineEndings("\r\n");
-    }
-
-    private string DumpMappings()
-    {
-        var text = new StringBuilder();
-        if (machine is null)
-            return "";
-        foreach (var run in machine.Memory.Layout)
-            text.Append(CultureInfo.InvariantCulture, $"{run.GuestAddress:x16}-{run.GuestAddress + run.Length - 1:x16} {(run.ReadOnly ? "rom" : "ram")}: {run.Name}\r\n");
-        lock (machine.Bus.DeviceLock)
-        {
-            foreach (var mapping in machine.Bus.GetMappings())
-            {
-                text.Append(CultureInfo.InvariantCulture, $"{mapping.Base:x16}-{mapping.Base + mapping.Length - 1:x16} {(mapping.Space == Bus.AddressSpace.Port ? "i/o" : "mmio")}: ");
-                text.Append(CultureInfo.InvariantCulture, $"{mapping.Device.Name}.{mapping.Device.Regions[mapping.Region].Name}\r\n");
-            }
-        }
-        return text.ToString();
     }
 }

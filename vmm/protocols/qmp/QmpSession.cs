@@ -1,168 +1,227 @@
 using System.Buffers;
 using System.Text.Json;
-using Gauntlet.Linux;
-using Gauntlet.Vmm.Machines;
+using Gauntlet.Vmm.Chardevs;
 
 namespace Gauntlet.Vmm.Protocols.Qmp;
 
-/// <summary>One client of QMP: greeting, capabilities negotiation, then a command and its answer at a time, with events between them.</summary>
-internal sealed class QmpSession(int fd, QmpCommands commands)
+/// <summary>
+/// QMP on one chardev (QEMU, docs/interop/qmp-spec.rst): greeting, capabilities negotiation, then commands and their answers, with events between them.
+/// </summary>
+/// <remarks>
+/// Commands are carried out in order on the chardev's reading thread. Once a client has enabled out-of-band execution they are on a thread of their own,
+/// so that <c>exec-oob</c> overtakes one that takes long; what waits is bounded, and reading stops when it is full.
+/// </remarks>
+public sealed class QmpSession : IChardevUser, IJsonSink
 {
-    // A command of the harness has a hundred bytes.
-    private const int MaxCommandBytes = 64 * 1024;
-    private const int MaxDepth = 16;
+    // As QEMU has, before it stops reading.
+    private const int MaxWaiting = 8;
 
-    private readonly Lock _output = new();
-    private bool _negotiated;
+    private readonly Chardev _chardev;
+    private readonly QmpCommands _commands;
+    private readonly JsonFramer _framer;
+    private readonly object _gate = new();
+    private readonly Queue<Action> _waiting = new();
+    private Thread? _worker;
+    private volatile bool _negotiated;
+    private bool _hasOob;
 
-    /// <summary>Serves until the client goes away.</summary>
-    public void Run()
+    public QmpSession(Chardev chardev, QmpCommands commands)
     {
+        (_chardev, _commands) = (chardev, commands);
+        _framer = new JsonFramer(this);
+        chardev.Attach(this);
+    }
+
+    public void OnConnected()
+    {
+        _framer.Clear();
+        (_negotiated, _hasOob) = (false, false);
         Send(writer =>
         {
             writer.WriteStartObject("QMP");
             writer.WritePropertyName("version");
-            QmpCommands.WriteVersion(writer);
+            ProtocolCommands.WriteVersion(writer);
             writer.WriteStartArray("capabilities");
+            writer.WriteStringValue("oob");
             writer.WriteEndArray();
             writer.WriteEndObject();
         });
-        var buffer = new byte[4096];
-        var length = 0;
-        while (true)
-        {
-            if (length == buffer.Length)
-            {
-                if (length == MaxCommandBytes)
-                    return;
-                Array.Resize(ref buffer, length * 2);
-            }
-            var count = Descriptors.Read(fd, buffer.AsSpan(length));
-            if (count == 0)
-                return;
-            length += count;
-            // Commands are JSON values one after the other; a line's end is not needed.
-            var used = 0;
-            while (TryTakeValue(buffer.AsSpan(used, length - used), out var consumed, out var broken))
-            {
-                if (broken || !Answer(buffer.AsMemory(used, consumed)))
-                    return;
-                used += consumed;
-            }
-            buffer.AsSpan(used, length - used).CopyTo(buffer);
-            length -= used;
-        }
     }
 
-    public void SendEvent(MachineEvent what)
+    public void OnReceived(ReadOnlySpan<byte> bytes) => _framer.Feed(bytes);
+
+    public void OnDisconnected() => _negotiated = false;
+
+    /// <summary>Tells the client that is there, if any, what happened.</summary>
+    /// <param name="data">Writes the event's data; null: it has none.</param>
+    public void SendEvent(string name, Action<Utf8JsonWriter>? data)
     {
         if (!_negotiated)
             return;
+        var now = DateTimeOffset.UtcNow;
         Send(writer =>
         {
-            writer.WriteString("event", what switch
-            {
-                MachineEvent.Stop => "STOP",
-                MachineEvent.Resume => "RESUME",
-                MachineEvent.Reset => "RESET",
-                MachineEvent.PowerDown => "POWERDOWN",
-                _ => "SHUTDOWN",
-            });
-            if (what is MachineEvent.Reset or MachineEvent.Shutdown)
-            {
-                writer.WriteStartObject("data");
-                writer.WriteBoolean("guest", true);
-                writer.WriteString("reason", what == MachineEvent.Reset ? "guest-reset" : "guest-shutdown");
-                writer.WriteEndObject();
-            }
-            var now = DateTimeOffset.UtcNow;
             writer.WriteStartObject("timestamp");
             writer.WriteNumber("seconds", now.ToUnixTimeSeconds());
             writer.WriteNumber("microseconds", now.Ticks % TimeSpan.TicksPerSecond / TimeSpan.TicksPerMicrosecond);
             writer.WriteEndObject();
+            writer.WriteString("event", name);
+            if (data is not null)
+            {
+                writer.WritePropertyName("data");
+                data(writer);
+            }
         });
     }
 
-    // False: no whole value there yet. Broken: none can come of it.
-    private static bool TryTakeValue(ReadOnlySpan<byte> bytes, out int consumed, out bool broken)
+    void IJsonSink.OnGarbage(string what) => InTurn(() => SendError(QmpException.Generic, $"JSON parse error, {what}", null));
+
+    void IJsonSink.OnText(ReadOnlyMemory<byte> text)
     {
-        (consumed, broken) = (0, false);
-        var start = 0;
-        while (start < bytes.Length && bytes[start] is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t')
-            start++;
-        if (start == bytes.Length)
-            return false;
-        var reader = new Utf8JsonReader(bytes[start..], isFinalBlock: false, new JsonReaderState(new JsonReaderOptions { MaxDepth = MaxDepth }));
+        JsonElement request;
         try
         {
-            if (!reader.Read() || !reader.TrySkip())
-                return false;
-            consumed = start + (int)reader.BytesConsumed;
+            using var document = JsonDocument.Parse(text, new JsonDocumentOptions { MaxDepth = JsonFramer.MaxDepth });
+            request = document.RootElement.Clone();
         }
         catch (JsonException)
         {
-            // What follows cannot be found again but at the next line.
-            var line = bytes.IndexOf((byte)'\n');
-            consumed = line < 0 ? bytes.Length : line + 1;
+            InTurn(() => SendError(QmpException.Generic, "JSON parse error, not a JSON value", null));
+            return;
         }
-        return true;
+        if (_hasOob && request.ValueKind == JsonValueKind.Object && request.TryGetProperty("exec-oob", out _))
+            Answer(request);
+        else
+            InTurn(() => Answer(request));
     }
 
-    // False ends the session.
-    private bool Answer(ReadOnlyMemory<byte> bytes)
+    private void Answer(JsonElement request)
     {
-        JsonDocument document;
+        JsonElement? id = null;
         try
         {
-            document = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = MaxDepth });
+            if (request.ValueKind != JsonValueKind.Object)
+                throw new QmpException("QMP input must be a JSON object");
+            if (request.TryGetProperty("id", out var given))
+                id = given;
+            var (name, isOob, arguments) = Take(request);
+            var answer = name == "qmp_capabilities" && !_negotiated
+                ? Negotiate(arguments)
+                : !_negotiated
+                    ? throw new QmpException("Expecting capabilities negotiation with 'qmp_capabilities'", QmpException.CommandNotFound)
+                    : _commands.Execute(name, arguments, isOob);
+            Send(writer =>
+            {
+                writer.WritePropertyName("return");
+                answer(writer);
+                WriteId(writer, id);
+            });
+            _commands.AfterAnswer(name);
         }
-        catch (JsonException)
+        catch (QmpException refused)
         {
-            SendError("GenericError", "Invalid JSON syntax", null);
-            return true;
+            SendError(refused.ErrorClass, refused.Message, id);
         }
-        using (document)
+        catch (InvalidOperationException invalid)
         {
-            var root = document.RootElement;
-            JsonElement? id = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("id", out var given) ? given : null;
-            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("execute", out var execute) || execute.ValueKind != JsonValueKind.String)
-            {
-                SendError("GenericError", "QMP input lacks member 'execute'", id);
-                return true;
-            }
-            var name = execute.GetString()!;
-            if (name == "qmp_capabilities")
-            {
-                _negotiated = true;
-                SendReturn(QmpCommands.WriteEmpty, id);
-                return true;
-            }
-            if (!_negotiated)
-            {
-                SendError("CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'", id);
-                return true;
-            }
-            try
-            {
-                var answer = commands.Execute(name, root.TryGetProperty("arguments", out var arguments) ? arguments : default);
-                SendReturn(answer, id);
-                if (name == "quit")
-                    commands.Quit();
-            }
-            catch (QmpException refused)
-            {
-                SendError(refused.ErrorClass, refused.Message, id);
-            }
-            return true;
+            // A string that is no Unicode text.
+            SendError(QmpException.Generic, invalid.Message, null);
         }
     }
 
-    private void SendReturn(Action<Utf8JsonWriter> value, JsonElement? id) => Send(writer =>
+    private (string Name, bool IsOob, JsonElement Arguments) Take(JsonElement request)
     {
-        writer.WritePropertyName("return");
-        value(writer);
-        WriteId(writer, id);
-    });
+        string? name = null;
+        var isOob = false;
+        JsonElement arguments = default;
+        foreach (var member in request.EnumerateObject())
+        {
+            switch (member.Name)
+            {
+                case "execute" or "exec-oob":
+                    if (name is not null)
+                        throw new QmpException("QMP input has both 'execute' and 'exec-oob'");
+                    if (member.Value.ValueKind != JsonValueKind.String)
+                        throw new QmpException($"QMP input member '{member.Name}' must be a string");
+                    name = member.Value.GetString();
+                    isOob = member.Name == "exec-oob";
+                    break;
+                case "arguments":
+                    if (member.Value.ValueKind != JsonValueKind.Object)
+                        throw new QmpException("QMP input member 'arguments' must be an object");
+                    arguments = member.Value;
+                    break;
+                case "id":
+                    break;
+                default:
+                    throw new QmpException($"QMP input member '{member.Name}' is unexpected");
+            }
+        }
+        if (name is null)
+            throw new QmpException("QMP input lacks member 'execute'");
+        if (isOob && !_hasOob)
+            throw new QmpException("QMP input member 'exec-oob' is unexpected");
+        return (name, isOob, arguments);
+    }
+
+    private Action<Utf8JsonWriter> Negotiate(JsonElement arguments)
+    {
+        var oob = false;
+        if (arguments.ValueKind == JsonValueKind.Object)
+        {
+            foreach (var given in arguments.EnumerateObject())
+            {
+                if (given.Name != "enable" || given.Value.ValueKind != JsonValueKind.Array)
+                    throw new QmpException($"Parameter '{given.Name}' is unexpected");
+                foreach (var capability in given.Value.EnumerateArray())
+                {
+                    oob = capability.ValueKind == JsonValueKind.String && capability.GetString() == "oob"
+                        ? true
+                        : throw new QmpException("Parameter 'enable' does not accept value " + capability.GetRawText());
+                }
+            }
+        }
+        (_negotiated, _hasOob) = (true, oob);
+        return QmpCommand.WriteEmpty;
+    }
+
+    // In the order of arrival: at once, or behind what the worker still has to do.
+    private void InTurn(Action action)
+    {
+        if (!_hasOob && _worker is null)
+        {
+            action();
+            return;
+        }
+        lock (_gate)
+        {
+            while (_waiting.Count >= MaxWaiting)
+                Monitor.Wait(_gate);
+            _waiting.Enqueue(action);
+            Monitor.PulseAll(_gate);
+            if (_worker is null)
+            {
+                _worker = new Thread(Work) { IsBackground = true, Name = "QMP commands" };
+                _worker.Start();
+            }
+        }
+    }
+
+    private void Work()
+    {
+        while (true)
+        {
+            Action next;
+            lock (_gate)
+            {
+                while (_waiting.Count == 0)
+                    Monitor.Wait(_gate);
+                next = _waiting.Dequeue();
+                Monitor.PulseAll(_gate);
+            }
+            next();
+        }
+    }
 
     private void SendError(string errorClass, string description, JsonElement? id) => Send(writer =>
     {
@@ -191,7 +250,6 @@ internal sealed class QmpSession(int fd, QmpCommands commands)
             writer.WriteEndObject();
         }
         bytes.Write("\r\n"u8);
-        lock (_output)
-            _ = Descriptors.WriteAll(fd, bytes.WrittenSpan);
+        _chardev.Write(bytes.WrittenSpan);
     }
 }

@@ -56,14 +56,14 @@ public sealed class Mc146818Tests
     }
 
     [Fact]
-    public void Uip_is_high_in_the_last_2228_microseconds_of_a_second()
+    public void Uip_is_high_in_the_last_244_microseconds_of_a_second()
     {
         Assert.Equal(0, Read(0xa) & 0x80);
-        _clock.Advance(Rig.Second - 2300 * Rig.Microsecond);
+        _clock.Advance(Rig.Second - 245 * Rig.Microsecond);
         Assert.Equal(0, Read(0xa) & 0x80);
-        _clock.Advance(100 * Rig.Microsecond);
+        _clock.Advance(Rig.Microsecond);
         Assert.Equal(0x80, Read(0xa) & 0x80);
-        _clock.Advance(2200 * Rig.Microsecond);
+        _clock.Advance(244 * Rig.Microsecond);
         Assert.Equal(0, Read(0xa) & 0x80);
     }
 

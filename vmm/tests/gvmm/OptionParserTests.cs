@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Gauntlet.Vmm.Chardevs;
 using Gauntlet.Vmm.Program.Options;
 
 namespace Gauntlet.Vmm.Tests.Gvmm;
@@ -16,7 +17,7 @@ public sealed class OptionParserTests
         Assert.Equal("0xf4", options.Devices[1].Properties["iobase"]);
         var accel = Assert.Single(options.Accelerators);
         Assert.Equal(("kvm", "discard"), (accel.Name, accel.Properties["kvm-pit.lost_tick_policy"]));
-        Assert.Equal(CharacterTarget.Stdio, Assert.Single(options.Serial).Target);
+        Assert.Equal(ChardevKind.Stdio, ChardevOf(options, Assert.Single(options.Serial)).Kind);
     }
 
     [Fact]
@@ -71,7 +72,16 @@ public sealed class OptionParserTests
     [InlineData("-serial stdio -serial stdio", "one port only")]
     [InlineData("-serial null -serial null -serial null", "3 ports")]
     [InlineData("-display gtk", "only 'none'")]
-    [InlineData("-qmp stdio", "unix:PATH")]
+    [InlineData("-qmp stdio -serial stdio", "one port only")]
+    [InlineData("-qmp chardev:x", "no chardev 'x'")]
+    [InlineData("-chardev null,id=x -chardev null,id=x", "defined twice")]
+    [InlineData("-chardev socket,id=x", "path=, or host= and port=")]
+    [InlineData("-chardev ringbuf,id=x,size=3", "power of two")]
+    [InlineData("-chardev spice,id=x", "valid char driver")]
+    [InlineData("-mon chardev=c,mode=frob", "readline and control")]
+    [InlineData("-serial tcp:localhost", "tcp:HOST:PORT")]
+    [InlineData("-boot order=1", "'1' is no drive")]
+    [InlineData("-action panic=frob", "exit-failure")]
     [InlineData("-global hpet.frob=1", "no such driver")]
     [InlineData("-global kvm-pit.lost_tick_policy=slew", "delay and discard")]
     [InlineData("-rtc base=yesterday", "yesterday")]
@@ -89,12 +99,40 @@ public sealed class OptionParserTests
     }
 
     [Theory]
-    [InlineData("-qmp unix:/tmp/q,server=on,wait=off", CharacterTarget.UnixListen, false)]
-    [InlineData("-qmp unix:/tmp/q,server,nowait", CharacterTarget.UnixListen, false)]
-    [InlineData("-qmp unix:/tmp/q,server=on", CharacterTarget.UnixListen, true)]
-    [InlineData("-qmp unix:/tmp/q", CharacterTarget.UnixConnect, false)]
-    public void Qmp_forms(string line, CharacterTarget target, bool wait) =>
-        Assert.Equal(new CharacterOption(target, "/tmp/q", wait), Parse(line).Qmp);
+    [InlineData("-qmp unix:/tmp/q,server=on,wait=off", true, false)]
+    [InlineData("-qmp unix:/tmp/q,server,nowait", true, false)]
+    [InlineData("-qmp unix:/tmp/q,server=on", true, true)]
+    [InlineData("-qmp unix:/tmp/q", false, false)]
+    [InlineData("-chardev socket,id=c,path=/tmp/q,server=on,wait=off -mon chardev=c,mode=control", true, false)]
+    [InlineData("-mon chardev=c,mode=control -chardev socket,path=/tmp/q,id=c", false, false)]
+    public void Qmp_forms(string line, bool server, bool wait)
+    {
+        var options = Parse(line);
+        var monitor = Assert.Single(options.Monitors);
+        Assert.True(monitor.IsQmp);
+        var chardev = ChardevOf(options, monitor.Chardev);
+        Assert.Equal((new SocketAddress("/tmp/q"), server, wait), (chardev.Address, chardev.IsServer, chardev.Waits));
+    }
+
+    [Fact]
+    public void The_command_line_of_qemus_qtests_is_understood()
+    {
+        var options = Parse("-qtest unix:/tmp/qtest-1.sock -qtest-log /dev/null -chardev socket,path=/tmp/qtest-1.qmp,id=char0 -mon chardev=char0,mode=control "
+            + "-display none -uuid 4600cb32-38ec-4b2f-8acb-81c6ea54f2d8 -boot splash-time=12,reboot-timeout=-1 -action panic=none -rtc clock=vm -accel qtest");
+        Assert.Equal(("qtest", "/dev/null", "qtest"), (options.Qtest, options.QtestLog, Assert.Single(options.Accelerators).Name));
+        Assert.Equal((12, -1, PanicAction.None), (options.Boot!.SplashMilliseconds, options.Boot.RebootTimeoutMilliseconds, options.PanicAction));
+    }
+
+    [Fact]
+    public void Tcp_addresses_and_ring_buffers()
+    {
+        var options = Parse("-serial tcp:localhost:4444,server=on,wait=off -serial chardev:r -chardev ringbuf,id=r,size=4k");
+        Assert.Equal(["serial0", "r"], options.Serial);
+        Assert.Equal(new SocketAddress(null, "localhost", 4444), ChardevOf(options, "serial0").Address);
+        Assert.Equal(4096, ChardevOf(options, "r").Bytes);
+    }
+
+    private static ChardevOption ChardevOf(GvmmOptions options, string id) => Assert.Single(options.Chardevs, chardev => chardev.Id == id);
 
     [Fact]
     public void A_drive_is_for_a_device_that_names_it_or_brings_one()
@@ -114,7 +152,9 @@ public sealed class OptionParserTests
     [Fact]
     public void Nographic_connects_the_serial_port_unless_there_are_no_defaults()
     {
-        Assert.Equal(CharacterTarget.MonitoredStdio, Assert.Single(Parse("-nographic").Serial).Target);
+        var options = Parse("-nographic");
+        Assert.True(ChardevOf(options, Assert.Single(options.Serial)) is { Kind: ChardevKind.Stdio, IsMux: true });
+        Assert.Equal(new MonitorOption("serial0", IsQmp: false), Assert.Single(options.Monitors));
         Assert.Empty(Parse("-nographic -nodefaults").Serial);
     }
 
@@ -131,8 +171,8 @@ public sealed class OptionParserTests
     public void Any_words_are_understood_or_refused_with_a_message()
     {
         string[] names = ["-M", "-machine", "-accel", "-cpu", "-smp", "-m", "-kernel", "-initrd", "-append", "-device", "-global", "-serial", "-display",
-            "-name", "-uuid", "-qmp", "-rtc", "-fw_cfg", "-S", "-nodefaults", "--no-reboot"];
-        string[] pieces = ["pc", "=", ",", ",,", "kvm", "on", "0x", "9999999999999999999", "-1", "size", "cpus", "unix:", "file:", "a.b=c", "stdio", "", "é", "\0", "G"];
+            "-name", "-uuid", "-qmp", "-rtc", "-chardev", "-mon", "-monitor", "-qtest", "-boot", "-action", "-fw_cfg", "-S", "-nodefaults", "--no-reboot"];
+        string[] pieces = ["pc", "=", ",", ",,", "kvm", "on", "0x", "9999999999999999999", "-1", "size", "cpus", "unix:", "file:", "tcp:", "chardev:", "mon:", "socket", "id=", "server", "a.b=c", "stdio", "", "é", "\0", "G"];
         var argument = Gen.ListOf(Gen.Elements(pieces)).Select(words => string.Concat(words));
         var line = Gen.ListOf(Gen.OneOf(Gen.Elements(names), argument, ArbMap.Default.GeneratorFor<NonNull<string>>().Select(text => text.Get)));
         Prop.ForAll(line.ToArbitrary(), words =>

@@ -229,7 +229,7 @@ public sealed class MachineTests
                 Boots++;
                 _booted.TrySetResult();
             });
-            Machine.Happened += what =>
+            Machine.Happened += (what, _) =>
             {
                 lock (_awaited)
                 {
