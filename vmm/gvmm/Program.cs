@@ -11,7 +11,6 @@ using Gauntlet.Vmm.Program.Serial;
 using Gauntlet.Vmm.Accel.Qtest;
 using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Devices.Serial;
-using Gauntlet.Vmm.Protocols.Hmp;
 using Gauntlet.Vmm.Protocols.Qmp;
 using Gauntlet.Vmm.Protocols.Qtest;
 using Gauntlet.Vmm.Storage;
