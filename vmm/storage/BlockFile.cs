@@ -15,7 +15,7 @@ internal static class BlockFile
         }
         catch (Exception why) when (why is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new BlockImageException($"could not open disk image '{path}': {why.Message}");
+            throw new BlockImageException($"could not open disk image '{path}': {ReasonOf(why)}");
         }
     }
 
@@ -29,7 +29,7 @@ internal static class BlockFile
         }
         catch (Exception why) when (why is IOException or NotSupportedException)
         {
-            throw new BlockImageException($"disk image '{path}' has no length: {why.Message}");
+            throw new BlockImageException($"disk image '{path}' has no length: {ReasonOf(why)}");
         }
     }
 
@@ -84,4 +84,12 @@ internal static class BlockFile
     /// <summary>Makes a hole that reads as zeros, without changing the file's length; false where the file system cannot.</summary>
     public static bool TryPunch(SafeFileHandle file, long offset, long length) =>
         Libc.fallocate(file, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, length) == 0;
+
+    // In the host's words: the framework's texts are left out of the program.
+    private static string ReasonOf(Exception why) => why switch
+    {
+        FileNotFoundException or DirectoryNotFoundException => "No such file or directory",
+        UnauthorizedAccessException => "Permission denied, or it is a directory",
+        _ => $"not a file that can be a disk (error 0x{why.HResult:x})",
+    };
 }

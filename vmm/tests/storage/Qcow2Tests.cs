@@ -157,9 +157,12 @@ public sealed class Qcow2Tests : IDisposable
         Assert.Equal([5], Read(image, 512, 1));
     }
 
-    [Fact]
-    public void What_is_not_there_is_told_by_name() =>
-        Assert.Contains("nowhere.raw", Assert.Throws<BlockImageException>(() => BlockImages.Open(_folder["nowhere.raw"], null, readOnly: true)).Message, StringComparison.Ordinal);
+    [Theory]
+    [InlineData("nowhere.raw", "nowhere.raw': No such file")]
+    [InlineData("no/where.raw", "where.raw': No such file")]
+    [InlineData("", "directory")]
+    public void What_is_not_there_is_told_by_name(string name, string message) =>
+        Assert.Contains(message, Assert.Throws<BlockImageException>(() => BlockImages.Open(_folder[name], null, readOnly: true)).Message, StringComparison.Ordinal);
 
     private static byte[] Noise(int seed, int count)
     {
