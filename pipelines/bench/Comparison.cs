@@ -4,11 +4,11 @@ using Gauntlet.Pipelines.Checks;
 
 namespace Gauntlet.Pipelines.Bench;
 
-/// <summary>Compares reports message by message, and the time that both programs take.</summary>
+/// <summary>Compares reports message by message.</summary>
 internal static class Comparison
 {
-    /// <summary>Share of messages that must be the same, and times that we must be faster; less makes the exit code 1.</summary>
-    private const double LeastAgreement = 0.99, LeastLinuxAgreement = 0.95, LeastSpeedUp = 20;
+    /// <summary>Share of messages that must be the same; less makes the exit code 1.</summary>
+    private const double LeastAgreement = 0.99, LeastLinuxAgreement = 0.95;
 
     public static int Run(ComparisonOptions options)
     {
@@ -33,7 +33,7 @@ internal static class Comparison
         }
         if (done is not null)
             Console.WriteLine($"{done.Count} types done; {notDone} messages there are of other types");
-        return Print(options, kinds, differences, exitCodes) & Time(options) ? 0 : 1;
+        return Print(options, kinds, differences, exitCodes) & (!options.Time || Timing.Run(options)) ? 0 : 1;
     }
 
     private static void Compare(
@@ -99,7 +99,7 @@ internal static class Comparison
         return (report, exit);
     }
 
-    private static (string Report, int Exit) RunPerl(ComparisonOptions options, IEnumerable<string> patches)
+    internal static (string Report, int Exit) RunPerl(ComparisonOptions options, IEnumerable<string> patches)
     {
         string[] arguments = [options.Checkpatch, "--no-tree", "--color=never", .. ShowTypes(options), .. options.ExtraArguments, .. patches];
         var start = new ProcessStartInfo("perl", arguments)
@@ -131,33 +131,5 @@ internal static class Comparison
         using var output = new MemoryStream();
         var exit = CheckProgram.Run(OurArguments(options, [patch]), output);
         return (Encoding.Latin1.GetString(output.ToArray()), exit);
-    }
-
-    /// <summary>Wall time of one process each over all patches, start-up included; and of a process for one patch.</summary>
-    private static bool Time(ComparisonOptions options)
-    {
-        if (!options.Time)
-            return true;
-        var watch = Stopwatch.StartNew();
-        RunPerl(options, options.Patches);
-        var theirs = watch.Elapsed;
-        var self = Environment.ProcessPath!;
-        string[] batch = ["check", "--no-tree", "--rules", options.RuleSet, .. options.ExtraArguments, .. options.Patches];
-        var ours = Enumerable.Range(0, 5).Select(_ => Measure(self, batch)).Order().ElementAt(2);
-        var median = options.Patches[options.Patches.Count / 2];
-        var one = Enumerable.Range(0, 21).Select(_ => Measure(self, ["check", "--no-tree", "--rules", options.RuleSet, median])).Order().ElementAt(10);
-        Console.WriteLine($"all patches in one process: {theirs.TotalSeconds:F2} s there, {ours.TotalSeconds:F3} s here, {theirs / ours:F1} times faster");
-        Console.WriteLine($"one patch, start-up included: {one.TotalMilliseconds:F0} ms");
-        return theirs / ours >= LeastSpeedUp;
-    }
-
-    private static TimeSpan Measure(string program, string[] arguments)
-    {
-        var watch = Stopwatch.StartNew();
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true };
-        using var process = Process.Start(start)!;
-        process.StandardOutput.BaseStream.CopyTo(Stream.Null);
-        process.WaitForExit();
-        return watch.Elapsed;
     }
 }

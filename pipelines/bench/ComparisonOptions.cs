@@ -5,6 +5,7 @@ namespace Gauntlet.Pipelines.Bench;
 /// <summary>What to compare.</summary>
 /// <param name="Checkpatch">A real checkpatch.pl.</param>
 /// <param name="Patches">Files to check.</param>
+/// <param name="Program">The gauntlet whose time is taken; null for this program, which runs the same check.</param>
 /// <param name="Cache">Folder in which the other's reports are kept between runs; null to run it each time.</param>
 internal sealed record ComparisonOptions(
     string Checkpatch,
@@ -13,12 +14,13 @@ internal sealed record ComparisonOptions(
     string? Release,
     string? Cache,
     bool Time,
+    string? Program,
     int MaxShown,
     IReadOnlyList<string> ExtraArguments)
 {
     public const string Usage =
         """
-        usage: bench --checkpatch PATH --patches DIR [--rules qemu|linux] [--release 7.2] [--cache DIR] [--no-time] [--show N] [-- ARGUMENTS]
+        usage: bench --checkpatch PATH --patches DIR [--rules qemu|linux] [--release 7.2] [--cache DIR] [--no-time] [--program ./gauntlet] [--show N] [-- ARGUMENTS]
                bench check ARGUMENTS
                bench gate [--files 10000] [--patches 10] [--rounds 5]
         Runs a checkpatch.pl and gauntlet check --legacy on the same patches; prints where they agree, each disagreement, and the time both take.
@@ -27,7 +29,7 @@ internal sealed record ComparisonOptions(
 
     public static ComparisonOptions Parse(string[] args)
     {
-        string? checkpatch = null, patches = null, rules = "qemu", release = null, cache = null;
+        string? checkpatch = null, patches = null, rules = "qemu", release = null, cache = null, program = null;
         var time = true;
         var shown = 40;
         var extra = new List<string>();
@@ -54,6 +56,9 @@ internal sealed record ComparisonOptions(
                 case "--no-time":
                     time = false;
                     break;
+                case "--program":
+                    program = Value();
+                    break;
                 case "--show":
                     shown = int.Parse(Value());
                     break;
@@ -74,7 +79,7 @@ internal sealed record ComparisonOptions(
             : [.. Directory.EnumerateFiles(patches, "*", SearchOption.AllDirectories).Where(IsPatch).Order(StringComparer.Ordinal)];
         if (files.Length == 0)
             throw new CheckException($"no .patch, .diff, .eml, .c or .h files in {patches}");
-        return new ComparisonOptions(Path.GetFullPath(checkpatch), [.. files.Select(Path.GetFullPath)], rules, release, cache, time, shown, extra);
+        return new ComparisonOptions(Path.GetFullPath(checkpatch), [.. files.Select(Path.GetFullPath)], rules, release, cache, time, program, shown, extra);
     }
 
     private static bool IsPatch(string path) => Path.GetExtension(path) is ".patch" or ".diff" or ".eml" or ".c" or ".h";

@@ -85,12 +85,17 @@ internal static class CheckArguments
         "--test-only" => options with { TestOnly = value() },
         "--format" => options with { Format = ParseFormat(value()) },
         "--explain" => options with { Explain = value() },
+        "--codespell" => options with { CodespellFile = options.CodespellFile ?? CodespellDictionary },
+        "--codespellfile" => options with { CodespellFile = value() },
         "--manual" => options with { Manual = true },
         "--list-types" => options with { ListTypes = true },
         "-h" or "--help" => options with { Help = true },
         "--color" or "--no-color" or "--nocolor" when !hasValue || IsColour(value()) => options,
         _ => throw new CheckException($"unknown option {name}; see gauntlet check --help"),
     };
+
+    /// <summary>Where distributions put codespell's dictionary, and checkpatch.pl looks for it.</summary>
+    private const string CodespellDictionary = "/usr/share/codespell/dictionary.txt";
 
     private static bool IsColour(string when) =>
         when is "always" or "never" or "auto" ? true : throw new CheckException($"--color is always, never or auto, not {when}");

@@ -23,6 +23,8 @@ internal static class CheckHelp
           --strict                        qemu: warnings fail; linux: matters of taste are reported
           --types A,B   --ignore A,B      only these, or all but these
           --max-line-length N             columns
+          --codespell                     words that codespell's dictionary has are misspelled
+          --codespellfile FILE            the same with another list, wrong->right or wrong||right
           --root DIR, --no-tree           where the source tree is
           --legacy                        follow checkpatch.pl where it is plainly wrong
 

@@ -103,6 +103,9 @@ public sealed record CheckOptions
     /// <summary>Names all rules.</summary>
     public bool ListTypes { get; init; }
 
+    /// <summary>codespell's dictionary; null when it is not asked for.</summary>
+    public string? CodespellFile { get; init; }
+
     /// <summary>Prints all rules as Markdown.</summary>
     public bool Manual { get; init; }
 

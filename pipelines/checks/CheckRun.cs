@@ -131,6 +131,7 @@ internal sealed class CheckRun(CheckOptions options, CheckSetup setup)
             WholeFile = input.WholeFile,
             MaxLineLength = setup.MaxLineLength,
             Root = setup.Root,
+            Spelling = setup.Spelling,
         };
         var document = options.Legacy || input.WholeFile ? null : PatchParser.Parse(message.Text);
         // A mode, an empty file, a binary one: a patch without hunks is one too.

@@ -44,6 +44,9 @@ internal sealed class CheckSetup
 
     public int MaxLineLength { get; }
 
+    /// <summary>Words that are often misspelled; null when there is no list.</summary>
+    public Spelling? Spelling { get; private init; }
+
     public CDialect Dialect => RuleSetName == "linux" ? CDialect.Linux : CDialect.Qemu;
 
     /// <summary>QEMU's <c>--strict</c> fails on warnings; Linux's shows matters of taste, and its checkpatch fails on any finding.</summary>
@@ -58,7 +61,7 @@ internal sealed class CheckSetup
         var name = options.Rules ?? configuration?.Rules ?? (root is not null && IsLinux(root) ? "linux" : "qemu");
         if (Array.IndexOf(RuleSetNames, name) < 0)
             throw new CheckException($"unknown rule set {name}: there are {string.Join(", ", RuleSetNames)}");
-        return new CheckSetup(options, name, root, configuration);
+        return new CheckSetup(options, name, root, configuration) { Spelling = ReadSpelling(options, name, root) };
     }
 
     public RuleSet CreateRules() => CreateRules(RuleSetName);
@@ -99,6 +102,22 @@ internal sealed class CheckSetup
     {
         var tree = new BaseTree(options, root);
         return tree.Read(CheckConfiguration.Path) is { } yaml ? Read(yaml, tree.NameOf(CheckConfiguration.Path)) : null;
+    }
+
+    /// <summary>codespell's list when it is asked for, and Linux's own.</summary>
+    private static Spelling? ReadSpelling(CheckOptions options, string ruleSet, string? root)
+    {
+        var common = ruleSet == "linux" && root is not null ? new BaseTree(options, root).Read("scripts/spelling.txt") : null;
+        if (common is null && options.CodespellFile is null)
+            return null;
+        try
+        {
+            return Spelling.Parse(common ?? "", options.CodespellFile is { } path ? File.ReadAllText(path) : "");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckException($"cannot read the list of misspelled words {options.CodespellFile}: {e.Message}; install codespell, or name a list with --codespellfile");
+        }
     }
 
     /// <summary>Apart, so that the YAML library is loaded only when there is a configuration.</summary>

@@ -65,6 +65,9 @@ public sealed class PatchScan
     /// <summary>Root of the source tree that the patch is for; null when there is none.</summary>
     public string? Root { get; init; }
 
+    /// <summary>Words that are often misspelled; null when there is no list.</summary>
+    public Spelling? Spelling { get; init; }
+
     /// <summary>Number of the line.</summary>
     public int Number { get; private set; }
 

@@ -58,6 +58,7 @@ internal static partial class ExpressionRules
         new PatternRule("TABSTOP", Severity.Warning, "Statements should start on a tabstop", OffTabStop, "\t ",
             "The kernel indents by tabs of eight columns.", new("\t  return a;"), new("\treturn a;"))
             { On = PatternRule.View.Spaced, Describe = (_, match) => match.Groups[1].Length % 8 == 0 ? null : "Statements should start on a tabstop" },
+        new ComparisonParentheses(),
     ];
 
     private static bool HasComparison(PatchScan scan) => scan.Has('<') || scan.Has('>') || scan.Line.Contains("==", StringComparison.Ordinal) || scan.Line.Contains("!=", StringComparison.Ordinal);
@@ -204,4 +205,47 @@ internal static partial class ExpressionRules
 
     [GeneratedRegex(@"^\+\t+( +)(?:" + KernelC.Keyword + @"\b|\{\s*$|\}\s*(?:else\b|while\b|\s*$)|" + KernelC.Declaration + @"\s*" + KernelC.Name + @"\s*[;=])")]
     private static partial Regex OffTabStop();
+}
+
+/// <summary>Parentheses around one comparison of a condition.</summary>
+internal sealed partial class ComparisonParentheses() : LineRule("UNNECESSARY_PARENTHESES", Severity.Check, "Unnecessary parentheses around a comparison")
+{
+    public override Explanation Explanation => new("Comparisons bind closer than && and ||.", new("\tif ((a == b) && c)\n\t\td();"), new("\tif (a == b && c)\n\t\td();"));
+
+    public override void Check(PatchScan scan)
+    {
+        if (!scan.ReportsTaste || !scan.StatementText.AsSpan().TrimStart("+ \t").StartsWith("if"))
+            return;
+        var condition = Condition().Match(scan.StatementText);
+        if (!condition.Success)
+            return;
+        string? shown = null;
+        var test = condition.Groups[1].Value;
+        for (var match = Compared().Match(test); match.Success; match = match.NextMatch())
+        {
+            // A macro's argument.
+            if (SingleWord().IsMatch(match.Groups[1].ValueSpan))
+                continue;
+            shown ??= Shown(scan, 1 + condition.ValueSpan.Count('\n'));
+            scan.ReportWithText(this, shown, $"Unnecessary parentheses around '{match.Groups[1].Value}'");
+        }
+    }
+
+    /// <summary>The condition's lines, to the one that opens a block.</summary>
+    private static string Shown(PatchScan scan, int count)
+    {
+        var lines = scan.RawLines(count);
+        var brace = lines.IndexOf('{', StringComparison.Ordinal);
+        var end = brace < 0 ? -1 : lines.IndexOf('\n', brace);
+        return end < 0 ? lines : lines[..(end + 1)];
+    }
+
+    [GeneratedRegex(@"^.\s*if\s*\(((?>[^()]+|\((?>[^()]+|\((?>[^()]+|\([^()]*\))*\))*\))*)\)", RegexOptions.Singleline)]
+    private static partial Regex Condition();
+
+    [GeneratedRegex(@"(?:^|[^\w&!~])\s*\(\s*([&!~]?\s*" + KernelC.Place + @"\s*(?:" + KernelC.Comparison + @"\s*" + KernelC.Argument + @")?)\s*\)")]
+    private static partial Regex Compared();
+
+    [GeneratedRegex(@"^\s*\w+\s*$")]
+    private static partial Regex SingleWord();
 }

@@ -14,7 +14,7 @@ internal sealed class LinuxRules : RuleSet
         "ARCH_INCLUDE_LINUX", "CAMELCASE", "COMPLEX_MACRO", "CONFIG_DESCRIPTION", "CONST_STRUCT", "DEVICE_ATTR_FUNCTIONS", "DEVICE_ATTR_PERMS", "DEVICE_ATTR_RO",
         "DEVICE_ATTR_RW", "DEVICE_ATTR_WO", "DO_WHILE_MACRO_WITH_TRAILING_SEMICOLON", "DT_SCHEMA_BINDING_PATCH", "DT_SPLIT_BINDING_PATCH", "EMBEDDED_FUNCTION_NAME", "EXPORT_SYMBOL",
         "FUNCTION_ARGUMENTS", "INCLUDE_LINUX", "MACRO_ARG_PRECEDENCE", "MACRO_ARG_REUSE", "MACRO_WITH_FLOW_CONTROL", "MEMSET", "MINMAX", "MODIFIED_INCLUDE_ASM",
-        "MULTISTATEMENT_MACRO_USE_DO_WHILE", "NON_OCTAL_PERMISSIONS", "OBSOLETE", "PATCH_PREFIX", "SINGLE_STATEMENT_DO_WHILE_MACRO", "SSCANF_TO_KSTRTO", "TYPO_SPELLING", "UNDOCUMENTED_DT_STRING",
+        "MULTISTATEMENT_MACRO_USE_DO_WHILE", "NON_OCTAL_PERMISSIONS", "OBSOLETE", "PATCH_PREFIX", "SINGLE_STATEMENT_DO_WHILE_MACRO", "SSCANF_TO_KSTRTO", "UNDOCUMENTED_DT_STRING",
         "UNDOCUMENTED_SETUP", "UNKNOWN_COMMIT_ID", "USE_RELATIVE_PATH", "VSPRINTF_POINTER_EXTENSION", "VSPRINTF_SPECIFIER_PX",
     ];
 
@@ -40,6 +40,8 @@ internal sealed class LinuxRules : RuleSet
     public ToolInSubject Subject { get; } = new();
 
     public Utf8InDeclinedLog DeclinedUtf8 { get; } = new();
+
+    public MisspelledWord Spelling { get; } = new();
 
     public DosLineEnding Dos { get; } = new();
 
@@ -95,7 +97,7 @@ internal sealed class LinuxRules : RuleSet
         [
             new OpenEndedLine(), .. ExpressionRules.Create(), .. DeclarationRules.Create(), .. CallRules.Create(), .. LoggingRules.Create(), .. SpacingRules.Create(), .. BlockRules.Create(Assignment),
         ];
-        All = [Assignment, .. Trailers.All, Fixes, .. Context, MissingSignOff, NotAPatch, Description, FilesMoved, Subject, DeclinedUtf8, Dos, TrailingSpace, Address, .. Any, .. Log, .. AfterLog, .. File, .. Source, .. Layout, .. C];
+        All = [Assignment, .. Trailers.All, Fixes, .. Context, MissingSignOff, NotAPatch, Description, FilesMoved, Subject, DeclinedUtf8, Spelling, Dos, TrailingSpace, Address, .. Any, .. Log, .. AfterLog, .. File, .. Source, .. Layout, .. C];
     }
 
     public override IReadOnlyList<Rule> All { get; }

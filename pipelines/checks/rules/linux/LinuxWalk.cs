@@ -190,6 +190,7 @@ internal sealed class LinuxWalk
         if (_inHeader)
             _rules.DeclinedUtf8.ReadHeader(_scan.Raw);
         _rules.DeclinedUtf8.Check(_scan);
+        _rules.Spelling.Check(_scan);
     }
 
     /// <summary>Follows which file the diff is about; true when the line is done with.</summary>

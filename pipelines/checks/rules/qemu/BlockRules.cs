@@ -196,7 +196,9 @@ internal sealed class SuspectIndent(Severity severity = Severity.Error) : LineRu
             return;
         var statement = scan.Statement;
         var lines = scan.ConditionOf(statement).Count('\n');
-        var body = WithoutMarkers(scan.BodyOf(statement)).AsSpan();
+        var text = WithoutMarkers(scan.BodyOf(statement));
+        // Linux passes over comments before the body, QEMU takes them for it.
+        var body = (Severity == Severity.Warning ? text.Replace(CleanText.Comment, ' ') : text).AsSpan();
         var check = SkipOpening(ref body, ref lines, out var continued);
         var previous = scan.Previous;
         if (!continued && (IsDefine(previous) || Scan.TrimEnd(previous).EndsWith("\\")))

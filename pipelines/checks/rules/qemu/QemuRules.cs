@@ -47,6 +47,8 @@ internal sealed class QemuRules : RuleSet
 
     public BadUtf8 Utf8 { get; } = new();
 
+    public MisspelledWord Spelling { get; } = new();
+
     public DoublyEncodedUtf8 Mojibake { get; } = new();
 
     public Utf8InDeclinedLog DeclinedUtf8 { get; } = new();
@@ -146,7 +148,7 @@ internal sealed class QemuRules : RuleSet
         ];
         All =
         [
-            Acpi, PatchPrefix, MissingSignOff, NotAPatch, Executable, Python, Author, SignOffForm, SignOffSpace, FilesMoved, Corrupt, Utf8, Mojibake, DeclinedUtf8, Dos,
+            Acpi, PatchPrefix, MissingSignOff, NotAPatch, Executable, Python, Author, SignOffForm, SignOffSpace, FilesMoved, Corrupt, Utf8, Mojibake, DeclinedUtf8, Spelling, Dos,
             DocBlock, TrailingSpace, TraceHash, TraceHex, Imported, mixed, spdxElsewhere, acceptable, Tabs, semicolon, assignment, single, returnSpace, complex, arguments,
             .. Licences, .. Source, .. Comments, .. Context, .. AddedWithComments, .. Added,
         ];

@@ -155,6 +155,7 @@ internal sealed class QemuWalk
         if (_inHeader)
             _rules.DeclinedUtf8.ReadHeader(_scan.Raw);
         _rules.DeclinedUtf8.Check(_scan);
+        _rules.Spelling.Check(_scan);
     }
 
     /// <summary>Whether a line can belong to a mail's header or git log's.</summary>
