@@ -1,8 +1,12 @@
 using System.Globalization;
+using Gauntlet.Fuzz.Bench;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Targets;
 using Gauntlet.Fuzz.Worker;
+
+if (args is ["bugs", .. var wanted])
+    return await BugBench.RunAsync(wanted);
 
 // Programs a second of each target, coverage on, in one process with all that a session does: mutation, reset, map, corpus, files.
 var seconds = 10.0;
@@ -36,3 +40,4 @@ foreach (var name in names)
         Directory.Delete(folder, recursive: true);
     }
 }
+return 0;

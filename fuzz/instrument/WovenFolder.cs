@@ -27,15 +27,16 @@ public static class WovenFolder
     /// <summary>Where hostile input goes: woven whenever they are there.</summary>
     private static readonly string[] UnderTest = ["Gauntlet.Vmm.dll", "Gauntlet.Harness.dll", "Gauntlet.Results.dll"];
 
-    /// <summary>Fills an empty folder from where this program lies.</summary>
+    /// <summary>Fills an empty folder.</summary>
     /// <param name="folder">Made when it is not there.</param>
     /// <param name="under">What of the assemblies under test is woven, as <see cref="Weaver.Weave"/> takes it.</param>
     /// <param name="more">Further assemblies to weave, by file name, all of them.</param>
-    public static void Create(string folder, IReadOnlyCollection<string> under, IReadOnlyCollection<string> more)
+    /// <param name="from">Where the program and its assemblies are; null: where this one lies.</param>
+    public static void Create(string folder, IReadOnlyCollection<string> under, IReadOnlyCollection<string> more, string? from = null)
     {
         Directory.CreateDirectory(folder);
         var weaver = new Weaver();
-        foreach (var source in Directory.EnumerateFiles(AppContext.BaseDirectory, "*.dll").Order(StringComparer.Ordinal))
+        foreach (var source in Directory.EnumerateFiles(from ?? AppContext.BaseDirectory, "*.dll").Order(StringComparer.Ordinal))
         {
             var name = Path.GetFileName(source);
             if (more.Contains(name))
