@@ -6,7 +6,7 @@ namespace Gauntlet.Fuzz.Qemu;
 /// <summary>Makes a program that kills a QEMU small, and tells what it kills it by.</summary>
 public sealed class QemuTriage(QemuCommand command)
 {
-    private const int Confirmations = 3, MostTries = 600;
+    private const int Confirmations = 3, MostTries = 600, MostSlowTries = 160;
 
     /// <summary>Null when it does not happen three times of three from its script on a fresh process.</summary>
     /// <param name="status">That the process ended with.</param>
@@ -48,45 +48,50 @@ public sealed class QemuTriage(QemuCommand command)
     private static bool IsSame((int Status, string Errors) end, int status, string? signature) =>
         end.Status == status && (signature is null || QemuFailure.FromWords(end.Status, end.Errors)?.Bucket == signature);
 
-    // Operations that do not kill it cost a reset, those that do a process.
     private IReadOnlyList<Operation> Minimize(IReadOnlyList<Operation> program, int status, string? signature)
     {
-        QemuProcess? process = null;
+        List<Operation> commands = [.. program.Where(operation => QemuProcess.IsCommand(operation))];
+        using var quick = new QuickTries(command, end => IsSame(end, status, signature));
         var tries = 0;
-        try
+        // A timer or a bottom half may kill it only after a while: then each try is a fresh process that is given the time.
+        var smallest = quick.IsFatal(commands)
+            ? Minimizer.Reduce(commands, candidate => tries++ < MostTries && quick.IsFatal(candidate))
+            : Minimizer.Reduce(commands, candidate => tries++ < MostSlowTries && QemuScript.Play(command, QemuScript.From(candidate)) is { } end && IsSame(end, status, signature));
+        return smallest.Count == 0 ? program : smallest;
+    }
+
+    /// <summary>Tries on one process, as long as it lives: what does not kill it costs a reset.</summary>
+    private sealed class QuickTries(QemuCommand command, Func<(int Status, string Errors), bool> isSame) : IDisposable
+    {
+        private const int TriesPerProcess = 16;
+
+        private QemuProcess? _process;
+        private int _tries;
+
+        public bool IsFatal(List<Operation> program)
         {
-            var smallest = Minimizer.Reduce([.. program.Where(operation => QemuProcess.IsCommand(operation))], candidate =>
+            _process ??= new QemuProcess(command);
+            try
             {
-                if (tries++ > MostTries)
-                    return false;
-                process ??= new QemuProcess(command);
-                try
-                {
-                    process.Run(candidate);
-                    process.Reset();
-                    // The next try must not find what this one left.
-                    if (process.IsStopped || tries % 16 == 0)
-                        Drop();
-                    return false;
-                }
-                catch (QemuDiedException died)
-                {
-                    var same = !died.Hangs && IsSame((process.Status, process.Errors), status, signature);
-                    Drop();
-                    return same;
-                }
-            });
-            return smallest.Count == 0 ? program : smallest;
-        }
-        finally
-        {
-            Drop();
+                _process.Run(program);
+                _process.Reset();
+                // The next try must not find what this one left.
+                if (_process.IsStopped || ++_tries % TriesPerProcess == 0)
+                    Dispose();
+                return false;
+            }
+            catch (QemuDiedException died)
+            {
+                var same = !died.Hangs && isSame((_process.Status, _process.Errors));
+                Dispose();
+                return same;
+            }
         }
 
-        void Drop()
+        public void Dispose()
         {
-            process?.Dispose();
-            process = null;
+            _process?.Dispose();
+            _process = null;
         }
     }
 }

@@ -74,6 +74,24 @@ public sealed class QemuDeviceTests : IDisposable
         Assert.Contains("cat <<'EOF' | qemu-system-x86_64 -machine q35,", command.ShellCommand(script), StringComparison.Ordinal);
     }
 
+    // edu (docs/specs/edu.rst) ends QEMU when its DMA leaves its buffer, on purpose; a tenth of a second after it was started.
+    [QemuFact]
+    public void A_death_by_a_timer_long_after_its_cause_is_made_small_too()
+    {
+        var device = QemuDevice.Probe(Program, "q35", "edu");
+        var registers = device.Windows.Single(window => window.Space == AddressSpace.Mmio).Base;
+        List<Operation> program = [.. device.Setup];
+        for (var i = 0; i < 40; i++)
+            program.Add(Operation.Read(AddressSpace.Mmio, registers, 4));
+        foreach (var (register, value) in ((ulong, ulong)[])[(0x80, 0x1000), (0x88, 0x9999), (0x90, 16), (0x98, 1)])
+            program.Add(Operation.Write(AddressSpace.Mmio, registers + register, 4, value));
+
+        var judged = new QemuTriage(device.Command).Judge(program, 128 + 6, null);
+
+        Assert.StartsWith("hardware error: EDU: DMA range", judged?.Failure.Bucket, StringComparison.Ordinal);
+        Assert.InRange(judged!.Value.Program.Count, 1, 8);
+    }
+
     private sealed class QemuFactAttribute : FactAttribute
     {
         public QemuFactAttribute()
