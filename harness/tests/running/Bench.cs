@@ -83,7 +83,8 @@ internal sealed class Bench : IDisposable
     /// <summary>The same in a process of its own.</summary>
     public static Process Start(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", ["exec", Assembly.GetExecutingAssembly().Location, .. arguments])
+        // A shell starts a background job with SIGINT ignored, which its children inherit; env(1) undoes that, so that the tests do not depend on how they were started.
+        var start = new ProcessStartInfo("env", ["--default-signal", Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", "exec", Assembly.GetExecutingAssembly().Location, .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
