@@ -11,6 +11,19 @@ public static class MailSource
     /// <summary>Mails that one import reads; more end in an error that says so.</summary>
     public const int MaxMails = 200_000;
 
+    /// <summary>Reads all mails of several sources, one after the other; the rest as <see cref="ReadAsync"/>.</summary>
+    public static async Task<IReadOnlyList<Mail>> ReadAllAsync(IEnumerable<string> sources, string? repository, Stream standardInput, CancellationToken cancellation)
+    {
+        var mails = new List<Mail>();
+        foreach (var source in sources)
+        {
+            mails.AddRange(await ReadAsync(source, repository, standardInput, cancellation));
+            Bound(mails.Count, source);
+        }
+
+        return mails;
+    }
+
     /// <summary>Reads all mails of a source, in its order.</summary>
     /// <param name="source">A path, <c>-</c>, or a range <c>base..tip</c> or a branch of <paramref name="repository"/>.</param>
     /// <param name="repository">The git repository that a range is of.</param>

@@ -24,12 +24,16 @@ public sealed class SeriesCommands : ICommandModule
 
     private Command Import(Output output)
     {
-        var source = new Argument<string>("source") { Description = "mbox, maildir, public-inbox clone, folder or file of patches, base..tip, a branch, or - for standard input" };
-        var command = new Command("import", "Read mails or commits and put their series together") { source, _results, _repository, _json };
+        var sources = new Argument<string[]>("source")
+        {
+            Description = "mbox, maildir, public-inbox clone, folder or file of patches, base..tip, a branch, or - for standard input",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        var command = new Command("import", "Read mails or commits and put their series together") { sources, _results, _repository, _json };
         command.SetAction(async (parsed, cancellation) =>
         {
             using var results = ResultStore.Open(parsed.GetValue(_results));
-            var mails = await MailSource.ReadAsync(parsed.GetValue(source)!, parsed.GetValue(_repository), Console.OpenStandardInput(), cancellation);
+            var mails = await MailSource.ReadAllAsync(parsed.GetValue(sources)!, parsed.GetValue(_repository), Console.OpenStandardInput(), cancellation);
             var assembled = await new SeriesStore(results).ImportAsync(mails, cancellation);
             if (parsed.GetValue(_json))
             {
@@ -44,6 +48,7 @@ public sealed class SeriesCommands : ICommandModule
             return ExitCode.Success;
         });
         return command.WithExample("gauntlet series import list.mbox", "all series in a mailbox")
+            .WithExample("gauntlet series import outgoing/*.patch", "one series from git format-patch")
             .WithExample("gauntlet series import master..topic --repo ~/qemu", "one series from commits");
     }
 

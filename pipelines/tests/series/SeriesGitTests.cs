@@ -79,6 +79,8 @@ public sealed class SeriesGitTests : IDisposable
             Assert.Equal(["<1@x>", "<2@x>"], Assert.Single((await AssembleAsync([.. read])).Versions).Patches.Select(patch => patch.MessageId));
         }
 
+        var single = patches.EnumerateFiles().Select(file => file.FullName).Order(StringComparer.Ordinal);
+        Assert.Equal(["<1@x>", "<2@x>"], Assert.Single((await AssembleAsync([.. await MailSource.ReadAllAsync(single, null, Stream.Null, default)])).Versions).Patches.Select(patch => patch.MessageId));
         Assert.Equal(2, (await MailSource.ReadAsync("-", null, new MemoryStream(await File.ReadAllBytesAsync(mbox)), default)).Count);
     }
 
