@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Gauntlet.Guests.Building;
+using Gauntlet.Guests.Images;
 using Gauntlet.Terminal;
 using Spectre.Console;
 
@@ -11,7 +12,7 @@ namespace Gauntlet.Guests;
 /// <param name="State"><c>current</c>, <c>stale</c> (its sources changed), <c>changed</c> (the file differs from the manifest) or <c>missing</c>.</param>
 public sealed record GuestListEntry(string Name, string Architecture, string Suite, string Path, string State, long? Size);
 
-/// <summary><c>gauntlet guests build|list</c>.</summary>
+/// <summary><c>gauntlet guests build|list</c>, and what <see cref="ImageCommands"/> adds.</summary>
 public sealed class GuestsCommands : ICommandModule
 {
     private static readonly Option<string?> guestsOption = new("--guests")
@@ -28,11 +29,14 @@ public sealed class GuestsCommands : ICommandModule
 
     public IEnumerable<Command> CreateCommands(Output output)
     {
-        yield return new Command("guests", "Build and list the images of the in-tree suites.")
+        var guests = new Command("guests", "Build and list the images of the in-tree suites, and make Linux guests and disks.")
         {
             BuildCommand(output),
             ListCommand(output),
         };
+        foreach (var command in ImageCommands.Create(output))
+            guests.Add(command);
+        yield return guests;
     }
 
     private static Command BuildCommand(Output output)

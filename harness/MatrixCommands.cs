@@ -96,7 +96,7 @@ public sealed class MatrixCommands : ICommandModule
         foreach (var status in statuses)
         {
             table.AddRow(
-                Markup.Escape(status.Cell.ToString()), status.SkipReason is null ? "[green]runs[/]" : "[yellow]skipped[/]", Markup.Escape(status.SkipReason ?? status.VmmVersion ?? ""));
+                Markup.Escape(status.Cell.ToString()), status.SkipReason is null ? "[green]runs[/]" : "[yellow]skipped[/]", Markup.Escape(status.SkipReason ?? status.FullVersion ?? ""));
         }
 
         output.Console.Write(table);
@@ -121,7 +121,7 @@ public sealed class MatrixCommands : ICommandModule
     {
         var shown = new MatrixShown(
             1, definition.Name, definition.Source,
-            [.. statuses.Select(status => new CellShown(status.Cell.ToString(), status.Cell, status.SkipReason is null, status.SkipReason, status.VmmVersion))],
+            [.. statuses.Select(status => new CellShown(status.Cell.ToString(), status.Cell, status.SkipReason is null, status.SkipReason, status.FullVersion))],
             jobs, budgeted);
         output.Out.WriteLine(JsonSerializer.Serialize(shown, MatrixJson.Default.MatrixShown));
     }

@@ -18,6 +18,9 @@ internal static class Host
         ? null
         : $"{QemuMachine.Program(arch)} is not installed (apt-get install qemu-system-{(arch == "x86_64" ? "x86" : arch == "aarch64" ? "arm" : "misc")})";
 
+    /// <summary>GNU cpio, else busybox's, as words; null: neither is installed.</summary>
+    public static string? Cpio { get; } = OnPath("cpio") ? "cpio --quiet" : OnPath("busybox") ? "busybox cpio" : null;
+
     private static (Toolchain?, string?) FindToolchain()
     {
         try
@@ -64,4 +67,11 @@ internal sealed class QemuFactAttribute : FactAttribute
 internal sealed class QemuTheoryAttribute : TheoryAttribute
 {
     public QemuTheoryAttribute(string arch) => Skip = Host.NoQemu(arch);
+}
+
+/// <summary>A test that has archives unpacked by the host's cpio.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+internal sealed class CpioFactAttribute : FactAttribute
+{
+    public CpioFactAttribute() => Skip = Host.Cpio is null ? "cpio is not installed (apt-get install cpio)" : null;
 }

@@ -4,6 +4,8 @@ using Gauntlet.Cli.Commands;
 using Gauntlet.Fuzz.Commands;
 using Gauntlet.Guests;
 using Gauntlet.Harness;
+using Gauntlet.Harness.Bisecting;
+using Gauntlet.Harness.Booting;
 using Gauntlet.Pipelines;
 using Gauntlet.Pipelines.Gate;
 using Gauntlet.Pipelines.Series;
@@ -44,8 +46,10 @@ public static class CommandTree
     private static readonly ICommandModule[] Modules =
     [
         new RunCommand(),
+        new BootCommand(),
         new ResultsCommands(),
         new MatrixCommands(),
+        new BisectCommand(),
         new GuestsCommands(),
         new VmmCommand(),
         new FuzzCommands(),

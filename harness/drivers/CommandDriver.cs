@@ -1,11 +1,14 @@
+using System.Collections.Concurrent;
 using System.Globalization;
+using Gauntlet.Harness.Building;
 using Gauntlet.Harness.Matrix;
 using Gauntlet.Results.Records;
 
 namespace Gauntlet.Harness.Drivers;
 
 /// <summary>Any VMM by the command template that a matrix declares.</summary>
-public sealed class CommandDriver(VmmDeclaration declaration) : IVmmDriver
+/// <param name="revisions">Builds it at revisions; null: nothing does.</param>
+public sealed class CommandDriver(VmmDeclaration declaration, RevisionBuilder? revisions = null) : IVmmDriver
 {
     /// <summary>As long as nothing is known of a VMM: guest RAM it takes when the job does not say, and its own.</summary>
     private const long DefaultMemoryBytes = 512L << 20, OverheadBytes = 256L << 20;
@@ -15,17 +18,24 @@ public sealed class CommandDriver(VmmDeclaration declaration) : IVmmDriver
     private static int s_sockets;
 
     private readonly CommandTemplate _command = declaration.Command ?? throw new ArgumentException($"'{declaration.Name}' has no command", nameof(declaration));
+    private readonly ConcurrentDictionary<(string Arch, string Version), Lazy<Task<VmmProbe>>> _built = new();
     private readonly Lazy<KvmHost> _kvm = new(KvmHost.Probe);
 
     public string Name => declaration.Name;
 
-    public Task<VmmProbe> ProbeAsync(string arch, CancellationToken cancellation) => Task.FromResult(Probe(null));
-
-    public Task<string?> WhyNotAsync(Cell cell, CancellationToken cancellation) => Task.FromResult(WhyNot(cell));
-
-    public Task<LaunchPlan> PlanAsync(Job job, string scratch, CancellationToken cancellation)
+    public Task<VmmProbe> ProbeAsync(string arch, string? version, CancellationToken cancellation)
     {
-        var probe = Probe(job.Cell.VmmVersion);
+        if (revisions?.Takes(version) != true)
+            return Task.FromResult(Probe(version));
+        // Shared by all who ask, and so not under one asker's cancellation.
+        return _built.GetOrAdd((arch, version!), key => new Lazy<Task<VmmProbe>>(() => BuildAsync(key.Arch, key.Version))).Value.WaitAsync(cancellation);
+    }
+
+    public async Task<string?> WhyNotAsync(Cell cell, CancellationToken cancellation) => WhyNot(cell, await ProbeAsync(cell.Arch, cell.VmmVersion, cancellation));
+
+    public async Task<LaunchPlan> PlanAsync(Job job, string scratch, CancellationToken cancellation)
+    {
+        var probe = await ProbeAsync(job.Cell.Arch, job.Cell.VmmVersion, cancellation);
         if (probe.Problem is not null)
             throw new CannotRunException(probe.Problem);
         if (job.Append is not null && !_command.Has("append"))
@@ -51,7 +61,7 @@ public sealed class CommandDriver(VmmDeclaration declaration) : IVmmDriver
                 ["scratch"] = scratch,
             },
             job.VmmArguments);
-        return Task.FromResult(new LaunchPlan
+        return new LaunchPlan
         {
             CommandLine = [probe.Program!, .. words.Skip(1)],
             Environment = new Dictionary<string, string>(job.Environment) { ["TMPDIR"] = scratch },
@@ -62,7 +72,7 @@ public sealed class CommandDriver(VmmDeclaration declaration) : IVmmDriver
             BusyThreads = job.Smp,
             MemoryBytes = job.MemoryMiB is { } memory ? ((long)memory << 20) + OverheadBytes : DefaultMemoryBytes,
             SymbolFile = job.Image,
-        });
+        };
     }
 
     private VmmProbe Probe(string? version)
@@ -72,13 +82,19 @@ public sealed class CommandDriver(VmmDeclaration declaration) : IVmmDriver
         return new VmmProbe(found, version, declaration.Accels, [], [], found is null ? $"{program}, the command of {Name}, is not there or no executable file" : null);
     }
 
-    private string? WhyNot(Cell cell)
+    private async Task<VmmProbe> BuildAsync(string arch, string version)
+    {
+        var (program, revision, problem) = await revisions!.BuildAsync(arch, version, CancellationToken.None);
+        return new VmmProbe(program, revision, declaration.Accels, [], [], problem) { Revision = revision };
+    }
+
+    private string? WhyNot(Cell cell, VmmProbe probe)
     {
         if (declaration.Archs.Count > 0 && !declaration.Archs.Contains(cell.Arch))
             return $"{Name} is declared for {string.Join(", ", declaration.Archs)} only";
         if (declaration.Accels.Count > 0 && !declaration.Accels.Contains(cell.Accel))
             return $"{Name} is declared with {string.Join(", ", declaration.Accels)} only";
-        if (Probe(cell.VmmVersion).Problem is { } problem)
+        if (probe.Problem is { } problem)
             return problem;
         if (cell.Accel == "kvm" && _kvm.Value.Problem is { } noKvm)
             return noKvm;

@@ -1,3 +1,5 @@
+using Gauntlet.Guests.Sources;
+using Gauntlet.Harness.Building;
 using Gauntlet.Harness.Matrix;
 using Gauntlet.Harness.Scheduling;
 using Gauntlet.Results.Records;
@@ -11,16 +13,19 @@ public sealed class DriverRegistry(IEnumerable<IVmmDriver> drivers)
 
     /// <summary>Drivers for the built-in VMMs, and for those that a matrix declares.</summary>
     /// <param name="launcher">What they start VMMs with to ask them; null: one of their own.</param>
-    public static DriverRegistry For(IReadOnlyList<VmmDeclaration> declarations, IAttemptLauncher? launcher = null)
+    /// <param name="builds">Where VMMs that are built are kept; null: in the user's cache folder.</param>
+    public static DriverRegistry For(IReadOnlyList<VmmDeclaration> declarations, IAttemptLauncher? launcher = null, BuildCache? builds = null)
     {
+        builds ??= BuildCache.ForUser();
         launcher ??= new AttemptLauncher();
         var cache = ProbeCache.ForUser();
         VmmDeclaration? Declared(string name) => declarations.FirstOrDefault(declaration => declaration.Name == name);
         return new DriverRegistry(
         [
-            new QemuStyleDriver("gvmm", Gvmm(Declared("gvmm")), launcher, cache),
-            new QemuStyleDriver("qemu", Qemu(Declared("qemu")), launcher, cache),
-            .. declarations.Where(declaration => declaration.Command is not null).Select(declaration => new CommandDriver(declaration)),
+            new QemuStyleDriver("gvmm", Gvmm(Declared("gvmm")), launcher, cache, new RevisionBuilder("gvmm", Declared("gvmm"), builds)),
+            new QemuStyleDriver("qemu", Qemu(Declared("qemu")), launcher, cache, new RevisionBuilder("qemu", Declared("qemu"), builds)),
+            .. declarations.Where(declaration => declaration.Command is not null)
+                .Select(declaration => new CommandDriver(declaration, new RevisionBuilder(declaration.Name, declaration, builds))),
         ]);
     }
 
@@ -64,8 +69,8 @@ public sealed class DriverRegistry(IEnumerable<IVmmDriver> drivers)
             }
 
             var reason = await driver.WhyNotAsync(cell, cancellation).ConfigureAwait(false);
-            var version = reason is null ? (await driver.ProbeAsync(cell.Arch, cancellation).ConfigureAwait(false)).Version : null;
-            statuses.Add(new CellStatus(cell, reason, version));
+            var probe = reason is null ? await driver.ProbeAsync(cell.Arch, cell.VmmVersion, cancellation).ConfigureAwait(false) : null;
+            statuses.Add(new CellStatus(cell, reason, probe?.Version) { Revision = probe?.Revision });
         }
 
         return statuses;
@@ -77,7 +82,7 @@ public sealed class DriverRegistry(IEnumerable<IVmmDriver> drivers)
         var programs = new Dictionary<Cell, string>();
         foreach (var cell in cells.Where(status => status.SkipReason is null).Select(status => status.Cell))
         {
-            if (Find(cell.Vmm) is { } driver && (await driver.ProbeAsync(cell.Arch, cancellation).ConfigureAwait(false)).Program is { } program)
+            if (Find(cell.Vmm) is { } driver && (await driver.ProbeAsync(cell.Arch, cell.VmmVersion, cancellation).ConfigureAwait(false)).Program is { } program)
                 programs[cell] = program;
         }
 

@@ -14,7 +14,11 @@ public interface IVmmDriver
     /// <summary>
     /// What is installed for an architecture, asked of the VMM itself and cached by the binary's identity. Never throws for a VMM that is missing or broken: the answer says so.
     /// </summary>
-    Task<VmmProbe> ProbeAsync(string arch, CancellationToken cancellation);
+    /// <param name="version">Which one, as in a cell; null: the one installed.</param>
+    Task<VmmProbe> ProbeAsync(string arch, string? version, CancellationToken cancellation);
+
+    /// <summary>Of the one installed.</summary>
+    Task<VmmProbe> ProbeAsync(string arch, CancellationToken cancellation) => ProbeAsync(arch, null, cancellation);
 
     /// <summary>Null when this host can run the cell; else the reason that a person needs: what is missing, what would add it.</summary>
     Task<string?> WhyNotAsync(Cell cell, CancellationToken cancellation);
@@ -36,6 +40,9 @@ public sealed record VmmProbe(
 {
     /// <summary>CPU types it offers, by their QOM names (<c>max-x86_64-cpu</c>); empty when it cannot tell.</summary>
     public IReadOnlyList<string> Cpus { get; init; } = [];
+
+    /// <summary>The source revision it was built from here; null: it is an installed one.</summary>
+    public string? Revision { get; init; }
 }
 
 /// <summary>A process to be started, and how to talk to it.</summary>

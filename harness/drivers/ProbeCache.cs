@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Gauntlet.Guests.Sources;
 
 namespace Gauntlet.Harness.Drivers;
 
@@ -15,18 +16,8 @@ public sealed class ProbeCache(string folder)
     /// <summary>Of the files; another one is not read.</summary>
     private const int Schema = 1;
 
-    /// <summary><c>gauntlet/vmms</c> in the user's cache folder (<c>$XDG_CACHE_HOME</c>, else <c>~/.cache</c>; XDG Base Directory Specification).</summary>
-    public static ProbeCache ForUser() => new(Path.Combine(UserFolder(), "vmms"));
-
-    /// <summary><c>gauntlet</c> in the user's cache folder, or in the temporary one where there is no home.</summary>
-    public static string UserFolder()
-    {
-        if (Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache && Path.IsPathFullyQualified(cache))
-            return Path.Combine(cache, "gauntlet");
-        return Environment.GetEnvironmentVariable("HOME") is { Length: > 0 } home
-            ? Path.Combine(home, ".cache", "gauntlet")
-            : Path.Combine(Path.GetTempPath(), $"gauntlet-{Environment.UserName}");
-    }
+    /// <summary>In the user's cache folder.</summary>
+    public static ProbeCache ForUser() => new(UserCache.Folder("vmms"));
 
     /// <summary>The probe of a program for an architecture; null when it was not probed since it last changed.</summary>
     public VmmProbe? Find(string program, string arch)

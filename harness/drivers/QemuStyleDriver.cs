@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Gauntlet.Harness.Building;
 using Gauntlet.Harness.Scheduling;
 using Gauntlet.Results.Records;
 
@@ -11,7 +12,8 @@ namespace Gauntlet.Harness.Drivers;
 /// <param name="programs">Where its program is.</param>
 /// <param name="launcher">Starts it for probing.</param>
 /// <param name="cache">Keeps what it answered.</param>
-public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttemptLauncher launcher, ProbeCache cache) : IVmmDriver
+/// <param name="revisions">Builds it at revisions; null: nothing does.</param>
+public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttemptLauncher launcher, ProbeCache cache, RevisionBuilder? revisions = null) : IVmmDriver
 {
     private static int s_sockets;
 
@@ -27,7 +29,7 @@ public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttem
         var probe = await ProbeAsync(cell.Arch, cell.VmmVersion, cancellation);
         if (probe.Problem is not null)
             return probe.Problem;
-        if (cell.VmmVersion is { } version && !programs.Knows(version) && probe.Version != version)
+        if (cell.VmmVersion is { } version && !programs.Knows(version) && probe.Revision is null && probe.Version != version)
             return $"{probe.Program} is version {probe.Version}, not {version}; name its program under 'versions' in the matrix";
         if (WhyNotArch(cell, probe) is { } wrongArch)
             return wrongArch;
@@ -92,7 +94,7 @@ public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttem
     }
 
     /// <summary>As the kernel names it.</summary>
-    private static string HostArch => RuntimeInformation.OSArchitecture switch
+    public static string HostArch => RuntimeInformation.OSArchitecture switch
     {
         Architecture.X64 => "x86_64",
         Architecture.Arm64 => "aarch64",
@@ -100,7 +102,7 @@ public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttem
         var other => other.ToString().ToLowerInvariant(),
     };
 
-    private async Task<VmmProbe> ProbeAsync(string arch, string? version, CancellationToken cancellation)
+    public async Task<VmmProbe> ProbeAsync(string arch, string? version, CancellationToken cancellation)
     {
         // Shared by all who ask, and so not under one asker's cancellation.
         var probe = _probes.GetOrAdd((arch, version), key => new Lazy<Task<VmmProbe>>(() => FindOutAsync(key.Arch, key.Version)));
@@ -109,9 +111,17 @@ public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttem
 
     private async Task<VmmProbe> FindOutAsync(string arch, string? version)
     {
+        if (revisions?.Takes(version) == true)
+        {
+            var built = await revisions.BuildAsync(arch, version!, CancellationToken.None);
+            return built.Program is null ? new VmmProbe(null, null, [], [], [], built.Problem) : await AskAsync(built.Program, arch) with { Revision = built.Revision };
+        }
         var (program, problem) = programs.Find(arch, version);
-        if (program is null)
-            return new VmmProbe(null, null, [], [], [], problem);
+        return program is null ? new VmmProbe(null, null, [], [], [], problem) : await AskAsync(program, arch);
+    }
+
+    private async Task<VmmProbe> AskAsync(string program, string arch)
+    {
         if (cache.Find(program, arch) is { } known)
             return known;
         var probe = await new QemuProbe(launcher).AskAsync(program, CancellationToken.None);

@@ -1,5 +1,6 @@
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Gauntlet.Harness.Scheduling;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Results.Records;
 using Gauntlet.Results.Store;
@@ -146,13 +147,12 @@ public static class CellBudget
             return (missing ? CellValue.NeverRun : CellValue.Unchanged, latest.Entry?.StartedUtc);
         }
 
-        /// <summary>Host facts name each VMM's version: see <see cref="Scheduling.HostFacts"/>.</summary>
+        /// <summary>Host facts name each VMM's version: see <see cref="HostFacts"/>.</summary>
         private bool HasOtherVersion(CellStatus status, HistoryEntry entry)
         {
             if (!_runs.TryGetValue(entry.RunId, out var run))
                 _runs[entry.RunId] = run = store.FindRun(entry.RunId);
-            return status.VmmVersion is { } version && status.Cell.VmmVersion is null
-                && run?.Host.GetValueOrDefault($"{status.Cell.Vmm} {status.Cell.Arch}") is { } then && then != version;
+            return status.FullVersion is { } version && run?.Host.GetValueOrDefault(HostFacts.VmmFact(status.Cell)) is { } then && then != version;
         }
 
         private static bool IsNewer(string? file, DateTime thanUtc) => file is not null && File.Exists(file) && File.GetLastWriteTimeUtc(file) > thanUtc;

@@ -10,7 +10,14 @@ namespace Gauntlet.Harness.Matrix;
 /// <summary>A cell and what its driver says of it.</summary>
 /// <param name="SkipReason">Why this host can't run it; null: it can.</param>
 /// <param name="VmmVersion">As the VMM says itself; null: not known.</param>
-public sealed record CellStatus(Cell Cell, string? SkipReason, string? VmmVersion);
+public sealed record CellStatus(Cell Cell, string? SkipReason, string? VmmVersion)
+{
+    /// <summary>The source revision it was built from for this run; null: it is an installed one.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>Version and revision, as people and runs name it; null: not known.</summary>
+    public string? FullVersion => Revision is null || Revision == VmmVersion ? VmmVersion : $"{VmmVersion} {Revision}";
+}
 
 /// <summary>What a user asked for that decides which cases become jobs and how.</summary>
 public sealed record JobOptions

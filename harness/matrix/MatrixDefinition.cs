@@ -94,7 +94,7 @@ public sealed record MatrixDefinition
             throw new UserException($"{Source}: '{cell.Accel}' is no accelerator; there are {string.Join(", ", KnownAccels)}.");
         if (!KnownArchs.Contains(cell.Arch))
             throw new UserException($"{Source}: '{cell.Arch}' is no architecture; there are {string.Join(", ", KnownArchs)}.");
-        if (declared is { Versions.Count: > 0 } && cell.VmmVersion is { } version && !declared.Versions.ContainsKey(version))
+        if (declared is { Versions.Count: > 0, Source: null } && cell.VmmVersion is { } version && !declared.Versions.ContainsKey(version) && !version.StartsWith('/'))
             throw new UserException($"{Source}: version '{version}' of {cell.Vmm} is not declared; declared are {string.Join(", ", declared.Versions.Keys)}.");
         return cell;
     }

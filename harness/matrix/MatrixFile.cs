@@ -89,7 +89,7 @@ public static class MatrixFile
     private static VmmDeclaration Declaration(YamlMap vmms, string name)
     {
         var map = vmms.Map(name) ?? throw vmms.Error($"'{name}' must be a mapping with 'command', 'program' or 'versions'.", name);
-        map.RefuseOthersThan("command", "program", "versions", "accel", "arch", "exit");
+        map.RefuseOthersThan("command", "program", "versions", "source", "build", "accel", "arch", "exit");
         var command = map.Has("command") ? Command(map) : null;
         var builtIn = MatrixDefinition.BuiltInVmms.Contains(name);
         if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
@@ -99,6 +99,10 @@ public static class MatrixFile
         if (command is not null && builtIn)
             throw map.Error($"'{name}' has a driver of its own; give its 'program' or 'versions', or another name to the command.", "command");
         var versions = map.Map("versions");
+        if (map.Has("build") && (builtIn || !map.Has("source") || !map.Has("program")))
+            throw map.Error("'build' says how 'program' comes from the sources in 'source', of a VMM with a 'command'.", "build");
+        if (map.Text("source") is { } source && !Path.IsPathFullyQualified(source))
+            throw map.Error($"'source' must be the absolute path of a git checkout, not '{YamlMap.Shorten(source)}'.", "source");
         var exit = map.Text("exit") ?? "console";
         if (exit is not ("console" or "debug-exit"))
             throw map.Error($"'exit' must be console or debug-exit, not '{YamlMap.Shorten(exit)}'.", "exit");
@@ -107,6 +111,8 @@ public static class MatrixFile
             Name = name,
             Program = map.Text("program"),
             Versions = versions?.Keys.ToDictionary(version => version, versions.RequiredText) ?? [],
+            Source = map.Text("source"),
+            Build = map.Texts("build"),
             Command = command,
             Accels = map.Texts("accel"),
             Archs = map.Texts("arch"),

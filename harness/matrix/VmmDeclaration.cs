@@ -12,6 +12,12 @@ public sealed record VmmDeclaration
     /// <summary>Programs by version, for the <c>vmm-version</c> axis.</summary>
     public IReadOnlyDictionary<string, string> Versions { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>Git checkout that revisions are built from: a version that is none of <see cref="Versions"/> is then a revision; null: none.</summary>
+    public string? Source { get; init; }
+
+    /// <summary>What builds it there, for a VMM with a <see cref="Command"/>; <see cref="Program"/> is then what comes out, relative to the checkout. Empty: nothing is to be built.</summary>
+    public IReadOnlyList<string> Build { get; init; } = [];
+
     /// <summary>How it is started; null: by a driver of its own.</summary>
     public CommandTemplate? Command { get; init; }
 

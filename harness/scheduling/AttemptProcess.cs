@@ -57,7 +57,7 @@ internal sealed class AttemptProcess : IAttemptProcess
     private volatile int _processId;
     private bool _killed, _terminated;
     private double _busyCpus;
-    private long _cpuTicks;
+    private long _cpuTicks, _firstOutput;
     private TimeSpan _nextSample = SampleInterval, _lastSample;
     private Task<IReadOnlyDictionary<string, string>>? _collecting;
     private Task<bool>? _watching;
@@ -209,6 +209,8 @@ internal sealed class AttemptProcess : IAttemptProcess
                     var bytes = buffer.AsSpan(0, length);
                     if (i == output)
                     {
+                        if (_firstOutput == 0)
+                            _firstOutput = Stopwatch.GetTimestamp();
                         Take(bytes, _console, _lines);
                         var now = _elapsed.Elapsed;
                         closeReads = length < LittleBytes && now - lastRead < CloseSuccession ? closeReads + 1 : 0;
@@ -384,6 +386,7 @@ internal sealed class AttemptProcess : IAttemptProcess
             _gone?.Cpu is { } cpu && cpu > Cpu ? cpu : Cpu, _gone?.PeakMemoryBytes ?? 0, _console.Take(), _error.Take(), diagnostics)
         {
             KilledByCaller = _killed,
+            FirstOutputTimestamp = _firstOutput,
             IsolationNote = Missing(),
         });
     }

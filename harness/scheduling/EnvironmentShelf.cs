@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using Gauntlet.Harness.Drivers;
+using Gauntlet.Guests.Sources;
 using Gauntlet.Results.Records;
 
 namespace Gauntlet.Harness.Scheduling;
@@ -11,7 +11,7 @@ namespace Gauntlet.Harness.Scheduling;
 /// </summary>
 public static class EnvironmentShelf
 {
-    private static string Folder => Path.Combine(ProbeCache.UserFolder(), "environment");
+    private static string Folder => UserCache.Folder("environment");
 
     /// <summary>The job with its environment file as its initial RAM disk; as it was where it has none, or the cache cannot be written.</summary>
     public static Job Place(Job job)

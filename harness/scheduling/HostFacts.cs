@@ -1,6 +1,7 @@
 using System.Globalization;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Matrix;
+using Gauntlet.Results.Records;
 
 namespace Gauntlet.Harness.Scheduling;
 
@@ -21,11 +22,14 @@ public static class HostFacts
         };
         foreach (var status in cells)
         {
-            if (status.VmmVersion is { } version)
-                facts[$"{status.Cell.Vmm} {status.Cell.Arch}"] = version;
+            if (status.FullVersion is { } version)
+                facts[VmmFact(status.Cell)] = version;
         }
         return facts;
     }
+
+    /// <summary>The fact that holds the version of a cell's VMM: <c>qemu x86_64</c>, <c>gvmm@HEAD~3 x86_64</c>.</summary>
+    public static string VmmFact(Cell cell) => $"{cell.Vmm}{(cell.VmmVersion is null ? "" : "@" + cell.VmmVersion)} {cell.Arch}";
 
     private static string? Line(string path) => Lines(path).FirstOrDefault();
 

@@ -103,6 +103,9 @@ public sealed record AttemptExit(
     /// <summary>It was ended by <see cref="IAttemptProcess.KillAsync"/>: because the console had settled the verdict, or the run was cancelled.</summary>
     public bool KilledByCaller { get; init; }
 
+    /// <summary>When its first byte of standard output came, as <see cref="System.Diagnostics.Stopwatch.GetTimestamp"/> counts; 0: never.</summary>
+    public long FirstOutputTimestamp { get; init; }
+
     /// <summary>What isolation this host did not permit; null: nothing is missing.</summary>
     public string? IsolationNote { get; init; }
 }

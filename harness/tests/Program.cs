@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Gauntlet.Harness.Bisecting;
 using Gauntlet.Results.Store;
 using Gauntlet.Terminal;
 
@@ -13,8 +14,11 @@ internal static class Program
     public static async Task<int> InvokeAsync(Output output, params string[] arguments)
     {
         var root = new RootCommand();
-        foreach (var command in new RunCommand().CreateCommands(output))
-            root.Add(command);
+        foreach (var module in (ICommandModule[])[new RunCommand(), new BisectCommand()])
+        {
+            foreach (var command in module.CreateCommands(output))
+                root.Add(command);
+        }
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
         {

@@ -1,20 +1,21 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Gauntlet.Harness.Building;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Terminal;
 using Spectre.Console;
 
 namespace Gauntlet.Cli.Commands;
 
-/// <summary><c>gauntlet vmm list|show</c>: the VMMs that are installed, as they describe themselves.</summary>
+/// <summary><c>gauntlet vmm list|show</c>: the VMMs that are installed, as they describe themselves; and <c>vmm build</c>.</summary>
 public sealed class VmmCommand : ICommandModule
 {
     private static readonly string[] Vmms = ["gvmm", "qemu"], Architectures = ["x86_64", "aarch64", "riscv64"];
 
     public IEnumerable<Command> CreateCommands(Output output)
     {
-        yield return new Command("vmm", "The virtual machine monitors that are installed") { List(output), Show(output) };
+        yield return new Command("vmm", "The virtual machine monitors that are installed, and building others") { List(output), Show(output), VmmBuildCommand.Create(output) };
     }
 
     private static Command List(Output output)

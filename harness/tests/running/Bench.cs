@@ -65,10 +65,12 @@ internal sealed class Bench : IDisposable
     /// <summary>The arguments of <c>gauntlet</c> for a run of the suite.</summary>
     public string[] Arguments(params string[] further)
     {
-        var suite = _folder.Write("suite/suite.yaml", $"schema: 1\nname: made\narch: x86_64\ntimeout: 60s\ncases:\n{_cases}");
-        string[] common = ["run", "--matrix", Matrix, "--suite", suite];
+        string[] common = ["run", "--matrix", Matrix, "--suite", SuiteFile()];
         return [.. common, .. further.Contains("--results") ? [] : (string[])["--results", Results], .. further.Contains("-j") ? [] : (string[])["-j", "2"], .. further];
     }
+
+    /// <summary>The suite with the cases so far.</summary>
+    public string SuiteFile() => _folder.Write("suite/suite.yaml", $"schema: 1\nname: made\narch: x86_64\ntimeout: 60s\ncases:\n{_cases}");
 
     public async Task<(int Code, string Text)> RunAsync(params string[] further) => await InvokeAsync(Arguments(further));
 

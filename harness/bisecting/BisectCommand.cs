@@ -1,0 +1,170 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Gauntlet.Guests.Sources;
+using Gauntlet.Harness.Drivers;
+using Gauntlet.Harness.Matrix;
+using Gauntlet.Harness.Running;
+using Gauntlet.Harness.Scheduling;
+using Gauntlet.Harness.Suites;
+using Gauntlet.Results.Records;
+using Gauntlet.Results.Reports;
+using Gauntlet.Results.Store;
+using Gauntlet.Terminal;
+
+namespace Gauntlet.Harness.Bisecting;
+
+/// <summary><c>gauntlet bisect</c>: the commit of a VMM at which a case began to fail.</summary>
+public sealed class BisectCommand : ICommandModule
+{
+    private static readonly Option<string> s_good = new("--good") { Description = "Revision at which the case passes", HelpName = "REV", Required = true };
+    private static readonly Option<string> s_bad = new("--bad") { Description = "Revision at which it fails", HelpName = "REV", DefaultValueFactory = _ => "HEAD" };
+    private static readonly Option<string> s_vmm = new("--vmm") { Description = "gvmm, qemu, or one that the matrix declares with 'source'", DefaultValueFactory = _ => "gvmm" };
+    private static readonly Option<string?> s_source = new("--source") { Description = "Checkout of the VMM; without: this one for gvmm, else the matrix's 'source'", HelpName = "DIR" };
+    private static readonly Option<string> s_matrix = new("--matrix") { Description = "Matrix that declares the VMM, by name or file", DefaultValueFactory = _ => MatrixFile.DefaultName };
+    private static readonly Option<string[]> s_suite = new("--suite", "-s") { Description = "Suite of the case; without: every in-tree suite", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
+    private static readonly Option<string> s_accel = new("--accel") { Description = "Accelerator", DefaultValueFactory = _ => "tcg" };
+    private static readonly Option<string> s_arch = new("--arch") { Description = "Architecture", DefaultValueFactory = _ => "x86_64" };
+    private static readonly Option<string?> s_machine = new("--machine") { Description = "Machine type" };
+    private static readonly Option<int> s_repeat = new("--repeat") { Description = "Run the case so often at each commit: good is what passes every time", DefaultValueFactory = _ => 1 };
+    private static readonly Option<double?> s_timeout = new("--timeout") { Description = "Limit of the case", HelpName = "SECONDS" };
+    private static readonly Option<string?> s_results = new("--results") { Description = "Results store that keeps every attempt", HelpName = "DIR|URL" };
+    private static readonly Option<bool> s_json = new("--json") { Description = "JSON for scripts" };
+    private static readonly Argument<string> s_case = new("case") { Description = "SUITE/CASE, or the case alone; must match one" };
+
+    public IEnumerable<Command> CreateCommands(Output output)
+    {
+        var command = new Command("bisect", "Find the commit of a VMM at which a case began to fail: builds each step, runs it, and says what is certain.")
+        {
+            s_case, s_good, s_bad, s_vmm, s_source, s_matrix, s_suite, s_accel, s_arch, s_machine, s_repeat, s_timeout, s_results, s_json,
+        };
+        s_repeat.Validators.Add(result =>
+        {
+            if (!result.Errors.Any() && result.GetValueOrDefault<int>() is < 1 or > 1000)
+                result.AddError("--repeat takes 1 to 1000.");
+        });
+        command.SetAction((line, cancellation) => RunAsync(line, output, cancellation));
+        yield return command
+            .WithExample("gauntlet bisect --good v0.1 --bad HEAD -- cpu/flags", "gvmm of this checkout, with its TCG")
+            .WithExample("gauntlet bisect --vmm qemu --source ~/qemu --good v9.0.0 --bad v9.1.0 --suite ~/kvm-unit-tests --repeat 3 -- apic", "QEMU, each step three times")
+            .WithExample("gauntlet bisect --good HEAD~20 --accel kvm --json -- devices/serial", "for a script");
+    }
+
+    private static async Task<int> RunAsync(ParseResult line, Output output, CancellationToken cancellation)
+    {
+        var context = SuiteContext.ForProcess(line.GetValue(s_arch));
+        var matrix = MatrixFile.Load(line.GetValue(s_matrix)!, context.TreeRoot);
+        var vmm = line.GetValue(s_vmm)!;
+        var declared = matrix.Vmms.FirstOrDefault(declaration => declaration.Name == vmm);
+        var checkout = line.GetValue(s_source) is { } named ? Path.GetFullPath(named) : declared?.Source ?? (vmm == "gvmm" ? context.TreeRoot : null)
+            ?? throw new UserException($"Where the sources of {vmm} are is not known; name their checkout with --source.");
+        using var store = ResultStore.Open(line.GetValue(s_results));
+        using var launcher = new AttemptLauncher();
+        var drivers = DriverRegistry.For(matrix.Vmms, launcher);
+        var one = new Trial(line, drivers, store, launcher, context, checkout);
+        one.Begin(vmm);
+        BisectResult result;
+        try
+        {
+            result = await new BisectSearch(new GitSource(checkout), one.TryAsync, step => Tell(output, step)).RunAsync(line.GetValue(s_good)!, line.GetValue(s_bad)!, cancellation);
+            one.End(RunState.Finished);
+        }
+        catch
+        {
+            one.End(RunState.Cancelled);
+            throw;
+        }
+        if (line.GetValue(s_json))
+            output.Out.WriteLine(JsonSerializer.Serialize(result, BisectJson.Default.BisectResult));
+        else
+            await TellAsync(output, result, new GitSource(checkout), cancellation);
+        return result.Certain ? ExitCode.Success : ExitCode.Failure;
+    }
+
+    private static void Tell(Output output, BisectStep step) => output.Error.WriteLine(Harmless.Line(string.Create(
+        CultureInfo.InvariantCulture, $"{step.Verdict.ToString().ToLowerInvariant(),-7} {step.Commit[..12]} {step.Subject} ({step.Left} left){(step.Reason is null ? "" : $": {step.Reason}")}")));
+
+    private static async Task TellAsync(Output output, BisectResult result, GitSource source, CancellationToken cancellation)
+    {
+        output.Out.WriteLine(result.Candidates.Count == 1 ? "The first bad commit is" : "The first bad commit is one of these; those before the last could not be tried:");
+        foreach (var commit in result.Candidates)
+        {
+            foreach (var text in await source.LinesAsync(["log", "-1", "--format=  %h %an, %as: %s", commit], cancellation))
+                output.Out.WriteLine(Harmless.Line(text));
+        }
+        foreach (var flaky in result.Steps.Where(step => step.Verdict == StepVerdict.Flaky))
+            output.Out.WriteLine($"Not certain: the repetitions at {flaky.Commit[..12]} did not agree; it was taken as bad. More of them (--repeat) tell more.");
+        output.Out.WriteLine($"{result.Steps.Count} commits tried");
+    }
+
+    /// <summary>Runs the case at a commit.</summary>
+    private sealed class Trial(ParseResult line, DriverRegistry drivers, ResultStore store, AttemptLauncher launcher, SuiteContext context, string checkout)
+    {
+        private readonly List<Suite> _suites = line.GetValue(s_suite)! is { Length: > 0 } named
+            ? [.. named.Select(name => SuiteLoader.Load(name, context))]
+            : [.. SuiteLoader.LoadInTree(line.GetValue(s_arch), context)];
+        private readonly JobPattern _case = new(line.GetValue(s_case)!);
+        private readonly JobRunner _runner = new(drivers, launcher, store, new JobRunnerOptions());
+        private Run? _run;
+
+        public void Begin(string vmm)
+        {
+            var now = DateTime.UtcNow;
+            _run = new Run
+            {
+                Id = RunPlan.NewRunId(now),
+                StartedUtc = now,
+                State = RunState.Running,
+                CommandLine = "gauntlet " + string.Join(' ', line.Tokens.Select(token => token.Value)),
+                Host = HostFacts.Collect(KvmHost.Probe(), []),
+            };
+            // So that a mistake in the case's name is told before anything is built.
+            _ = JobAt(new CellStatus(Cell("HEAD"), null, null));
+            store.BeginRun(_run, []);
+        }
+
+        public void End(RunState state) => store.EndRun(_run!.Id, state, DateTime.UtcNow);
+
+        public async Task<(StepVerdict Verdict, string? Reason)> TryAsync(string commit, CancellationToken cancellation)
+        {
+            var status = (await drivers.AskAsync([Cell($"{checkout}:{commit}")], cancellation))[0];
+            if (status.SkipReason is { } why)
+                return (StepVerdict.Skipped, why);
+            var job = JobAt(status);
+            var results = new List<JobResult>();
+            for (var repetition = 1; repetition <= line.GetValue(s_repeat); repetition++)
+            {
+                var result = await _runner.RunAsync(job with { Repetition = repetition }, null, cancellation);
+                store.AddResult(_run!.Id, result);
+                results.Add(result);
+            }
+            var judged = results.Where(result => result.Verdict.WasExecuted()).ToList();
+            if (judged.Count == 0)
+                return (StepVerdict.Skipped, results[0].Reason);
+            var failed = judged.Where(result => result.Verdict.IsFailure()).ToList();
+            return failed.Count == 0 ? (StepVerdict.Good, null)
+                : failed.Count == judged.Count ? (StepVerdict.Bad, failed[0].Reason)
+                : (StepVerdict.Flaky, string.Create(CultureInfo.InvariantCulture, $"failed {failed.Count} of {judged.Count} times: {failed[0].Reason}"));
+        }
+
+        private Cell Cell(string version) => new(line.GetValue(s_vmm)!, line.GetValue(s_accel)!, line.GetValue(s_arch)!, version, line.GetValue(s_machine));
+
+        private Job JobAt(CellStatus status)
+        {
+            var options = new JobOptions { All = true, Timeout = line.GetValue(s_timeout) is { } seconds ? TimeSpan.FromSeconds(seconds) : null, KernelRelease = JobOptions.HostKernelRelease() };
+            var jobs = _suites.SelectMany(suite => JobMaker.Make(suite, status, options)).Where(_case.Matches).ToList();
+            return jobs switch
+            {
+                [{ SkipReason: null } only] => only,
+                [{ SkipReason: { } why }] => throw new UserException($"The case cannot run here: {why}"),
+                [] => throw new UserException($"No case matches '{line.GetValue(s_case)}' on {line.GetValue(s_arch)}; gauntlet run --list shows what there is."),
+                _ => throw new UserException($"'{line.GetValue(s_case)}' matches {jobs.Count} cases: {string.Join(", ", jobs.Take(5).Select(job => $"{job.Suite}/{job.Case}"))}; a search is for one."),
+            };
+        }
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, UseStringEnumConverter = true)]
+[JsonSerializable(typeof(BisectResult))]
+internal sealed partial class BisectJson : JsonSerializerContext;

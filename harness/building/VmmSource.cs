@@ -1,0 +1,132 @@
+using Gauntlet.Guests.Images;
+using Gauntlet.Guests.Sources;
+using Gauntlet.Harness.Matrix;
+using Gauntlet.Harness.Suites;
+using Gauntlet.Terminal;
+
+namespace Gauntlet.Harness.Building;
+
+/// <summary>How QEMU is configured.</summary>
+public sealed record QemuOptions
+{
+    /// <summary>As after <c>--target-list=</c>.</summary>
+    public IReadOnlyList<string> Targets { get; init; } = ["x86_64-softmmu"];
+
+    /// <summary>As after <c>-fsanitize=</c>: <c>address</c>, <c>undefined</c>.</summary>
+    public IReadOnlyList<string> Sanitizers { get; init; } = [];
+
+    /// <summary>Counts lines for gcov.</summary>
+    public bool Coverage { get; init; }
+
+    /// <summary>Further arguments of <c>configure</c>.</summary>
+    public IReadOnlyList<string> Further { get; init; } = [];
+
+    /// <summary>Only what running guests needs: a build then takes minutes, and few libraries.</summary>
+    internal IReadOnlyList<string> Configure() =>
+    [
+        $"--target-list={string.Join(',', Targets)}", "--without-default-features", "--enable-tcg", "--enable-kvm", "--enable-fdt=system", "--disable-docs", "--disable-tools", "--disable-werror",
+        .. Sanitizers.Count > 0 ? (string[])[$"--extra-cflags=-fsanitize={string.Join(',', Sanitizers)}", $"--extra-ldflags=-fsanitize={string.Join(',', Sanitizers)}"] : [],
+        .. Coverage ? (string[])["--enable-gcov"] : [], .. Further,
+    ];
+}
+
+/// <summary>A VMM's sources, and how a revision of them becomes a program.</summary>
+/// <param name="Vmm">The value of the <c>vmm</c> axis.</param>
+/// <param name="Checkout">Where the sources are.</param>
+public abstract record VmmSource(string Vmm, string Checkout)
+{
+    /// <summary>All that changes what comes out, besides the sources.</summary>
+    protected abstract string How(string arch);
+
+    /// <summary>The program for an architecture, in the build's folder.</summary>
+    protected abstract string Program(string arch);
+
+    protected abstract Task BuildAsync(string arch, string sources, string result, Stream log, CancellationToken cancellation);
+
+    /// <summary>Builds a revision, or finds that it was built.</summary>
+    /// <param name="revision">See <see cref="GitSource.ResolveAsync"/>.</param>
+    /// <exception cref="UserException">There is no such revision, or it cannot be built.</exception>
+    public async Task<(string Program, SourceRevision Revision)> BuildAsync(string? revision, string arch, BuildCache cache, CancellationToken cancellation)
+    {
+        var source = new GitSource(Checkout);
+        var resolved = await source.ResolveAsync(revision, cancellation);
+        var folder = await cache.GetAsync(Vmm, source, resolved, How(arch), (sources, result, log) => BuildAsync(arch, sources, result, log, cancellation), cancellation);
+        var program = Path.Combine(folder, Program(arch));
+        return File.Exists(program) ? (program, resolved) : throw new UserException($"The build of {Vmm} at {resolved} left no {Program(arch)} in {folder}.", ExitCode.Environment);
+    }
+
+    /// <summary>
+    /// The sources that a version names: <c>HEAD~3</c> of the VMM's own checkout, <c>/path:REV</c> or <c>/path</c> of another; <c>dirty</c>: the files as they are. Null: it is none.
+    /// </summary>
+    /// <param name="declaration">The matrix's; null: it says nothing.</param>
+    public static (VmmSource Source, string? Revision)? Of(string vmm, string version, VmmDeclaration? declaration, QemuOptions? qemu = null)
+    {
+        var (checkout, revision) = version.StartsWith('/')
+            ? version.Split(':', 2) is [var path, var after] ? (path, after) : (version, null)
+            : (declaration?.Source ?? (vmm == "gvmm" ? SourceTree.Find() : null), version == "dirty" ? null : version);
+        if (checkout is null)
+            return null;
+        return vmm switch
+        {
+            "gvmm" => (new GvmmSource(checkout), revision),
+            "qemu" => (new QemuSource(checkout, qemu ?? new QemuOptions()), revision),
+            _ when declaration is { Source: not null, Program: not null } => (new CommandSource(vmm, checkout, declaration.Build, declaration.Program), revision),
+            _ => null,
+        };
+    }
+}
+
+/// <summary>gvmm: <c>dotnet publish</c>.</summary>
+/// <param name="SelfContained">With the runtime, for a guest that has none.</param>
+public sealed record GvmmSource(string Checkout, bool SelfContained = false) : VmmSource("gvmm", Checkout)
+{
+    protected override string How(string arch) => SelfContained ? "self-contained" : "release";
+
+    protected override string Program(string arch) => "gvmm";
+
+    protected override async Task BuildAsync(string arch, string sources, string result, Stream log, CancellationToken cancellation)
+    {
+        IReadOnlyList<string> command =
+        [
+            "dotnet", "publish", "vmm/gvmm/gvmm.csproj", "-c", "Release", "-o", result, "-v", "quiet", "-p:RunAnalyzers=false", "-nodeReuse:false", "-p:UseSharedCompilation=false",
+            .. SelfContained ? (string[])["--self-contained", "-p:InvariantGlobalization=true"] : [],
+        ];
+        await ExternalTool.RunAsync(command, "Install the .NET 10 SDK.", cancellation, sources, new Dictionary<string, string> { ["DOTNET_CLI_TELEMETRY_OPTOUT"] = "1", ["DOTNET_NOLOGO"] = "1" }, log);
+    }
+}
+
+/// <summary>QEMU: configure and ninja. Its submodules must be among the revision's files, or not be needed.</summary>
+public sealed record QemuSource(string Checkout, QemuOptions Options) : VmmSource("qemu", Checkout)
+{
+    protected override string How(string arch) => string.Join(' ', Options.Configure());
+
+    protected override string Program(string arch) => $"bin/qemu-system-{(arch == "i386" ? "x86_64" : arch)}";
+
+    protected override async Task BuildAsync(string arch, string sources, string result, Stream log, CancellationToken cancellation)
+    {
+        var build = Path.Combine(sources, "build");
+        Directory.CreateDirectory(build);
+        const string hint = "Install what building QEMU takes: apt-get build-dep qemu";
+        await ExternalTool.RunAsync(["../configure", $"--prefix={result}", .. Options.Configure()], hint, cancellation, build, log: log);
+        await ExternalTool.RunAsync(["ninja"], "Install it: apt-get install ninja-build", cancellation, build, log: log);
+        await ExternalTool.RunAsync(["ninja", "install"], hint, cancellation, build, log: log);
+    }
+}
+
+/// <summary>Any VMM that a matrix declares with <c>source</c>, <c>build</c> and <c>program</c>.</summary>
+/// <param name="Command">Run in the sources' folder; empty: nothing is to be built.</param>
+/// <param name="ProgramPath">What comes out, relative to the sources.</param>
+public sealed record CommandSource(string Vmm, string Checkout, IReadOnlyList<string> Command, string ProgramPath) : VmmSource(Vmm, Checkout)
+{
+    protected override string How(string arch) => string.Join('\0', Command.Append(ProgramPath));
+
+    protected override string Program(string arch) => ProgramPath;
+
+    protected override async Task BuildAsync(string arch, string sources, string result, Stream log, CancellationToken cancellation)
+    {
+        if (Command.Count > 0)
+            await ExternalTool.RunAsync(Command, "It is what the matrix declares under 'build'.", cancellation, sources, log: log);
+        Directory.Delete(result);
+        Directory.Move(sources, result);
+    }
+}

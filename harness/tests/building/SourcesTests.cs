@@ -1,0 +1,86 @@
+using Gauntlet.Guests.Sources;
+using Gauntlet.Harness.Building;
+using Gauntlet.Harness.Tests.Bisecting;
+using Gauntlet.Terminal;
+
+namespace Gauntlet.Harness.Tests.Building;
+
+public sealed class SourcesTests
+{
+    [Fact]
+    public async Task Uncommitted_files_are_a_tree_of_their_own_and_nothing_of_the_checkout_changes()
+    {
+        using var repository = new SmallRepository();
+        var commit = repository.Commit("exit 0", "one");
+        var source = new GitSource(repository.Path);
+        Assert.Equal(commit, (await source.ResolveAsync(null, default)).Commit);
+        File.WriteAllText(Path.Combine(repository.Path, ".git/info/exclude"), "ignored\n");
+        File.WriteAllText(Path.Combine(repository.Path, "ignored"), "x");
+        Assert.Equal(commit, (await source.ResolveAsync(null, default)).Commit);
+        File.WriteAllText(Path.Combine(repository.Path, "new"), "x");
+        var dirty = await source.ResolveAsync(null, default);
+        Assert.Null(dirty.Commit);
+        Assert.Equal("?? new", repository.Git("status", "--porcelain"));
+        using var target = new TemporaryFolder();
+        await source.ExtractAsync(dirty, target.Path, default);
+        Assert.Equal(["new", "vmm.in"], Directory.GetFiles(target.Path).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
+    public async Task A_build_is_made_once_for_equal_sources_and_options_and_its_log_is_kept()
+    {
+        using var repository = new SmallRepository();
+        using var folder = new TemporaryFolder();
+        repository.Commit("exit 0", "one");
+        repository.Git("commit", "-q", "--allow-empty", "-m", "the same files");
+        var (source, cache, builds) = (new GitSource(repository.Path), new BuildCache(folder.Path), 0);
+        async Task<string> Build(string revision, string how) => await cache.GetAsync("small", source, await source.ResolveAsync(revision, default), how, (sources, result, log) =>
+        {
+            builds++;
+            log.Write("building"u8);
+            File.Copy(Path.Combine(sources, "vmm.in"), Path.Combine(result, "vmm"));
+            return Task.CompletedTask;
+        }, default);
+        var first = await Build("HEAD", "");
+        Assert.Equal(first, await Build("HEAD~1", ""));
+        Assert.NotEqual(first, await Build("HEAD", "-O3"));
+        Assert.Equal(2, builds);
+        Assert.Equal("building", File.ReadAllText(first + ".log"));
+        Assert.True(File.Exists(Path.Combine(first, "vmm")));
+        Assert.False(Directory.Exists(first + ".sources"));
+    }
+
+    [Fact]
+    public async Task A_build_that_fails_says_why_leaves_its_log_and_is_tried_again()
+    {
+        using var repository = new SmallRepository();
+        using var folder = new TemporaryFolder();
+        repository.Commit("exit 0", "one");
+        var source = new CommandSource("small", repository.Path, ["sh", "-c", "echo no such header; exit 3"], "vmm");
+        for (var round = 0; round < 2; round++)
+        {
+            var failure = await Assert.ThrowsAsync<UserException>(() => source.BuildAsync("HEAD", "x86_64", new BuildCache(folder.Path), default));
+            Assert.Contains("no such header", failure.Message, StringComparison.Ordinal);
+            Assert.Contains("no such header", File.ReadAllText(Directory.GetFiles(folder.Path, "*.log").Single()), StringComparison.Ordinal);
+        }
+        var none = new CommandSource("small", repository.Path, [], "nonesuch");
+        Assert.Contains("left no nonesuch", (await Assert.ThrowsAsync<UserException>(() => none.BuildAsync("HEAD", "x86_64", new BuildCache(folder.Path), default))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Qemus_options_are_part_of_what_a_build_is_known_by()
+    {
+        var options = new QemuOptions { Targets = ["aarch64-softmmu"], Sanitizers = ["address", "undefined"], Coverage = true };
+        var line = string.Join(' ', options.Configure());
+        Assert.Contains("--target-list=aarch64-softmmu", line, StringComparison.Ordinal);
+        Assert.Contains("-fsanitize=address,undefined", line, StringComparison.Ordinal);
+        Assert.Contains("--enable-gcov", line, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("qemu", "9.1", null)]
+    [InlineData("qemu", "/src/qemu:v9.1.0", "v9.1.0")]
+    [InlineData("gvmm", "/src/gvmm:HEAD~3", "HEAD~3")]
+    public void A_version_is_a_revision_where_sources_are_known(string vmm, string version, string? revision) =>
+        Assert.Equal(revision, VmmSource.Of(vmm, version, null)?.Revision);
+}
