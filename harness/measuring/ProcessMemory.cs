@@ -25,7 +25,12 @@ public sealed record ProcessMemory(long UssBytes, long PssBytes, long RssBytes)
     }
 
     /// <summary>Stops a process where it is, until it is continued or killed.</summary>
-    public static void Stop(int processId) => _ = Libc.kill(processId, SIGSTOP);
+    /// <exception cref="ArgumentOutOfRangeException">Not one process: 0 and less are whole process groups, the caller's own among them.</exception>
+    public static void Stop(int processId)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(processId);
+        _ = Libc.kill(processId, SIGSTOP);
+    }
 
     internal static ProcessMemory? Parse(IEnumerable<string> lines)
     {

@@ -185,6 +185,8 @@ internal sealed class AttemptProcess : IAttemptProcess
         var poll = new Libc.PollFd[handles.Length];
         for (var i = 0; i < poll.Length; i++)
             poll[i] = new Libc.PollFd { Fd = (int)handles[i].DangerousGetHandle(), Events = Libc.POLLIN };
+        // The process was reported before its first output, and poll looks at its descriptors in their order: where there is output the report is there too, and read first.
+        ReadOnlySpan<int> order = [reports, output, error, poll.Length - 1];
         var buffer = new byte[ReadBytes];
         var allGone = (TimeSpan?)null;
         var (closeReads, lastRead) = (0, TimeSpan.Zero);
@@ -194,7 +196,7 @@ internal sealed class AttemptProcess : IAttemptProcess
                 return;
             if (Libc.Poll(poll, (int)Math.Ceiling(NextDeadline().TotalMilliseconds)) > 0)
             {
-                for (var i = 0; i < poll.Length; i++)
+                foreach (var i in order)
                 {
                     if (poll[i].Fd < 0 || poll[i].ReturnedEvents == 0)
                         continue;
