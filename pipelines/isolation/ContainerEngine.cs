@@ -25,6 +25,12 @@ public sealed class ContainerEngine
     /// <summary><c>docker 20.10.24</c>.</summary>
     public string Name { get; }
 
+    /// <summary>
+    /// Mount options of a folder in memory that a user may write to. Docker gives it the mode of the image's folder, so it has to be the user's own. Podman takes neither an
+    /// owner nor a limit of files; the kernel's is half the pages of the host's memory (tmpfs(5)).
+    /// </summary>
+    internal string MemoryFolderOptions(long bytes, uint user) => $"size={bytes},exec,mode=1777{(_program == "podman" ? "" : $",nr_inodes=1000000,uid={user},gid={user}")}";
+
     /// <summary>The first that answers; null: none does.</summary>
     public static async Task<ContainerEngine?> FindAsync(CancellationToken cancellation)
     {

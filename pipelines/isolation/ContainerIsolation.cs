@@ -40,7 +40,7 @@ internal sealed class ContainerIsolation(ContainerEngine engine, string image) :
         }
     }
 
-    private static IEnumerable<string> Arguments(
+    private IEnumerable<string> Arguments(
         string container, string imageName, IEnumerable<string> folders, string command, IReadOnlyDictionary<string, string> environment, IsolationLimits limits)
     {
         var user = IsolatedCommand.NextUserId();
@@ -48,8 +48,8 @@ internal sealed class ContainerIsolation(ContainerEngine engine, string image) :
         [
             "run", "--interactive", $"--name={container}", "--pull=never", "--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--ipc=private",
             $"--user={user}:{user}", $"--pids-limit={limits.Processes}", $"--memory={limits.MemoryBytes}", $"--memory-swap={limits.MemoryBytes}",
-            $"--ulimit=nproc={limits.Processes}", $"--ulimit=fsize={limits.DiskBytes}", "--ulimit=core=0",
-            $"--tmpfs=/build:size={limits.DiskBytes},nr_inodes=1000000,exec,mode=755,uid={user},gid={user}", $"--tmpfs=/tmp:size={limits.DiskBytes},nr_inodes=1000000,exec,mode=1777",
+            $"--ulimit=nproc={limits.Processes}", $"--ulimit=fsize={limits.DiskBytes}", "--ulimit=core=0", "--ulimit=nofile=4096",
+            $"--tmpfs=/build:{engine.MemoryFolderOptions(limits.DiskBytes, user)}", $"--tmpfs=/tmp:{engine.MemoryFolderOptions(limits.DiskBytes, user)}",
             .. File.Exists("/dev/kvm") ? (string[])["--device=/dev/kvm"] : [],
             .. folders.Distinct().Select(folder => $"--volume={folder}:{folder}:ro"),
             "--workdir=/build", "--env=HOME=/tmp", "--env=LC_ALL=C.UTF-8",
@@ -76,7 +76,7 @@ internal sealed class ContainerIsolation(ContainerEngine engine, string image) :
             limitHit =
                 watch.Elapsed > limits.Time ? $"it ran longer than {limits.Time.TotalSeconds:0} s"
                 : output.Flooded ? $"it printed more than {limits.OutputBytes >> 20} MiB"
-                : inside > 0 && NamespaceMemory.Sum(inside) > limits.MemoryBytes ? MemoryHit(limits)
+                : inside > 0 && (NamespaceMemory.Sum(inside) > limits.MemoryBytes || ControlGroup.HasRunOutOfMemory(inside)) ? MemoryHit(limits)
                 : null;
             if (limitHit is null && !cancellation.IsCancellationRequested)
                 continue;
@@ -92,7 +92,7 @@ internal sealed class ContainerIsolation(ContainerEngine engine, string image) :
         var ready = text.IndexOf(Ready, StringComparison.Ordinal);
         if (limitHit is null && ready < 0 && !output.Dropped)
             throw new IsolationException($"isolating a command: {engine.Name} did not start a container of {image}: {text.Trim()}");
-        // The engine's own limit may be quicker; it ends one process of a command, whose others may then wait for it until their time is over.
+        // Between two looks the kernel's limit may have ended the whole container.
         if (await engine.AskAsync(["inspect", "--format", "{{.State.OOMKilled}}", container], cancellation) == "true")
             limitHit = MemoryHit(limits);
         return new IsolatedResult(limitHit is null ? process.ExitCode : null, limitHit, ready < 0 ? text : text[(ready + Ready.Length)..]);
