@@ -69,9 +69,10 @@ public enum VcpuStop
 /// <summary>
 /// One virtual CPU. Runs guest code until it must leave; port and memory accesses happen inside <see cref="Run"/>, through <see cref="VcpuSetup.Io"/>,
 /// whichever accelerator it is. <see cref="Run"/> and the state are for its own thread (or any thread while it is not running);
-/// <see cref="Kick"/>, <see cref="IVcpuSignals.Wake"/> and the interrupt signals are for every thread.
+/// <see cref="Kick"/>, <see cref="IVcpuSignals.Wake"/> and the interrupt signals are for every thread. Saved, it is all that the vCPU needs to go on,
+/// beyond <see cref="X86State"/> too; to be loaded when memory, clock and devices have been.
 /// </summary>
-public interface IVcpu : IVcpuSignals, IDisposable
+public interface IVcpu : IVcpuSignals, ISaveable, IDisposable
 {
     int Index { get; }
 
@@ -145,8 +146,8 @@ public interface ILocalApic
     void Connect(IVcpuSignals vcpu);
 }
 
-/// <summary>PIC, IOAPIC, LAPICs and PIT inside the accelerator.</summary>
-public interface IKernelIrqChip
+/// <summary>PIC, IOAPIC, LAPICs and PIT inside the accelerator. Saved: all but the LAPICs, which go with their vCPUs; to be loaded after the devices that drive its lines.</summary>
+public interface IKernelIrqChip : ISaveable
 {
     /// <summary>Input line <paramref name="gsi"/> (0 to 23) of PIC and IOAPIC at once, as the PC wires them.</summary>
     IIrqLine GetLine(int gsi);

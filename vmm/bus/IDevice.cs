@@ -48,7 +48,7 @@ public interface IResettable
     void Reset();
 }
 
-/// <summary>A device whose state goes into a snapshot: all of it, so that a restored machine goes on as if nothing had happened.</summary>
+/// <summary>A device, or another part of a machine, whose state goes into a snapshot: all of it, so that a restored machine goes on as if nothing had happened.</summary>
 public interface ISaveable
 {
     /// <summary>Bumped when the fields change; a reader refuses versions it does not know.</summary>

@@ -49,6 +49,7 @@ internal static class Listings
           -qmp TARGET, -monitor TARGET    as for -serial; -mon chardev=ID[,mode=control] (QMP) or mode=readline
           -qtest TARGET [-qtest-log FILE] drive the devices from outside; with -accel qtest time is stepped too
           -preconfig                      QMP first; x-exit-preconfig starts the machine
+          -incoming file:PATH, -loadvm PATH  start from a snapshot (QMP's migrate, the monitor's savevm), with the options that it was taken under
           -action reboot=|shutdown=|panic=
           -no-reboot, -no-shutdown, -S, -name NAME, -pidfile FILE, -version, -help
 

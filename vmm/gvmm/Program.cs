@@ -37,7 +37,7 @@ internal static class Program
                 WritePidFile(pidFile);
             return options.Machine == "none" ? RunWithoutMachine(options) : RunMachine(options);
         }
-        catch (Exception refused) when (refused is OptionException or BootException or AcceleratorException or LinuxException or BlockImageException)
+        catch (Exception refused) when (refused is OptionException or BootException or AcceleratorException or LinuxException or BlockImageException or SnapshotException)
         {
             Complain(refused.Message);
             return ExitStatus.Refused;
@@ -69,13 +69,24 @@ internal static class Program
             _ = new QtestServer(Take("-qtest", chardevs[qtest]), new QtestTarget(machine, board.Lines), OpenLog(options.QtestLog));
         chardevs.Start();
         using var signals = new EndingSignals(machine.RequestQuit);
-        var end = machine.Run(options.StartPaused || options.Preconfig);
+        var end = Run(machine, options);
         FlushSerial(serial);
         var status = Report(machine, end);
         // What is left would only be taken apart to be thrown away: the kernel does that faster. A guest's RAM and vCPUs go with the process.
         chardevs.Dispose();
         Descriptors.ExitNow(status);
         return status;
+    }
+
+    private static MachineEnd Run(Machine machine, GvmmOptions options)
+    {
+        var paused = options.StartPaused || options.Preconfig;
+        if (options.Snapshot is not { } path)
+            return machine.Run(paused);
+        using var snapshot = SnapshotFile.Open(path);
+        var end = default(MachineEnd);
+        SnapshotFile.Explain(path, () => end = machine.Run(paused, snapshot));
+        return end;
     }
 
     // For probing: no guest, QMP only, until told to quit.

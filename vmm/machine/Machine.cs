@@ -13,7 +13,7 @@ namespace Gauntlet.Vmm.Machines;
 /// <see cref="Run"/> carries them out; QMP's may call <see cref="Pause"/>, <see cref="Resume"/> and <see cref="Inspect"/>. Changes of state are
 /// made with <c>_control</c> held, which no vCPU thread ever takes, and which is taken before the device lock.
 /// </remarks>
-public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
+public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
 {
     private readonly Lock _control = new();
     private readonly object _wishes = new();
@@ -22,7 +22,7 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
     private readonly List<IVcpu> _vcpus = [];
     private Action? _afterReset;
     private MachineEnd? _wishedEnd;
-    private bool _wishedReset, _wishedPowerOff, _resetByTripleFault, _isResetFromHost;
+    private bool _wishedReset, _wishedPowerOff, _wishedPause, _resetByTripleFault, _isResetFromHost;
 
     // Where the thread in Run is; with the lock on the wishes.
     private RunLoop _loop;
@@ -90,6 +90,7 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
     public void CreateVcpus<TApic>(int count, string cpuModel, Func<int, TApic?> apicOf)
         where TApic : class, ILocalApic, ICpuLocalMmio
     {
+        CpuModel = cpuModel;
         for (var i = 0; i < count; i++)
         {
             var apic = apicOf(i);
@@ -105,13 +106,20 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
     public void SetBoot(Action afterReset) => _afterReset = afterReset;
 
     /// <summary>Resets, starts unless <paramref name="paused"/>, and returns when the machine has ended; vCPUs are parked then.</summary>
-    public MachineEnd Run(bool paused = false)
+    /// <param name="snapshot">What to start from; null: from a reset. One that was taken in a pause starts paused.</param>
+    /// <exception cref="State.StateFormatException">The snapshot is damaged, or of another machine.</exception>
+    /// <exception cref="AcceleratorException">The accelerator does not take the snapshot.</exception>
+    public MachineEnd Run(bool paused = false, Stream? snapshot = null)
     {
         lock (_control)
         {
             ResetAll();
+            if (snapshot is not null)
+                paused |= !LoadStandingStill(snapshot, static () => { }).IsRunning;
             if (!paused)
                 StartAll();
+            else if (snapshot is not null)
+                State = MachineState.Paused;
         }
         try
         {
@@ -188,7 +196,7 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
     {
         lock (_wishes)
         {
-            while (_loop is RunLoop.NotStarted or RunLoop.Acting || (_loop == RunLoop.Waiting && (_wishedReset || _wishedPowerOff || _wishedEnd is not null)))
+            while (_loop is RunLoop.NotStarted or RunLoop.Acting || (_loop == RunLoop.Waiting && (_wishedReset || _wishedPowerOff || _wishedPause || _wishedEnd is not null)))
                 Monitor.Wait(_wishes);
         }
     }
@@ -218,6 +226,18 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
             Monitor.PulseAll(_wishes);
         }
         KickAll();
+    }
+
+    /// <summary>Pauses from where <see cref="Pause"/> cannot be called, as a device or a vCPU's thread: the vCPU that asks runs no further than this access.</summary>
+    public void RequestPause()
+    {
+        lock (_wishes)
+        {
+            _wishedPause = true;
+            Monitor.PulseAll(_wishes);
+        }
+        foreach (var thread in _threads)
+            thread.RequestPause();
     }
 
     public void RequestExit(int status) => WishEnd(new MachineEnd(MachineEndKind.Exit, status));
@@ -297,7 +317,7 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
     {
         lock (_wishes)
         {
-            while (_wishedEnd is null && !_wishedReset && !_wishedPowerOff)
+            while (_wishedEnd is null && !_wishedReset && !_wishedPowerOff && !_wishedPause)
                 Monitor.Wait(_wishes);
             _loop = RunLoop.Acting;
             return _wishedEnd;
@@ -306,16 +326,16 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
 
     private MachineEnd? CarryOutWishes()
     {
-        bool reset, powerOff;
+        bool reset, powerOff, pause;
         MachineEndKind refusal;
         MachineCause resetCause;
         IVcpu? at;
         lock (_wishes)
         {
-            (reset, powerOff) = (_wishedReset, _wishedPowerOff);
+            (reset, powerOff, pause) = (_wishedReset, _wishedPowerOff, _wishedPause);
             resetCause = _isResetFromHost ? MachineCause.HostReset : MachineCause.GuestReset;
             (refusal, at) = _resetByTripleFault ? (MachineEndKind.TripleFault, _tripleFaulted) : (MachineEndKind.ResetRefused, null);
-            (_wishedReset, _wishedPowerOff, _resetByTripleFault, _tripleFaulted) = (false, false, false, null);
+            (_wishedReset, _wishedPowerOff, _wishedPause, _resetByTripleFault, _tripleFaulted) = (false, false, false, false, null);
         }
         if (powerOff || (reset && NoReboot))
         {
@@ -325,6 +345,10 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
             PauseAs(MachineState.Shutdown);
             return null;
         }
+        if (pause && State == MachineState.Running)
+            PauseAs(MachineState.Paused);
+        if (!reset)
+            return null;
         var wasRunning = State == MachineState.Running;
         StopAll();
         ResetAll();
@@ -365,6 +389,9 @@ public sealed class Machine : IMachineControl, IVcpuOwner, IDisposable
             thread.WaitUntilParked();
         Clock.Pause();
     }
+
+    /// <summary>As the reset before the first start, for a test that runs the vCPUs itself.</summary>
+    internal void ResetForTest() => ResetAll();
 
     private void ResetAll()
     {

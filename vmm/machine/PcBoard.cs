@@ -85,7 +85,7 @@ public sealed class PcBoard : IDisposable
             ? new ManualClock(config.StartUtc, bus.DeviceLock)
             : new HostClock(bus.DeviceLock, config.StartUtc);
         var accelerator = AcceleratorFactory.CreateFirst(config.Accelerators, clock, config.CpuCount, onAcceleratorFallback);
-        Machine = new Machine(new GuestMemory(LayOut(config.RamBytes, config.FirmwareBytes)), bus, clock, accelerator) { NoReboot = config.NoReboot, NoShutdown = config.NoShutdown };
+        Machine = new Machine(new GuestMemory(LayOut(config.RamBytes, config.FirmwareBytes)), bus, clock, accelerator) { Type = "pc", NoReboot = config.NoReboot, NoShutdown = config.NoShutdown };
 
         if (accelerator.IrqChip is { } irqChip)
         {

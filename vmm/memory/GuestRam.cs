@@ -54,6 +54,33 @@ public sealed unsafe class GuestRam : IDisposable
     /// <summary>True when the address is inside.</summary>
     public bool Contains(ulong address) => address - GuestAddress < Length;
 
+    /// <summary>Finds the next part that holds something: what no one has written since the start or <see cref="Clear"/> is zeros, and costs no memory.</summary>
+    /// <param name="from">Where to begin, in bytes from the start.</param>
+    /// <param name="start">Where it begins, a multiple of the page size.</param>
+    /// <param name="end">Where it ends, exclusive.</param>
+    /// <returns>False when there is nothing more.</returns>
+    public bool TryFindData(ulong from, out ulong start, out ulong end)
+    {
+        (start, end) = (Length, Length);
+        if (from >= Length)
+            return false;
+        var data = Libc.lseek(FileDescriptor, (long)from, Libc.SEEK_DATA);
+        if (data < 0)
+            return false;
+        var hole = Libc.lseek(FileDescriptor, data, Libc.SEEK_HOLE);
+        start = (ulong)data & ~(ulong)(PageSize - 1);
+        end = hole < 0 ? Length : Math.Min(((ulong)hole + PageSize - 1) & ~(ulong)(PageSize - 1), Length);
+        return true;
+    }
+
+    /// <summary>Makes all of it zeros and gives the host its memory back. Nobody is told: the caller marks it dirty.</summary>
+    /// <exception cref="LinuxException">The host cannot.</exception>
+    public void Clear()
+    {
+        if (Libc.fallocate(FileDescriptor, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, 0, (long)Length) != 0)
+            throw LinuxException.ForErrno($"clearing {Name}");
+    }
+
     public void Dispose()
     {
         if (_mapping is 0 or -1)

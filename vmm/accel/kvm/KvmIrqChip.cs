@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Gauntlet.Linux;
 using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.State;
 using Microsoft.Win32.SafeHandles;
 
 namespace Gauntlet.Vmm.Accel.Kvm;
@@ -87,6 +88,52 @@ internal sealed unsafe class KvmIrqChip : IKernelIrqChip, IDisposable
         }
     }
 
+    public int StateVersion => 1;
+
+    public void Save(StateWriter writer)
+    {
+        foreach (var line in _lines)
+            writer.Bool(line.Level);
+        foreach (var id in Chips)
+        {
+            var chip = new KvmIrqChipState { ChipId = id };
+            Call(KvmRequest.GetIrqChip, &chip, "read an interrupt controller");
+            writer.Bytes(new ReadOnlySpan<byte>(&chip, sizeof(KvmIrqChipState)));
+        }
+        writer.Bool(HasPit);
+        if (HasPit)
+        {
+            KvmPitState pit;
+            Call(KvmRequest.GetPit2, &pit, "read the PIT");
+            writer.Bytes(new ReadOnlySpan<byte>(&pit, sizeof(KvmPitState)));
+        }
+        var clock = new KvmClockData();
+        Call(KvmRequest.GetClock, &clock, "read the guest's clock");
+        writer.UInt64(clock.Clock);
+    }
+
+    public void Load(ref StateReader reader)
+    {
+        // Lines first, as in a reset.
+        foreach (var line in _lines)
+            line.Set(reader.Bool());
+        foreach (var id in Chips)
+        {
+            var chip = Read<KvmIrqChipState>(ref reader);
+            chip.ChipId = id;
+            Call(KvmRequest.SetIrqChip, &chip, "set an interrupt controller");
+        }
+        if (reader.Bool() != HasPit)
+            throw new StateFormatException(HasPit ? "a snapshot of a machine without a PIT" : "a snapshot of a machine with a PIT, and this one has none");
+        if (HasPit)
+        {
+            var pit = Read<KvmPitState>(ref reader);
+            Call(KvmRequest.SetPit2, &pit, "set the PIT");
+        }
+        var clock = new KvmClockData { Clock = reader.UInt64() };
+        Call(KvmRequest.SetClock, &clock, "set the guest's clock");
+    }
+
     /// <summary>Lines lead nowhere from here on.</summary>
     public void Dispose()
     {
@@ -120,6 +167,14 @@ internal sealed unsafe class KvmIrqChip : IKernelIrqChip, IDisposable
     private static KvmIrqRoutingEntry Route(uint gsi, KvmIrqChipId chip, uint pin)
         => new() { Gsi = gsi, Type = KvmIrqRoutingEntry.TypeIrqChip, IrqChip = chip, Pin = pin };
 
+    private static T Read<T>(ref StateReader reader) where T : unmanaged
+    {
+        var bytes = reader.Bytes(sizeof(T));
+        return bytes.Length == sizeof(T)
+            ? MemoryMarshal.Read<T>(bytes)
+            : throw new StateFormatException($"{bytes.Length} bytes of an interrupt controller in KVM, where {sizeof(T)} were expected");
+    }
+
     private void Call(nuint request, void* argument, string doing)
     {
         if (Libc.ioctl(_vm, request, argument) < 0)
@@ -129,13 +184,13 @@ internal sealed unsafe class KvmIrqChip : IKernelIrqChip, IDisposable
     /// <summary>One input of the controllers.</summary>
     private sealed class Line(KvmIrqChip chip, uint gsi) : IIrqLine
     {
-        private bool _level;
+        public bool Level { get; private set; }
 
         public void Set(bool level)
         {
-            if (_level == level)
+            if (Level == level)
                 return;
-            _level = level;
+            Level = level;
             var wire = new KvmIrqLevel { Irq = gsi, Level = level ? 1u : 0u };
             if (Libc.ioctl(chip._descriptor, KvmRequest.IrqLine, (nint)(&wire)) >= 0)
                 return;

@@ -14,6 +14,7 @@ internal static class KvmRequest
     // On /dev/kvm.
     public static readonly nuint GetApiVersion = Io(0x00);
     public static readonly nuint CreateVm = Io(0x01);
+    public static readonly nuint GetMsrIndexList = Iowr(0x02, MsrIndicesHeaderBytes);
     public static readonly nuint CheckExtension = Io(0x03);
     public static readonly nuint GetVcpuMmapSize = Io(0x04);
     public static readonly nuint GetSupportedCpuid = Iowr(0x05, CpuidHeaderBytes);
@@ -36,6 +37,8 @@ internal static class KvmRequest
     public static readonly nuint SignalMsi = Iow<KvmMsi>(0xa5);
     public static readonly nuint GetPit2 = Ior<KvmPitState>(0x9f);
     public static readonly nuint SetPit2 = Iow<KvmPitState>(0xa0);
+    public static readonly nuint SetClock = Iow<KvmClockData>(0x7b);
+    public static readonly nuint GetClock = Ior<KvmClockData>(0x7c);
 
     // On a vCPU.
     public static readonly nuint Run = Io(0x80);
@@ -62,12 +65,20 @@ internal static class KvmRequest
     public static readonly nuint SetXcrs = Iow<KvmXcrs>(0xa7);
     public static readonly nuint GetXsave = Ior<KvmXsave>(0xa4);
     public static readonly nuint SetXsave = Iow<KvmXsave>(0xa5);
+    public static readonly nuint GetNestedState = Iowr(0xbe, NestedStateHeaderBytes);
+    public static readonly nuint SetNestedState = Iow(0xbf, NestedStateHeaderBytes);
 
     /// <summary>struct kvm_cpuid2 up to its entries: nent and padding.</summary>
     public const int CpuidHeaderBytes = 8;
 
     /// <summary>struct kvm_msrs up to its entries: nmsrs and padding.</summary>
     public const int MsrsHeaderBytes = 8;
+
+    /// <summary>struct kvm_msr_list up to its indices: nmsrs.</summary>
+    public const int MsrIndicesHeaderBytes = 4;
+
+    /// <summary>struct kvm_nested_state up to the nested guest's control structures.</summary>
+    public const int NestedStateHeaderBytes = 128;
 
     /// <summary>struct kvm_irq_routing up to its entries: nr and flags.</summary>
     public const int RoutingHeaderBytes = 8;
@@ -98,6 +109,7 @@ internal enum KvmCap
     PitState2 = 35,
     ReinjectControl = 24,
     SetIdentityMapAddr = 37,
+    AdjustClock = 39,
     InternalErrorData = 40,
     VcpuEvents = 41,
     DebugRegs = 50,
@@ -108,4 +120,5 @@ internal enum KvmCap
     ReadonlyMem = 81,
     MaxVcpuId = 128,
     ImmediateExit = 136,
+    NestedState = 157,
 }

@@ -232,6 +232,19 @@ internal struct KvmIrqChipState
 [StructLayout(LayoutKind.Explicit, Size = 112)]
 internal struct KvmPitState;
 
+/// <summary>struct kvm_clock_data: what the guest's KVM clock shows.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 48)]
+internal struct KvmClockData
+{
+    /// <summary>Nanoseconds.</summary>
+    [FieldOffset(0)]
+    public ulong Clock;
+
+    /// <summary>0: set it to just this.</summary>
+    [FieldOffset(8)]
+    public uint Flags;
+}
+
 /// <summary>struct kvm_lapic_state: the register page's first KiB.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 1024)]
 internal struct KvmLapicState;

@@ -123,6 +123,20 @@ internal sealed unsafe class KvmSystem : IDisposable
         throw new AcceleratorException($"KVM reports more than {MaxCpuidEntries} CPUID leaves: this is no KVM that gvmm knows");
     }
 
+    /// <summary>KVM_GET_MSR_INDEX_LIST: the MSRs that this host can save, of which a vCPU may lack some.</summary>
+    /// <param name="limit">More than a host has.</param>
+    public uint[] GetMsrIndices(int limit)
+    {
+        var buffer = new uint[1 + limit];
+        buffer[0] = (uint)limit;
+        fixed (uint* p = buffer)
+        {
+            if (Libc.ioctl(Handle, KvmRequest.GetMsrIndexList, p) != 0)
+                throw new AcceleratorException($"KVM does not tell which MSRs it can save: {ErrorText()}");
+        }
+        return buffer[1..(1 + (int)Math.Min(buffer[0], (uint)limit))];
+    }
+
     private static CpuidLeaf[] ToLeaves(KvmCpuidEntry* entries, int count)
     {
         var leaves = new CpuidLeaf[count];

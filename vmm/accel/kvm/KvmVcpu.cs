@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Gauntlet.Linux;
 using Gauntlet.Vmm.Accel.Cpu;
+using Gauntlet.Vmm.State;
 using Microsoft.Win32.SafeHandles;
 
 namespace Gauntlet.Vmm.Accel.Kvm;
@@ -37,6 +38,8 @@ internal sealed unsafe class KvmVcpu : IVcpu
     private readonly ILocalApic? _apic;
     private readonly KvmIrqChip? _irqChip;
     private readonly KvmRegisters _registers;
+    private readonly KvmVcpuState _wholeState;
+    private readonly IReadOnlyList<CpuidLeaf> _cpuid;
     private readonly KvmExitLog _log = new();
     private readonly uint _signature;
     private readonly int _kickSignal, _process = Environment.ProcessId;
@@ -59,6 +62,7 @@ internal sealed unsafe class KvmVcpu : IVcpu
     {
         _handle = handle;
         Index = setup.Index;
+        _cpuid = cpuid;
         _io = setup.Io;
         _irqChip = irqChip;
         _apic = irqChip is null ? setup.Apic : null;
@@ -82,6 +86,7 @@ internal sealed unsafe class KvmVcpu : IVcpu
             }
 
             _registers = new KvmRegisters(handle, Index, system, hasLapic: irqChip is not null);
+            _wholeState = new KvmVcpuState(handle, Index, system, hasLapic: irqChip is not null);
             Reset();
         }
         catch
@@ -144,6 +149,36 @@ internal sealed unsafe class KvmVcpu : IVcpu
     }
 
     public void SetState(in X86State state) => SetState(state, isReset: false);
+
+    public int StateVersion => 1;
+
+    public void Save(StateWriter writer)
+    {
+        writer.UInt32((uint)_cpuid.Count);
+        foreach (var leaf in _cpuid)
+        {
+            foreach (var value in (ReadOnlySpan<uint>)[leaf.Function, leaf.Index, leaf.Eax, leaf.Ebx, leaf.Ecx, leaf.Edx])
+                writer.UInt32(value);
+        }
+        _wholeState.Save(writer);
+        writer.Byte((byte)Volatile.Read(ref _pending));
+        writer.Byte(_startUpVector);
+        writer.Bool(_halted);
+        writer.Bool(_waitsForStartUp);
+        writer.Bool(_interruptsEnabled);
+    }
+
+    public void Load(ref StateReader reader)
+    {
+        CheckCpuid(ref reader);
+        _wholeState.Load(ref reader);
+        Failure = null;
+        const Pending known = Pending.Nmi | Pending.Init | Pending.StartUp;
+        Interlocked.Exchange(ref _pending, reader.Byte() & (int)known);
+        _startUpVector = reader.Byte();
+        (_halted, _waitsForStartUp, _interruptsEnabled) = (reader.Bool(), reader.Bool(), reader.Bool());
+        _canInject = false;
+    }
 
     public void Reset()
     {
@@ -279,6 +314,23 @@ internal sealed unsafe class KvmVcpu : IVcpu
             if (Libc.ioctl(_handle, KvmRequest.SetCpuid2, p) != 0)
                 throw new AcceleratorException($"KVM does not take vCPU {Index}'s CPUID: {KvmSystem.ErrorText()}; try another -cpu model");
         }
+    }
+
+    /// <exception cref="StateFormatException">The snapshot's guest was shown another processor than this one would be.</exception>
+    private void CheckCpuid(ref StateReader reader)
+    {
+        var count = reader.UInt32();
+        var same = count == _cpuid.Count;
+        for (var i = 0; i < _cpuid.Count && same; i++)
+        {
+            var leaf = _cpuid[i];
+            foreach (var value in (ReadOnlySpan<uint>)[leaf.Function, leaf.Index, leaf.Eax, leaf.Ebx, leaf.Ecx, leaf.Edx])
+                same &= reader.UInt32() == value;
+            if (!same)
+                throw new StateFormatException($"CPUID leaf 0x{leaf.Function:x} of vCPU {Index} differs from the snapshot's: it was taken on another kind of host; give a -cpu model that both have");
+        }
+        if (!same)
+            throw new StateFormatException($"vCPU {Index} has {_cpuid.Count} CPUID leaves and {count} in the snapshot: it was taken on another kind of host");
     }
 
     private void SetState(in X86State state, bool isReset)

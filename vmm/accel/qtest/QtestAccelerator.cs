@@ -1,4 +1,5 @@
 using Gauntlet.Vmm.Memory;
+using Gauntlet.Vmm.State;
 
 namespace Gauntlet.Vmm.Accel.Qtest;
 
@@ -43,6 +44,12 @@ internal sealed class QtestVcpu(int index) : IVcpu
     public void GetState(out X86State state) => state = _state;
 
     public void SetState(in X86State state) => _state = state;
+
+    public int StateVersion => 1;
+
+    public void Save(StateWriter writer) => X86StateCodec.Write(writer, _state);
+
+    public void Load(ref StateReader reader) => X86StateCodec.Read(ref reader, out _state);
 
     // Nobody reads the signature.
     public void Reset() => _state = X86Reset.PowerUp(index == 0, signature: 0);

@@ -4,6 +4,7 @@ using Gauntlet.Vmm.Accel.Tcg.Backends;
 using Gauntlet.Vmm.Accel.Tcg.Blocks;
 using Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
 using Gauntlet.Vmm.Accel.Tcg.SoftMmu;
+using Gauntlet.Vmm.State;
 
 namespace Gauntlet.Vmm.Accel.Tcg;
 
@@ -19,6 +20,8 @@ public sealed unsafe class TcgVcpu : IVcpu
 {
     // DR6.BS
     private const uint SingleStepTrap = 0x4000;
+
+    private const int SavedRequests = TcgCore.RequestNmi | TcgCore.RequestInit | TcgCore.RequestStartUp;
 
     private readonly X86Core _core;
     private readonly TcgBackend _backend;
@@ -122,6 +125,28 @@ public sealed unsafe class TcgVcpu : IVcpu
         Interlocked.And(ref Unsafe.AsRef<int>(_core.Header), TcgCore.RequestKick);
         _core.TakeMemoryRequests(TcgCore.RequestFlush);
         _core.Reset();
+    }
+
+    public int StateVersion => 1;
+
+    /// <summary>Architectural state, and what was signalled and not taken yet.</summary>
+    public void Save(StateWriter writer)
+    {
+        _core.Save(writer);
+        writer.Bool(_nmiPending);
+        writer.UInt32((uint)(_core.Header->ExitRequest & SavedRequests));
+        writer.Byte((byte)_startUpVector);
+    }
+
+    public void Load(ref StateReader reader)
+    {
+        Reset();
+        _core.Load(ref reader);
+        _nmiPending = reader.Bool();
+        var requests = (int)reader.UInt32() & SavedRequests;
+        _startUpVector = reader.Byte();
+        // The interrupt controllers were loaded before: whatever they have is to be looked at.
+        _core.Request(requests | TcgCore.RequestInterrupt);
     }
 
     public void GetState(out X86State state) => X86StateTransfer.Save(_core, out state);

@@ -102,6 +102,9 @@ public sealed class GvmmOptions
 
     public bool StartPaused { get; set; }
 
+    /// <summary>The snapshot file to start from (<c>-incoming file:PATH</c>, <c>-loadvm PATH</c>); null: from a reset.</summary>
+    public string? Snapshot { get; set; }
+
     public string? Name { get; set; }
 
     public string? PidFile { get; set; }

@@ -95,7 +95,8 @@ public sealed class OptionParser
 
     private static bool TakesArgument(string name) => name is "M" or "machine" or "accel" or "cpu" or "smp" or "m" or "kernel" or "initrd" or "append"
         or "device" or "drive" or "global" or "serial" or "display" or "name" or "uuid" or "qmp" or "rtc" or "fw_cfg" or "pidfile" or "vga" or "net" or "nic"
-        or "monitor" or "parallel" or "bios" or "chardev" or "mon" or "qtest" or "qtest-log" or "boot" or "action";
+        or "monitor" or "parallel" or "bios" or "chardev" or "mon" or "qtest" or "qtest-log" or "boot" or "action"
+        or "incoming" or "loadvm";
 
     private void ParseWithArgument(string name, string argument)
     {
@@ -176,6 +177,15 @@ public sealed class OptionParser
                 break;
             case "fw_cfg":
                 ParseFwCfg(argument);
+                break;
+            case "incoming":
+                const string scheme = "file:";
+                if (!argument.StartsWith(scheme, StringComparison.Ordinal) || argument.Length == scheme.Length)
+                    throw new OptionException($"-incoming {argument}: a machine comes from a file only; give file:PATH");
+                _options.Snapshot = argument[scheme.Length..];
+                break;
+            case "loadvm":
+                _options.Snapshot = argument;
                 break;
             case "pidfile":
                 _options.PidFile = argument;

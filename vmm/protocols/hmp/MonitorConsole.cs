@@ -16,6 +16,8 @@ public sealed class MonitorConsole(QmpContext context)
         help -- this list
         info chardev|cpus|irq|kvm|mtree|name|pci|qtree|registers [-a]|status|uuid|version
         cont, stop, system_reset, system_powerdown, quit
+        savevm FILE, loadvm FILE -- the machine's state, without its disks
+        migrate file:PATH -- as savevm, and pause
         xp /COUNT{b|h|w|g} ADDRESS -- guest-physical memory
 
         """;
@@ -58,6 +60,15 @@ public sealed class MonitorConsole(QmpContext context)
                     throw new QmpException("this machine has no power button");
                 press();
                 return "";
+            case ["savevm", var path]:
+                Snapshot(() => SnapshotFile.Save(context.Needed, path));
+                return "";
+            case ["loadvm", var path]:
+                Snapshot(() => SnapshotFile.Load(context.Needed, path));
+                return "";
+            case ["migrate", var uri]:
+                Snapshot(() => SnapshotFile.Save(context.Needed, MigrationCommands.PathOf(uri), pauseAfterwards: true));
+                return "";
             case ["quit" or "q"]:
                 context.Quit();
                 return "";
@@ -65,6 +76,18 @@ public sealed class MonitorConsole(QmpContext context)
                 return Examine(arguments);
             default:
                 return $"unknown command: '{line}'\n";
+        }
+    }
+
+    private static void Snapshot(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (SnapshotException why)
+        {
+            throw new QmpException(why.Message);
         }
     }
 

@@ -96,6 +96,7 @@ public sealed class QmpCommands
         Add(new IntrospectionCommands(context).All);
         Add(new HostCommands(context).All);
         Add(new MonitorCommands(context).All);
+        Add(new MigrationCommands(context).All);
     }
 
     public IReadOnlyList<QmpCommand> All => _all;

@@ -1,5 +1,6 @@
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Memory;
+using Gauntlet.Vmm.State;
 
 namespace Gauntlet.Vmm.Tests.MachineTests;
 
@@ -93,6 +94,12 @@ internal sealed class ScriptedVcpu(VcpuSetup setup) : IVcpu
     public void GetState(out X86State state) => state = _state;
 
     public void SetState(in X86State state) => _state = state;
+
+    public int StateVersion => 1;
+
+    public void Save(StateWriter writer) => X86StateCodec.Write(writer, _state);
+
+    public void Load(ref StateReader reader) => X86StateCodec.Read(ref reader, out _state);
 
     public void Reset() => Resets++;
 

@@ -1,0 +1,113 @@
+using Gauntlet.Vmm.State;
+
+namespace Gauntlet.Vmm.Machines;
+
+/// <summary>What a machine was doing, and about to do, when its state was taken.</summary>
+/// <param name="WishesReset">A device had asked for a reset that was not carried out yet.</param>
+/// <param name="WishesPowerOff">The same, for a power-off.</param>
+public readonly record struct MachineRunState(bool IsRunning, bool WishesReset, bool WishesPowerOff);
+
+// Its state to a file and back.
+public sealed partial class Machine
+{
+    /// <summary>The machine's type, as after <c>-machine</c>: a snapshot belongs to it.</summary>
+    public string Type { get; init; } = "none";
+
+    /// <summary>As given to <see cref="CreateVcpus"/>.</summary>
+    public string CpuModel { get; private set; } = "";
+
+    /// <summary>
+    /// Writes a snapshot, running or paused; the machine goes on afterwards as it was. Not with the device lock held, and not from a vCPU's thread.
+    /// </summary>
+    /// <param name="pauseAfterwards">It stays where it was saved, paused.</param>
+    /// <exception cref="InvalidOperationException">The machine is ending or has failed: there is nothing to go on with.</exception>
+    /// <exception cref="IOException">Writing failed.</exception>
+    public void Save(Stream target, bool pauseAfterwards = false)
+    {
+        AwaitWishes();
+        lock (_control)
+        {
+            var wasRunning = State == MachineState.Running;
+            if (wasRunning)
+                StopAll();
+            try
+            {
+                lock (Bus.DeviceLock)
+                    MachineSnapshot.Write(this, RunState(wasRunning), target);
+                if (wasRunning && pauseAfterwards)
+                {
+                    PauseAs(MachineState.Paused);
+                    wasRunning = false;
+                }
+            }
+            finally
+            {
+                if (wasRunning)
+                    StartAll();
+            }
+        }
+    }
+
+    /// <summary>
+    /// Becomes what a snapshot holds; goes on running if that did, and this machine runs or was never started. Damage that shows in the file's form
+    /// changes nothing; what shows only when a part is loaded leaves the machine reset and paused.
+    /// </summary>
+    /// <param name="source">From its position to its end; it is read twice.</param>
+    /// <exception cref="StateFormatException">Damaged, or of another machine; the message says in what.</exception>
+    /// <exception cref="Accel.AcceleratorException">The accelerator does not take it.</exception>
+    public void Load(Stream source)
+    {
+        AwaitWishes();
+        lock (_control)
+        {
+            var wasRunning = State == MachineState.Running;
+            if (wasRunning)
+                StopAll();
+            var touched = false;
+            try
+            {
+                var run = LoadStandingStill(source, () => touched = true);
+                State = MachineState.Paused;
+                wasRunning &= run.IsRunning;
+            }
+            catch when (touched)
+            {
+                ResetAll();
+                State = MachineState.Paused;
+                wasRunning = false;
+                throw;
+            }
+            finally
+            {
+                if (wasRunning)
+                    StartAll();
+            }
+        }
+    }
+
+    private MachineRunState LoadStandingStill(Stream source, Action touched)
+    {
+        MachineRunState run;
+        lock (Bus.DeviceLock)
+            run = MachineSnapshot.Read(this, source, touched);
+        lock (_wishes)
+        {
+            (_wishedReset, _wishedPowerOff) = (run.WishesReset, run.WishesPowerOff);
+            (_resetByTripleFault, _tripleFaulted, _isResetFromHost) = (false, null, false);
+            Monitor.PulseAll(_wishes);
+        }
+        return run;
+    }
+
+    private MachineRunState RunState(bool isRunning)
+    {
+        if (State is MachineState.Shutdown or MachineState.InternalError)
+            throw new InvalidOperationException("the machine is off or has failed: a snapshot of it could not go on");
+        lock (_wishes)
+        {
+            if (_wishedEnd is not null)
+                throw new InvalidOperationException("the machine is ending: a snapshot of it could not go on");
+            return new MachineRunState(isRunning, _wishedReset, _wishedPowerOff);
+        }
+    }
+}
