@@ -9,6 +9,9 @@ public interface IClock
     /// <summary>Nanoseconds, never negative, never going back while a machine runs; a snapshot's load may set it back.</summary>
     long NowNs { get; }
 
+    /// <summary>False while the machine is paused.</summary>
+    bool IsRunning { get; }
+
     /// <summary>Makes a timer that calls back under the machine's device lock. Made once, when the device is made.</summary>
     IClockTimer CreateTimer(Action callback);
 

@@ -1,7 +1,9 @@
 using System.Globalization;
+using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Machines;
+using Gauntlet.Vmm.Network;
 using Gauntlet.Vmm.Program.Options;
 
 namespace Gauntlet.Vmm.Program;
@@ -10,7 +12,7 @@ namespace Gauntlet.Vmm.Program;
 public static class DeviceCatalog
 {
     /// <summary>By name.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "virtio-blk-pci", "virtio-rng-pci"];
+    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "virtio-blk-pci", "virtio-net-pci", "virtio-rng-pci"];
 
     /// <summary>For messages.</summary>
     public static string NameList => string.Join(", ", Names);
@@ -28,7 +30,7 @@ public static class DeviceCatalog
     /// <summary>Puts a device on the board.</summary>
     /// <exception cref="OptionException">A property that it does not have, a value out of range, or ports that are taken.</exception>
     /// <exception cref="Storage.BlockImageException">Its disk cannot be opened.</exception>
-    public static void Add(PcBoard board, DeviceOption option, Drives drives)
+    public static void Add(PcBoard board, DeviceOption option, Drives drives, Networks networks)
     {
         try
         {
@@ -49,6 +51,9 @@ public static class DeviceCatalog
                     break;
                 case "virtio-blk-pci":
                     AddDisk(board, option, drives);
+                    break;
+                case "virtio-net-pci":
+                    AddNetwork(board, option, networks);
                     break;
                 default:
                     Expect(option, "addr");
@@ -90,6 +95,16 @@ public static class DeviceCatalog
         if (System.Text.Encoding.UTF8.GetByteCount(serial) > VirtioBlk.MaxSerialBytes)
             throw new OptionException($"-device {option.Driver}: serial '{serial}' is longer than {VirtioBlk.MaxSerialBytes} bytes");
         board.AddVirtio(new VirtioBlk(board.Machine.Memory, board.Machine.Clock, drives.Take(option.Driver, id), serial), Slot(option));
+    }
+
+    private static void AddNetwork(PcBoard board, DeviceOption option, Networks networks)
+    {
+        Expect(option, "addr", "netdev", "mac");
+        var address = networks.NextAddress(option.Driver, option.Properties.TryGetValue("mac", out var text) ? text : null);
+        INetworkLink link = option.Properties.TryGetValue("netdev", out var id) ? networks.Take(option.Driver, id) : NullNetworkLink.Instance;
+        var device = new VirtioNet(board.Machine.Memory, board.Machine.Clock, link, address);
+        link.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
+        board.AddVirtio(device, Slot(option));
     }
 
     // As QEMU: a slot in hexadecimal, and after a dot its function, of which only 0 can be chosen.

@@ -40,6 +40,9 @@ internal static class Listings
         Devices
           -device NAME[,prop=value]       -device help lists them
           -drive file=F,id=ID[,format=raw|qcow2][,readonly=on]  a disk for -device virtio-blk-pci,drive=ID; if=virtio: with a device of its own
+          -netdev KIND,id=ID[,...]        a network for -device virtio-net-pci,netdev=ID: socket (fd=, listen= or connect=HOST:PORT, udp= and localaddr=), stream and
+                                          dgram (addr.type=, local.type=, remote.type= inet, unix, fd), tap (ifname=, fd=), user (passt; hostfwd=tcp::PORT-:PORT)
+          -object filter-dump,netdev=ID,file=F[,maxlen=N]  the frames of a network, as a pcap file
           -global DRIVER.PROP=VALUE       kvm-pit.lost_tick_policy=delay|discard, or a device's property
           -chardev KIND,id=ID[,...]       null, stdio, pty, file, pipe, ringbuf, socket (path=, or host= and port=; server=, wait=); mux=on shares it
           -serial TARGET                  stdio, mon:stdio (Ctrl-A c: monitor, Ctrl-A x: end), null, pty, file:PATH, pipe:PATH,

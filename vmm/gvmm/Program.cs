@@ -53,8 +53,9 @@ internal static class Program
         using var board = new PcBoard(ConfigOf(options, serial, program), reason => Complain(reason));
         machine = board.Machine;
         var drives = new Drives(options.Drives);
+        using var networks = new Networks(options);
         foreach (var device in options.Devices)
-            DeviceCatalog.Add(board, device, drives);
+            DeviceCatalog.Add(board, device, drives, networks);
         DeviceCatalog.AddVirtioDrives(board, options.Drives);
         AddFwCfg(board, options);
         board.Complete(program);
@@ -68,6 +69,7 @@ internal static class Program
         if (options.Qtest is { } qtest)
             _ = new QtestServer(Take("-qtest", chardevs[qtest]), new QtestTarget(machine, board.Lines), OpenLog(options.QtestLog));
         chardevs.Start();
+        networks.Start();
         using var signals = new EndingSignals(machine.RequestQuit);
         var end = Run(machine, options);
         FlushSerial(serial);

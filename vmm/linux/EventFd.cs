@@ -48,6 +48,19 @@ public sealed unsafe partial class EventFd : IDisposable
         _ = read(_handle, &count, sizeof(ulong));
     }
 
+    /// <summary>Waits until the descriptor has something to be read, or its other end is gone; false when this was signalled first, which stays so.</summary>
+    public bool WaitForInput(SafeFileHandle descriptor)
+    {
+        var both = stackalloc PollFd[2];
+        both[0] = new PollFd { Fd = (int)_handle.DangerousGetHandle(), Events = POLLIN };
+        both[1] = new PollFd { Fd = (int)descriptor.DangerousGetHandle(), Events = POLLIN };
+        while (ppoll(both, 2, null, 0) <= 0)
+        {
+            // A signal came in between.
+        }
+        return both[0].ReturnedEvents == 0;
+    }
+
     /// <summary>Timed waits of the calling thread end within a nanosecond's slack of their limit, not the default 50 µs (PR_SET_TIMERSLACK).</summary>
     public static void UsePreciseTimeouts() => _ = prctl(PR_SET_TIMERSLACK, 1);
 

@@ -42,6 +42,19 @@ public static unsafe partial class Libc
         }
     }
 
+    /// <summary>write(2), begun again after a signal. Returns -1 on failure.</summary>
+    public static int Write(SafeFileHandle handle, ReadOnlySpan<byte> buffer)
+    {
+        fixed (byte* first = buffer)
+        {
+            nint length;
+            do
+                length = write(handle, first, (nuint)buffer.Length);
+            while (length < 0 && Marshal.GetLastPInvokeError() == InterruptedBySignal);
+            return (int)length;
+        }
+    }
+
     /// <summary>write(2) of one byte: what wakes a thread that polls the pipe's other end.</summary>
     public static void WriteByte(SafeFileHandle handle)
     {

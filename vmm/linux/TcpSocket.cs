@@ -48,11 +48,11 @@ public static partial class TcpSocket
         }
     }
 
-    private static IPAddress Resolve(string host) =>
+    internal static IPAddress Resolve(string host) =>
         IPAddress.TryParse(host, out var address) ? address : Dns.GetHostAddresses(host)[0];
 
     // The duplicate keeps the connection when the framework's socket is closed.
-    private static SafeFileHandle Duplicate(Socket socket)
+    internal static SafeFileHandle Duplicate(Socket socket)
     {
         var copy = fcntl((int)socket.Handle, F_DUPFD_CLOEXEC, 0);
         return copy < 0 ? throw LinuxException.ForErrno("duplicating a socket") : new SafeFileHandle(copy, ownsHandle: true);

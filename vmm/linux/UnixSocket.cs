@@ -34,6 +34,16 @@ public static unsafe partial class UnixSocket
         return handle;
     }
 
+    /// <summary>Two that are connected to each other; a program that is started inherits neither.</summary>
+    /// <exception cref="LinuxException">No descriptors to be had.</exception>
+    public static (SafeFileHandle First, SafeFileHandle Second) Pair()
+    {
+        var ends = stackalloc int[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+            throw LinuxException.ForErrno("making a pair of sockets");
+        return (new SafeFileHandle(ends[0], ownsHandle: true), new SafeFileHandle(ends[1], ownsHandle: true));
+    }
+
     /// <summary>Waits for a connection; null when the listener was shut down or closed, by whichever thread.</summary>
     public static SafeFileHandle? Accept(SafeFileHandle listener)
     {
@@ -85,6 +95,9 @@ public static unsafe partial class UnixSocket
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial SafeFileHandle socket(int domain, int type, int protocol);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int socketpair(int domain, int type, int protocol, int* ends);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int bind(SafeFileHandle fd, SockAddr* address, uint length);

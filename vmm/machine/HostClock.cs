@@ -37,6 +37,8 @@ public sealed class HostClock : IMachineClock
 
     public DateTime StartUtc { get; }
 
+    public bool IsRunning => _running;
+
     public long NowNs => _running ? HostNs() - Volatile.Read(ref _origin) : Volatile.Read(ref _pausedAt);
 
     public IClockTimer CreateTimer(Action callback) => _timers.Create(callback);

@@ -23,6 +23,9 @@ public sealed class ManualClock : IMachineClock
 
     public DateTime StartUtc { get; }
 
+    /// <summary>True but between the machine's pause and its going on.</summary>
+    public bool IsRunning { get; private set; } = true;
+
     /// <summary>The earliest armed deadline, or null.</summary>
     public long? NextDeadlineNs => _timers.NextDeadline;
 
@@ -51,10 +54,18 @@ public sealed class ManualClock : IMachineClock
 
     void IMachineClock.SetNow(long ns) => Set(ns);
 
-    // It moves when told only, whether the machine runs or not.
-    void IMachineClock.Resume() { }
+    // It moves when told only, whether the machine runs or not; what became due in a pause fires now.
+    void IMachineClock.Resume()
+    {
+        IsRunning = true;
+        AdvanceTo(NowNs);
+    }
 
-    void IMachineClock.Pause() { }
+    void IMachineClock.Pause()
+    {
+        lock (_deviceLock)
+            IsRunning = false;
+    }
 
     void IDisposable.Dispose() { }
 }

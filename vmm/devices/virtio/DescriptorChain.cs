@@ -13,11 +13,15 @@ public readonly record struct GuestBuffer(ulong Address, uint Length);
 /// <remarks>Virtual I/O Device (VIRTIO) 1.2, 2.7.4 (message framing) and 2.7.5: device-readable buffers come before device-writable ones.</remarks>
 public sealed class DescriptorChain
 {
-    private readonly GuestBuffer[] _buffers;
+    // Most have a few.
+    private const int FirstBuffers = 8;
+
+    private readonly int _capacity;
+    private GuestBuffer[] _buffers;
     private int _count;
 
     /// <param name="capacity">Most buffers that a chain may have: the queue size (2.7.5.2, 2.7.5.3.1).</param>
-    public DescriptorChain(int capacity) => _buffers = new GuestBuffer[capacity];
+    public DescriptorChain(int capacity) => (_capacity, _buffers) = (capacity, []);
 
     /// <summary>What the ring needs to hand it back: the head's index, or the packed ring's buffer ID.</summary>
     public ushort Id { get; internal set; }
@@ -83,13 +87,25 @@ public sealed class DescriptorChain
         return source.IsEmpty;
     }
 
+    /// <summary>Becomes the same as another one of the same capacity: for a request that outlives the next chain's arrival.</summary>
+    internal void CopyFrom(DescriptorChain other)
+    {
+        if (_buffers.Length < other._count)
+            _buffers = new GuestBuffer[other._buffers.Length];
+        other._buffers.AsSpan(0, other._count).CopyTo(_buffers);
+        (_count, ReadableCount, ReadableBytes, WritableBytes, RingEntries, Id) =
+            (other._count, other.ReadableCount, other.ReadableBytes, other.WritableBytes, other.RingEntries, other.Id);
+    }
+
     internal void Clear() => (_count, ReadableCount, ReadableBytes, WritableBytes, RingEntries, Id) = (0, 0, 0, 0, 1, 0);
 
     /// <summary>False when the chain is longer than the queue, or reads after it wrote: the driver is broken.</summary>
     internal bool TryAdd(ulong address, uint length, bool writable)
     {
-        if (_count == _buffers.Length || (!writable && ReadableCount != _count))
+        if (_count == _capacity || (!writable && ReadableCount != _count))
             return false;
+        if (_count == _buffers.Length)
+            Array.Resize(ref _buffers, Math.Min(Math.Max(FirstBuffers, _count * 2), _capacity));
         _buffers[_count++] = new GuestBuffer(address, length);
         if (writable)
         {

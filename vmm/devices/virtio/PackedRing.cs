@@ -47,23 +47,27 @@ internal sealed class PackedRing(Virtqueue queue) : IVirtqueueRing
         return RingResult.Broken;
     }
 
-    public bool TryPush(ushort id, int ringEntries, uint written)
+    public bool TryPush(ReadOnlySpan<UsedChain> chains)
     {
         ref var state = ref queue.State;
-        var address = AddressOf(state.Used);
         Span<byte> body = stackalloc byte[FlagsOffset - LengthOffset];
-        BinaryPrimitives.WriteUInt32LittleEndian(body, written);
-        BinaryPrimitives.WriteUInt16LittleEndian(body[(IdOffset - LengthOffset)..], id);
-        if (!Memory.TryWrite(address + LengthOffset, body))
-            return false;
+        var first = state.Used;
+        var firstFlags = FlagsOf(chains[0].Written);
+        for (var i = 0; i < chains.Length; i++)
+        {
+            var (id, ringEntries, written) = chains[i];
+            var address = AddressOf(state.Used);
+            BinaryPrimitives.WriteUInt32LittleEndian(body, written);
+            BinaryPrimitives.WriteUInt16LittleEndian(body[(IdOffset - LengthOffset)..], id);
+            if (!Memory.TryWrite(address + LengthOffset, body) || (i > 0 && !TryWrite16(address + FlagsOffset, FlagsOf(written))))
+                return false;
+            var next = state.Used + ringEntries;
+            (state.Used, state.UsedWrap) = next >= state.Size ? ((ushort)(next - state.Size), !state.UsedWrap) : ((ushort)next, state.UsedWrap);
+            state.Unsignalled = (ushort)Math.Min(state.Unsignalled + ringEntries, state.Size + 1);
+        }
+        // A driver looks at them in order: the first one's flags, written last, publish all.
         Thread.MemoryBarrier();
-        var flags = (ushort)((state.UsedWrap ? FlagAvailable | FlagUsed : 0) | (written > 0 ? FlagWrite : 0));
-        if (!TryWrite16(address + FlagsOffset, flags))
-            return false;
-        var next = state.Used + ringEntries;
-        (state.Used, state.UsedWrap) = next >= state.Size ? ((ushort)(next - state.Size), !state.UsedWrap) : ((ushort)next, state.UsedWrap);
-        state.Unsignalled = (ushort)Math.Min(state.Unsignalled + ringEntries, state.Size + 1);
-        return true;
+        return TryWrite16(AddressOf(first) + FlagsOffset, firstFlags);
     }
 
     public bool TakeInterruptWish(bool eventIndex)
@@ -100,6 +104,8 @@ internal sealed class PackedRing(Virtqueue queue) : IVirtqueueRing
     }
 
     private static bool IsAvailable(ushort flags, bool wrap) => ((flags & FlagAvailable) != 0) == wrap && ((flags & FlagUsed) != 0) != wrap;
+
+    private ushort FlagsOf(uint written) => (ushort)((queue.State.UsedWrap ? FlagAvailable | FlagUsed : 0) | (written > 0 ? FlagWrite : 0));
 
     private ulong AddressOf(ushort slot) => queue.State.Descriptors + (ulong)slot * DescriptorBytes;
 

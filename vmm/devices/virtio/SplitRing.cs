@@ -39,19 +39,23 @@ internal sealed class SplitRing(Virtqueue queue) : IVirtqueueRing
         return RingResult.Chain;
     }
 
-    public bool TryPush(ushort id, int ringEntries, uint written)
+    public bool TryPush(ReadOnlySpan<UsedChain> chains)
     {
         ref var state = ref queue.State;
         Span<byte> entry = stackalloc byte[UsedEntryBytes];
-        BinaryPrimitives.WriteUInt32LittleEndian(entry, id);
-        BinaryPrimitives.WriteUInt32LittleEndian(entry[4..], written);
-        var slot = (ulong)(state.Used & (state.Size - 1));
-        if (!Memory.TryWrite(state.Device + RingOffset + slot * UsedEntryBytes, entry))
-            return false;
-        // The driver must see the entry before the index that publishes it.
+        var used = state.Used;
+        foreach (var chain in chains)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(entry, chain.Id);
+            BinaryPrimitives.WriteUInt32LittleEndian(entry[4..], chain.Written);
+            var slot = (ulong)(used++ & (state.Size - 1));
+            if (!Memory.TryWrite(state.Device + RingOffset + slot * UsedEntryBytes, entry))
+                return false;
+        }
+        // The driver must see the entries before the index that publishes them.
         Thread.MemoryBarrier();
-        state.Used++;
-        return TryWrite16(state.Device + IndexOffset, state.Used);
+        state.Used = used;
+        return TryWrite16(state.Device + IndexOffset, used);
     }
 
     public bool TakeInterruptWish(bool eventIndex)

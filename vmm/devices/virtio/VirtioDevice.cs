@@ -105,7 +105,7 @@ public abstract class VirtioDevice
     {
         if (!IsLive || (uint)queue >= (uint)Queues.Count || !Queues[queue].IsEnabled)
             return;
-        Serve(queue);
+        OnNotified(queue);
     }
 
     /// <summary>Device reset (2.4): requests under way are given up, queues forgotten.</summary>
@@ -160,8 +160,8 @@ public abstract class VirtioDevice
     /// <summary>Handles one chain and gives it back (<see cref="Virtqueue.Push(uint)"/>); true to be given the next one, false when the queue is to wait.</summary>
     protected abstract bool HandleChain(int queue, Virtqueue ring);
 
-    /// <summary>For a queue whose chains wait until the device has something for them.</summary>
-    protected virtual bool IsServedOnNotify(int queue) => true;
+    /// <summary>The driver has put chains into a queue that runs, or the rest of those that were postponed is to be served.</summary>
+    protected virtual void OnNotified(int queue) => Serve(queue);
 
     protected virtual void OnStart() { }
 
@@ -194,8 +194,6 @@ public abstract class VirtioDevice
     /// </summary>
     protected void Serve(int queue)
     {
-        if (!IsServedOnNotify(queue))
-            return;
         var ring = Queues[queue];
         ring.SetNotification(wanted: false);
         var handled = 0;
@@ -212,11 +210,15 @@ public abstract class VirtioDevice
                 break;
         }
         if (handled == QueueSize)
-        {
-            _postponed |= 1UL << queue;
-            _continue.Arm(Clock.NowNs);
-        }
+            Postpone(queue);
         Signal(queue);
+    }
+
+    /// <summary>Brings <see cref="OnNotified"/> about once more, after the guest has run.</summary>
+    protected void Postpone(int queue)
+    {
+        _postponed |= 1UL << queue;
+        _continue.Arm(Clock.NowNs);
     }
 
     private void ServePostponed()

@@ -30,6 +30,9 @@ internal struct VirtqueueState
     public ushort Unsignalled;
 }
 
+/// <summary>How far a device has taken chains from a queue.</summary>
+internal readonly record struct VirtqueuePosition(ushort Available, bool AvailableWrap);
+
 /// <summary>
 /// One virtqueue as a device uses it: takes chains, gives them back, and knows when the driver is to be told. Whatever a driver writes into a ring,
 /// each call does work bounded by the queue size.
@@ -103,11 +106,20 @@ public sealed class Virtqueue
     public void Push(uint written) => Push(Chain.Id, Chain.RingEntries, written);
 
     /// <summary>Gives a chain back that was taken earlier.</summary>
-    internal void Push(ushort id, int ringEntries, uint written)
+    internal void Push(ushort id, int ringEntries, uint written) => Push([new UsedChain(id, ringEntries, written)]);
+
+    /// <summary>Gives chains back, of which the driver sees all or none yet.</summary>
+    internal void Push(ReadOnlySpan<UsedChain> chains)
     {
-        if (_state.Enabled && !IsBroken)
-            IsBroken = !Ring.TryPush(id, ringEntries, written);
+        if (_state.Enabled && !IsBroken && chains.Length > 0)
+            IsBroken = !Ring.TryPush(chains);
     }
+
+    /// <summary>Where the next chain comes from, for <see cref="Rewind"/>.</summary>
+    internal VirtqueuePosition Position => new(_state.Available, _state.AvailableWrap);
+
+    /// <summary>Chains taken since then were not: they come again.</summary>
+    internal void Rewind(VirtqueuePosition position) => (_state.Available, _state.AvailableWrap) = (position.Available, position.AvailableWrap);
 
     /// <summary>Whether the driver wants an interrupt for what was pushed since the last call.</summary>
     public bool TakeInterruptWish() => _state.Enabled && !IsBroken && Ring.TakeInterruptWish(_eventIndex);

@@ -66,6 +66,10 @@ public sealed class GvmmOptions
 
     public List<DriveOption> Drives { get; } = [];
 
+    public List<NetdevOption> Netdevs { get; } = [];
+
+    public List<FrameDumpOption> FrameDumps { get; } = [];
+
     public List<FwCfgOption> FwCfg { get; } = [];
 
     public List<ChardevOption> Chardevs { get; } = [];

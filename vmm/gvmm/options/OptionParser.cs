@@ -96,7 +96,7 @@ public sealed class OptionParser
     private static bool TakesArgument(string name) => name is "M" or "machine" or "accel" or "cpu" or "smp" or "m" or "kernel" or "initrd" or "append"
         or "device" or "drive" or "global" or "serial" or "display" or "name" or "uuid" or "qmp" or "rtc" or "fw_cfg" or "pidfile" or "vga" or "net" or "nic"
         or "monitor" or "parallel" or "bios" or "chardev" or "mon" or "qtest" or "qtest-log" or "boot" or "action"
-        or "incoming" or "loadvm";
+        or "incoming" or "loadvm" or "netdev" or "object";
 
     private void ParseWithArgument(string name, string argument)
     {
@@ -135,6 +135,12 @@ public sealed class OptionParser
                 break;
             case "drive":
                 _options.Drives.Add(DriveOption.Parse(argument));
+                break;
+            case "netdev":
+                _options.Netdevs.Add(NetdevOption.Parse(argument));
+                break;
+            case "object":
+                _options.FrameDumps.Add(FrameDumpOption.Parse(argument));
                 break;
             case "global":
                 ParseGlobal(argument);

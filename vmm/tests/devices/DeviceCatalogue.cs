@@ -8,6 +8,7 @@ using Gauntlet.Vmm.Devices.Timer;
 using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.Memory;
+using Gauntlet.Vmm.Network;
 using Gauntlet.Vmm.Storage;
 using Gauntlet.Vmm.Tests.Devices.Virtio;
 
@@ -48,6 +49,7 @@ internal static class DeviceCatalogue
         ["pc-testdev"] = NewPcTestDev,
         ["pci-testdev"] = NewPci,
         ["virtio-rng-pci"] = () => NewVirtio((memory, clock) => new VirtioRng(memory, clock, new CountingEntropy())),
+        ["virtio-net-pci"] = () => NewVirtio((memory, clock) => new VirtioNet(memory, clock, new ChattyNetwork(), MacAddress.Default(0))),
         ["virtio-blk-pci"] = () => NewVirtio((memory, clock) => new VirtioBlk(memory, clock, new MemoryImage(1 << 16), "serial")),
     };
 
@@ -136,6 +138,28 @@ internal static class DeviceCatalogue
             for (var i = 0; i < destination.Length; i++)
                 destination[i] = (byte)i;
         }
+    }
+
+    /// <summary>Somebody at the other end who has the same frame to send for ever.</summary>
+    private sealed class ChattyNetwork : INetworkLink
+    {
+        public bool IsUp => true;
+
+        public bool CanSend => true;
+
+        public void Send(ReadOnlySpan<byte> frame) { }
+
+        public int Peek(Span<byte> destination)
+        {
+            destination[..FrameBytes].Fill(0xff);
+            return FrameBytes;
+        }
+
+        public void Take() { }
+
+        public void Connect(Action onChange) { }
+
+        private const int FrameBytes = 1514;
     }
 
     /// <summary>Somebody at the other end who always has something to say.</summary>

@@ -57,6 +57,14 @@ public sealed class OptionParserTests
     [InlineData("-frobnicate", "-frobnicate: invalid option")]
     [InlineData("--vnc :1", "--vnc: invalid option")]
     [InlineData("disk.img", "disk.img: not an option")]
+    [InlineData("-netdev vde,id=n", "-netdev vde: there are")]
+    [InlineData("-netdev tap", "no id= given")]
+    [InlineData("-netdev socket,id=n", "give one of fd=")]
+    [InlineData("-netdev socket,id=n,listen=99", "give it as host:port")]
+    [InlineData("-netdev tap,id=n,script=/etc/up", "give script=no")]
+    [InlineData("-netdev dgram,id=n,local.type=unix,local.path=/l,remote.type=inet,remote.port=1", "both unix or both inet")]
+    [InlineData("-netdev user,id=n,hostfwd=22:22", "give it as tcp:")]
+    [InlineData("-object rng-random,id=r", "there is filter-dump only")]
     [InlineData("-kernel", "-kernel: requires an argument")]
     [InlineData("-device edu", "'edu' is not a valid device model name")]
     [InlineData("-machine q35", "-machine q35: unsupported machine type")]
@@ -130,6 +138,20 @@ public sealed class OptionParserTests
         Assert.Equal(["serial0", "r"], options.Serial);
         Assert.Equal(new SocketAddress(null, "localhost", 4444), ChardevOf(options, "serial0").Address);
         Assert.Equal(4096, ChardevOf(options, "r").Bytes);
+    }
+
+    [Fact]
+    public void Networks_are_understood_in_all_their_kinds()
+    {
+        var options = Parse("-netdev socket,id=a,fd=5 -netdev socket,id=b,listen=:99 -netdev stream,id=c,server=on,addr.type=unix,addr.path=/s -netdev tap,id=d,ifname=t0,script=no "
+            + "-netdev dgram,id=e,local.type=unix,local.path=/l,remote.type=unix,remote.path=/r -netdev user,id=f,hostfwd=tcp::22-:2222,hostfwd=udp:1.2.3.4:5-:6 -object filter-dump,id=x,netdev=a,file=p");
+        Assert.Equal(5, options.Netdevs[0].Descriptor);
+        Assert.Equal((true, (ushort)99), (options.Netdevs[1].Listens, options.Netdevs[1].Address!.Port));
+        Assert.Equal((true, "/s"), (options.Netdevs[2].Listens, options.Netdevs[2].Address!.Path));
+        Assert.Equal((NetdevKind.Tap, "t0"), (options.Netdevs[3].Kind, options.Netdevs[3].Interface));
+        Assert.Equal(("/l", "/r"), (options.Netdevs[4].Address!.Path, options.Netdevs[4].Remote!.Path));
+        Assert.Equal(["-t", "22:2222", "-u", "1.2.3.4/5:6"], options.Netdevs[5].Forwards);
+        Assert.Equal(new FrameDumpOption("a", "p", 65536), Assert.Single(options.FrameDumps));
     }
 
     private static ChardevOption ChardevOf(GvmmOptions options, string id) => Assert.Single(options.Chardevs, chardev => chardev.Id == id);

@@ -92,21 +92,31 @@ internal sealed class VirtioPciRig
             }
             Write(0x10, 2, 0);
         }
-        Write(0x16, 2, 0);
-        Write(0x18, 2, size);
-        if (msix)
-            Write(0x1a, 2, 1);
-        Write(0x20, 8, RingDriver.Descriptors);
-        Write(0x28, 8, RingDriver.Driver);
-        Write(0x30, 8, RingDriver.Device);
-        Write(0x1c, 2, 1);
-        Write(0x14, 1, Acknowledge | DriverStatus | FeaturesOk | DriverOk);
-        return packed ? new PackedDriver(Memory, size) : new SplitDriver(Memory, size);
+        var driver = SetUpQueue(0, packed, size, msix ? 1 : null);
+        GoLive();
+        return driver;
     }
+
+    /// <summary>Sets a queue up, in its own place in memory; <see cref="Negotiate"/> comes before, <see cref="GoLive"/> after.</summary>
+    public RingDriver SetUpQueue(int queue, bool packed = false, ushort size = 16, ushort? vector = null)
+    {
+        var at = (ulong)queue * RingDriver.Spacing;
+        Write(0x16, 2, (ulong)queue);
+        Write(0x18, 2, size);
+        if (vector is { } number)
+            Write(0x1a, 2, number);
+        Write(0x20, 8, at + RingDriver.Descriptors);
+        Write(0x28, 8, at + RingDriver.Driver);
+        Write(0x30, 8, at + RingDriver.Device);
+        Write(0x1c, 2, 1);
+        return packed ? new PackedDriver(Memory, size, at) : new SplitDriver(Memory, size, at);
+    }
+
+    public void GoLive() => Write(0x14, 1, Acknowledge | DriverStatus | FeaturesOk | DriverOk);
 
     public void WriteMsix(uint vector, uint field, uint value) => _bench.Bus.WriteMmio(Msix + vector * 16 + field, 4, value);
 
     public ulong ReadMsix(uint offset, int size) => _bench.Bus.ReadMmio(Msix + offset, size);
 
-    public void Notify() => Write(0x3000, 2, 0);
+    public void Notify(int queue = 0) => Write(0x3000 + (uint)queue * 4, 2, (ulong)queue);
 }
