@@ -1,10 +1,12 @@
 using System.Globalization;
 using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Chardevs;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.Network;
 using Gauntlet.Vmm.Program.Options;
+using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Vmm.Program;
 
@@ -12,7 +14,8 @@ namespace Gauntlet.Vmm.Program;
 public static class DeviceCatalog
 {
     /// <summary>By name.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "virtio-blk-pci", "virtio-net-pci", "virtio-rng-pci"];
+    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "virtio-blk-pci", "virtio-net-pci", "virtio-rng-pci",
+        "virtio-serial-pci", "virtconsole", "virtserialport"];
 
     /// <summary>For messages.</summary>
     public static string NameList => string.Join(", ", Names);
@@ -29,8 +32,8 @@ public static class DeviceCatalog
 
     /// <summary>Puts a device on the board.</summary>
     /// <exception cref="OptionException">A property that it does not have, a value out of range, or ports that are taken.</exception>
-    /// <exception cref="Storage.BlockImageException">Its disk cannot be opened.</exception>
-    public static void Add(PcBoard board, DeviceOption option, Drives drives, Networks networks)
+    /// <exception cref="BlockImageException">Its disk cannot be opened.</exception>
+    internal static void Add(PcBoard board, DeviceOption option, Backends backends)
     {
         try
         {
@@ -50,10 +53,16 @@ public static class DeviceCatalog
                     board.AddVirtio(new VirtioRng(board.Machine.Memory, board.Machine.Clock, HostEntropy.Instance), Slot(option));
                     break;
                 case "virtio-blk-pci":
-                    AddDisk(board, option, drives);
+                    AddDisk(board, option, backends.Drives);
                     break;
                 case "virtio-net-pci":
-                    AddNetwork(board, option, networks);
+                    AddNetwork(board, option, backends.Networks);
+                    break;
+                case "virtio-serial-pci":
+                    AddSerial(board, option, backends);
+                    break;
+                case "virtconsole" or "virtserialport":
+                    AddPort(board, option, backends);
                     break;
                 default:
                     Expect(option, "addr");
@@ -69,7 +78,7 @@ public static class DeviceCatalog
 
     /// <summary>Adds the disks that came with a device of their own.</summary>
     /// <exception cref="OptionException">There is no slot for it.</exception>
-    /// <exception cref="Storage.BlockImageException">It cannot be opened.</exception>
+    /// <exception cref="BlockImageException">It cannot be opened.</exception>
     public static void AddVirtioDrives(PcBoard board, IReadOnlyList<DriveOption> drives)
     {
         try
@@ -77,7 +86,7 @@ public static class DeviceCatalog
             foreach (var drive in drives)
             {
                 if (drive.IsVirtio)
-                    board.AddVirtio(new VirtioBlk(board.Machine.Memory, board.Machine.Clock, Drives.Open(drive)));
+                    board.AddVirtio(NewDisk(board, drive.Id, Drives.Open(drive), ""));
             }
         }
         catch (InvalidOperationException taken)
@@ -94,7 +103,15 @@ public static class DeviceCatalog
         var serial = option.Properties.TryGetValue("serial", out var text) ? text : "";
         if (System.Text.Encoding.UTF8.GetByteCount(serial) > VirtioBlk.MaxSerialBytes)
             throw new OptionException($"-device {option.Driver}: serial '{serial}' is longer than {VirtioBlk.MaxSerialBytes} bytes");
-        board.AddVirtio(new VirtioBlk(board.Machine.Memory, board.Machine.Clock, drives.Take(option.Driver, id), serial), Slot(option));
+        board.AddVirtio(NewDisk(board, id, drives.Take(option.Driver, id), serial), Slot(option));
+    }
+
+    private static VirtioBlk NewDisk(PcBoard board, string name, IBlockImage image, string serial)
+    {
+        var worker = new BlockWorker(name);
+        var disk = new VirtioBlk(board.Machine.Memory, board.Machine.Clock, image, serial, worker);
+        worker.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, disk.Poll).Raise);
+        return disk;
     }
 
     private static void AddNetwork(PcBoard board, DeviceOption option, Networks networks)
@@ -105,6 +122,28 @@ public static class DeviceCatalog
         var device = new VirtioNet(board.Machine.Memory, board.Machine.Clock, link, address);
         link.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
         board.AddVirtio(device, Slot(option));
+    }
+
+    private static void AddSerial(PcBoard board, DeviceOption option, Backends backends)
+    {
+        Expect(option, "addr", "max_ports");
+        _ = Number(option, "max_ports", VirtioSerial.MaxPorts, 1, VirtioSerial.MaxPorts);
+        var device = new VirtioSerial(board.Machine.Memory, board.Machine.Clock);
+        board.AddVirtio(device, Slot(option));
+        backends.Add(option.Properties.TryGetValue("id", out var id) ? id : "", device);
+    }
+
+    private static void AddPort(PcBoard board, DeviceOption option, Backends backends)
+    {
+        Expect(option, "bus", "nr", "name", "chardev");
+        var bus = option.Properties.TryGetValue("bus", out var busName) ? busName : null;
+        var device = backends.FindSerial(bus) ?? throw new OptionException($"-device {option.Driver}: there is no {(bus is null ? "virtio-serial-pci" : $"bus '{bus}'")} before it");
+        IStreamLink link = NullStreamLink.Instance;
+        if (option.Properties.TryGetValue("chardev", out var chardev))
+            link = new ChardevLink(Program.Take($"-device {option.Driver}", backends.Chardevs[chardev]));
+        link.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
+        var number = option.Properties.ContainsKey("nr") ? Number(option, "nr", 0, 0, VirtioSerial.MaxPorts - 1) : (int?)null;
+        device.AddPort(number, option.Properties.TryGetValue("name", out var name) ? name : "", option.Driver == "virtconsole", link);
     }
 
     // As QEMU: a slot in hexadecimal, and after a dot its function, of which only 0 can be chosen.

@@ -6,8 +6,6 @@ namespace Gauntlet.Vmm.Program;
 /// <summary>The disks of a command line, by id, each for one device.</summary>
 public sealed class Drives(IReadOnlyList<DriveOption> options)
 {
-    private const int NullDiskBytes = 16 << 20;
-
     private readonly List<string> _taken = [];
 
     /// <summary>Opens the disk that a device names.</summary>
@@ -28,7 +26,11 @@ public sealed class Drives(IReadOnlyList<DriveOption> options)
     }
 
     /// <exception cref="BlockImageException">It cannot be opened.</exception>
-    public static IBlockImage Open(DriveOption option) => option.File == "null-co://"
-        ? new MemoryImage(NullDiskBytes, option.ReadOnly)
-        : BlockImages.Open(option.File, option.Format, option.ReadOnly);
+    public static IBlockImage Open(DriveOption option)
+    {
+        if (option.File == "null-co://")
+            return new NullImage(option.NullBytes, option.ReadOnly);
+        var image = BlockImages.Open(option.File, option.Format, option.ReadOnly);
+        return option is { Cache: BlockCache.Writeback, Discards: true } ? image : new PolicyImage(image, option.Cache, option.Discards);
+    }
 }

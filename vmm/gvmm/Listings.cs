@@ -39,7 +39,8 @@ internal static class Listings
           -uuid UUID
         Devices
           -device NAME[,prop=value]       -device help lists them
-          -drive file=F,id=ID[,format=raw|qcow2][,readonly=on]  a disk for -device virtio-blk-pci,drive=ID; if=virtio: with a device of its own
+          -drive file=F,id=ID[,format=raw|qcow2][,readonly=on][,cache=][,discard=]  a disk for -device virtio-blk-pci,drive=ID; if=virtio: with a device of its own
+          -device virtio-serial-pci -device virtconsole,chardev=ID -device virtserialport,chardev=ID,name=NAME
           -netdev KIND,id=ID[,...]        a network for -device virtio-net-pci,netdev=ID: socket (fd=, listen= or connect=HOST:PORT, udp= and localaddr=), stream and
                                           dgram (addr.type=, local.type=, remote.type= inet, unix, fd), tap (ifname=, fd=), user (passt; hostfwd=tcp::PORT-:PORT)
           -object filter-dump,netdev=ID,file=F[,maxlen=N]  the frames of a network, as a pcap file

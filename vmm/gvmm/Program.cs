@@ -52,10 +52,10 @@ internal static class Program
         var serial = OpenSerial(options, chardevs);
         using var board = new PcBoard(ConfigOf(options, serial, program), reason => Complain(reason));
         machine = board.Machine;
-        var drives = new Drives(options.Drives);
         using var networks = new Networks(options);
+        var backends = new Backends(new Drives(options.Drives), networks, chardevs);
         foreach (var device in options.Devices)
-            DeviceCatalog.Add(board, device, drives, networks);
+            DeviceCatalog.Add(board, device, backends);
         DeviceCatalog.AddVirtioDrives(board, options.Drives);
         AddFwCfg(board, options);
         board.Complete(program);
@@ -73,6 +73,7 @@ internal static class Program
         using var signals = new EndingSignals(machine.RequestQuit);
         var end = Run(machine, options);
         FlushSerial(serial);
+        backends.FlushPorts();
         var status = Report(machine, end);
         // What is left would only be taken apart to be thrown away: the kernel does that faster. A guest's RAM and vCPUs go with the process.
         chardevs.Dispose();
@@ -154,7 +155,7 @@ internal static class Program
     }
 
     // A chardev that has room for one more user.
-    private static Chardev Take(string option, Chardev chardev) =>
+    internal static Chardev Take(string option, Chardev chardev) =>
         chardev is MuxChardev || chardev.User is null ? chardev : throw new OptionException($"{option}: chardev '{chardev.Id}' is in use; share it with mux=on");
 
     private static StreamWriter? OpenLog(string? path)

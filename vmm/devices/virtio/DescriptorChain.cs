@@ -1,4 +1,5 @@
 using Gauntlet.Vmm.Memory;
+using Gauntlet.Vmm.State;
 
 namespace Gauntlet.Vmm.Devices.Virtio;
 
@@ -95,6 +96,31 @@ public sealed class DescriptorChain
         other._buffers.AsSpan(0, other._count).CopyTo(_buffers);
         (_count, ReadableCount, ReadableBytes, WritableBytes, RingEntries, Id) =
             (other._count, other.ReadableCount, other.ReadableBytes, other.WritableBytes, other.RingEntries, other.Id);
+    }
+
+    internal void Save(StateWriter writer)
+    {
+        writer.UInt16(Id);
+        writer.UInt16((ushort)RingEntries);
+        writer.UInt16((ushort)ReadableCount);
+        writer.UInt16((ushort)_count);
+        foreach (var buffer in _buffers.AsSpan(0, _count))
+        {
+            writer.UInt64(buffer.Address);
+            writer.UInt32(buffer.Length);
+        }
+    }
+
+    internal void Load(ref StateReader reader)
+    {
+        Clear();
+        Id = reader.UInt16();
+        RingEntries = reader.UInt16();
+        var (readable, count) = (reader.UInt16(), reader.UInt16());
+        if (readable > count || count > _capacity || RingEntries > _capacity)
+            throw new StateFormatException($"virtqueue state: a chain of {count} buffers in {RingEntries} entries, where at most {_capacity} were expected");
+        for (var i = 0; i < count; i++)
+            TryAdd(reader.UInt64(), reader.UInt32(), writable: i >= readable);
     }
 
     internal void Clear() => (_count, ReadableCount, ReadableBytes, WritableBytes, RingEntries, Id) = (0, 0, 0, 0, 1, 0);

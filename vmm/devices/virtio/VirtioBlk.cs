@@ -2,14 +2,14 @@ using System.Buffers.Binary;
 using System.Text;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Memory;
+using Gauntlet.Vmm.State;
 using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Vmm.Devices.Virtio;
 
 /// <summary>Block device: reads, writes, flush, discard, write zeroes, and the serial number.</summary>
 /// <remarks>
-/// VIRTIO 1.2, 5.2. A request is a 16-byte header that the device reads, data, and a status byte that ends the writable part (5.2.6). One without room for a
-/// status breaks the queue, as there is no other way to tell.
+/// VIRTIO 1.2, 5.2. What one request is: <see cref="VirtioBlkRequest"/>. A reset waits for the piece of a request that is being copied, and gives up the rest.
 /// </remarks>
 public sealed class VirtioBlk : VirtioDevice, IDisposable
 {
@@ -20,28 +20,33 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
 
     private const ulong SegmentMax = 1UL << 2, ReadOnly = 1UL << 5, BlockSize = 1UL << 6, Flush = 1UL << 9, Discard = 1UL << 13, WriteZeroes = 1UL << 14;
 
-    private const uint TypeIn = 0, TypeOut = 1, TypeFlush = 4, TypeGetId = 8, TypeDiscard = 11, TypeWriteZeroes = 13;
-    private const byte StatusOk = 0, StatusIoError = 1, StatusUnsupported = 2;
-    private const int HeaderBytes = 16, RangeBytes = 16, MaxRanges = 1;
-    private const int PieceBytes = 64 * 1024;
-    private const uint FlagUnmap = 1;
+    /// <summary>Of a discard or write zeroes: 1 GiB, so that one request's work has an end.</summary>
+    internal const uint MaxRangeSectors = 1 << 21;
 
-    // Of a discard or write zeroes: 1 GiB, so that one exit's work has an end.
-    private const uint MaxRangeSectors = 1 << 21;
+    /// <summary>Ranges in one of them.</summary>
+    internal const int MaxRanges = 1;
+
+    /// <summary>What is copied at once.</summary>
+    internal const int PieceBytes = 64 * 1024;
 
     private readonly IBlockImage _image;
+    private readonly BlockWorker? _worker;
     private readonly byte[] _serial = new byte[MaxSerialBytes];
     private readonly byte[] _configuration = new byte[60];
-
-    // A copy lies between image and guest memory: the host's read must not end in ROM, nor change while it is written.
-    private readonly byte[] _piece = new byte[PieceBytes];
+    private readonly List<VirtioBlkRequest> _inFlight = [], _restored = [];
+    private readonly Stack<VirtioBlkRequest> _free = new();
+    private bool _isHeldUp;
 
     /// <param name="image">The disk; the device's own from here on.</param>
     /// <param name="serial">At most <see cref="MaxSerialBytes"/> bytes.</param>
-    public VirtioBlk(IGuestMemory memory, IClock clock, IBlockImage image, string serial = "")
+    /// <param name="worker">
+    /// Carries requests out while the guest runs, and is the device's own from here on; what it raises leads to <see cref="Poll"/>. Null: each is carried out while the
+    /// guest waits, where runs must repeat.
+    /// </param>
+    public VirtioBlk(IGuestMemory memory, IClock clock, IBlockImage image, string serial = "", BlockWorker? worker = null)
         : base(memory, clock, queueCount: 1)
     {
-        _image = image;
+        (_image, _worker) = (image, worker);
         Encoding.UTF8.GetBytes(serial, _serial);
         var fields = _configuration.AsSpan();
         BinaryPrimitives.WriteInt64LittleEndian(fields, image.Bytes / SectorBytes);
@@ -82,102 +87,120 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
 
     public override byte ReadConfiguration(int offset) => _configuration[offset];
 
-    public void Dispose() => _image.Dispose();
+    internal IBlockImage Image => _image;
+
+    internal IGuestMemory GuestMemory => Memory;
+
+    internal ReadOnlySpan<byte> Serial => _serial;
+
+    /// <summary>For whoever carries a request out; one at a time.</summary>
+    internal Span<byte> Piece => _piece;
+
+    // A copy lies between image and guest memory: the host's read must not end in ROM, nor change while it is written.
+    private readonly byte[] _piece = new byte[PieceBytes];
+
+    public void Dispose()
+    {
+        _worker?.Dispose();
+        _image.Dispose();
+    }
 
     protected override bool HandleChain(int queue, Virtqueue ring)
     {
-        var chain = ring.Chain;
-        Span<byte> header = stackalloc byte[HeaderBytes];
-        if (chain.WritableBytes == 0 || !chain.TryRead(Memory, 0, header))
+        if (_inFlight.Count == QueueSize)
         {
-            ring.Push(0);
-            return true;
+            // A driver that makes more available than its queue holds waits for what it has.
+            ring.PutBack();
+            _isHeldUp = true;
+            return false;
         }
-        var type = BinaryPrimitives.ReadUInt32LittleEndian(header);
-        var sector = BinaryPrimitives.ReadUInt64LittleEndian(header[8..]);
-        var room = chain.WritableBytes - 1;
-        ulong written = 0;
-        var status = type switch
+        if (!_free.TryPop(out var request))
+            request = new VirtioBlkRequest(this);
+        request.Chain.CopyFrom(ring.Chain);
+        if (_worker is null)
         {
-            TypeIn => Read(chain, sector, room, out written),
-            TypeOut => Write(chain, sector),
-            TypeFlush => _image.TryFlush() ? StatusOk : StatusIoError,
-            TypeGetId => GetId(chain, room, out written),
-            TypeDiscard or TypeWriteZeroes => Ranges(chain, isDiscard: type == TypeDiscard),
-            _ => StatusUnsupported,
-        };
-        chain.TryWrite(Memory, room, [status]);
-        // 2.7.8.2: so many bytes from the start; the status is behind all data.
-        ring.Push((uint)Math.Min(status == StatusOk && written == room ? room + 1 : written, uint.MaxValue));
+            request.Execute();
+            GiveBack(request);
+        }
+        else
+        {
+            _inFlight.Add(request);
+            _worker.Submit(request);
+        }
         return true;
     }
 
-    private byte Read(DescriptorChain chain, ulong sector, ulong bytes, out ulong written)
+    protected override void OnNotified(int queue)
     {
-        written = 0;
-        if (!IsInside(sector, bytes))
-            return StatusIoError;
-        var offset = (long)sector * SectorBytes;
-        while (written < bytes)
+        foreach (var request in _restored)
         {
-            var piece = _piece.AsSpan(0, (int)Math.Min(bytes - written, PieceBytes));
-            if (!_image.TryRead(offset, piece) || !chain.TryWrite(Memory, written, piece))
-                return StatusIoError;
-            (offset, written) = (offset + piece.Length, written + (ulong)piece.Length);
+            _inFlight.Add(request);
+            _worker?.Submit(request);
         }
-        return StatusOk;
+        _restored.Clear();
+        Serve(queue);
     }
 
-    private byte Write(DescriptorChain chain, ulong sector)
+    /// <summary>Takes back what the worker has done. With the device lock held.</summary>
+    public void Poll()
     {
-        var bytes = chain.ReadableBytes - HeaderBytes;
-        if (_image.IsReadOnly || !IsInside(sector, bytes))
-            return StatusIoError;
-        var offset = (long)sector * SectorBytes;
-        for (ulong done = 0; done < bytes;)
+        while (_worker?.TakeCompleted() is VirtioBlkRequest request)
         {
-            var piece = _piece.AsSpan(0, (int)Math.Min(bytes - done, PieceBytes));
-            if (!chain.TryRead(Memory, HeaderBytes + done, piece) || !_image.TryWrite(offset, piece))
-                return StatusIoError;
-            (offset, done) = (offset + piece.Length, done + (ulong)piece.Length);
+            _inFlight.Remove(request);
+            GiveBack(request);
         }
-        return StatusOk;
+        Signal(0);
+        if (_isHeldUp && IsLive && Queues[0].IsEnabled)
+        {
+            _isHeldUp = false;
+            Serve(0);
+        }
     }
 
-    private byte GetId(DescriptorChain chain, ulong room, out ulong written)
+    protected override void OnReset() => GiveUp();
+
+    protected override void OnQueueReset(int queue) => GiveUp();
+
+    protected override ulong QueuesUnderWay => _inFlight.Count + _restored.Count > 0 ? 1UL : 0;
+
+    // What is under way is saved as the driver made it, and carried out again: nobody has been told yet that it was.
+    protected override void SaveType(StateWriter writer)
     {
-        written = Math.Min(room, MaxSerialBytes);
-        return chain.TryWrite(Memory, 0, _serial.AsSpan(0, (int)written)) ? StatusOk : StatusIoError;
+        _worker?.Drain();
+        writer.UInt16((ushort)(_inFlight.Count + _restored.Count));
+        foreach (var request in _inFlight)
+            request.Chain.Save(writer);
+        foreach (var request in _restored)
+            request.Chain.Save(writer);
     }
 
-    // 5.2.6: struct virtio_blk_discard_write_zeroes; an unknown flag, and UNMAP on a discard, are unsupported.
-    private byte Ranges(DescriptorChain chain, bool isDiscard)
+    protected override void LoadType(ref StateReader reader)
     {
-        var bytes = chain.ReadableBytes - HeaderBytes;
-        if (_image.IsReadOnly || bytes == 0 || bytes % RangeBytes != 0)
-            return StatusIoError;
-        if (bytes / RangeBytes > MaxRanges)
-            return StatusUnsupported;
-        Span<byte> range = stackalloc byte[RangeBytes];
-        if (!chain.TryRead(Memory, HeaderBytes, range))
-            return StatusIoError;
-        var sector = BinaryPrimitives.ReadUInt64LittleEndian(range);
-        var sectors = BinaryPrimitives.ReadUInt32LittleEndian(range[8..]);
-        var flags = BinaryPrimitives.ReadUInt32LittleEndian(range[12..]);
-        if ((flags & ~FlagUnmap) != 0 || (isDiscard && flags != 0))
-            return StatusUnsupported;
-        if (sectors > MaxRangeSectors || !IsInside(sector, (ulong)sectors * SectorBytes))
-            return StatusIoError;
-        if (sectors == 0)
-            return StatusOk;
-        var (offset, length) = ((long)sector * SectorBytes, (long)sectors * SectorBytes);
-        var done = isDiscard ? _image.TryDiscard(offset, length) : _image.TryWriteZeroes(offset, length, (flags & FlagUnmap) != 0);
-        return done ? StatusOk : StatusIoError;
+        var count = reader.UInt16();
+        if (count > QueueSize)
+            throw new StateFormatException($"virtio-blk state: {count} requests under way, where at most {QueueSize} were expected");
+        for (var i = 0; i < count; i++)
+        {
+            var request = new VirtioBlkRequest(this);
+            request.Chain.Load(ref reader);
+            if (request.Chain.RingEntries == 0 || request.Chain.RingEntries > Queues[0].State.Size)
+                throw new StateFormatException($"virtio-blk state: a request in {request.Chain.RingEntries} entries of a ring of {Queues[0].State.Size}");
+            // Carried out once the machine goes on: its memory may not be there yet.
+            _restored.Add(request);
+        }
     }
 
-    private bool IsInside(ulong sector, ulong bytes)
+    private void GiveBack(VirtioBlkRequest request)
     {
-        var size = (ulong)_image.Bytes;
-        return bytes % SectorBytes == 0 && sector <= size / SectorBytes && bytes <= size - sector * SectorBytes;
+        Queues[0].Push(request.Chain.Id, request.Chain.RingEntries, request.Written);
+        _free.Push(request);
+    }
+
+    private void GiveUp()
+    {
+        _worker?.CancelAll();
+        _inFlight.Clear();
+        _restored.Clear();
+        _isHeldUp = false;
     }
 }

@@ -130,7 +130,7 @@ public abstract class VirtioDevice
     {
         writer.UInt64(NegotiatedFeatures);
         writer.Bool(IsLive);
-        writer.UInt64(_postponed);
+        writer.UInt64(_postponed | QueuesUnderWay);
         foreach (var queue in Queues)
             queue.Save(writer);
         SaveType(writer);
@@ -168,6 +168,9 @@ public abstract class VirtioDevice
     protected virtual void OnReset() { }
 
     protected virtual void OnQueueReset(int queue) { }
+
+    /// <summary>Queues with requests under way, by bit: those of a restored machine are as if the driver had notified them once it goes on.</summary>
+    protected virtual ulong QueuesUnderWay => 0;
 
     protected virtual void SaveType(StateWriter writer) { }
 

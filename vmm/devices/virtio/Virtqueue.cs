@@ -44,6 +44,7 @@ public sealed class Virtqueue
     private readonly SplitRing _split;
     private readonly PackedRing _packed;
     private VirtqueueState _state;
+    private VirtqueuePosition _last;
     private bool _isPacked, _eventIndex;
 
     /// <param name="maxSize">Entries, a power of two from 1 to 32768.</param>
@@ -96,6 +97,7 @@ public sealed class Virtqueue
     {
         if (!_state.Enabled || IsBroken)
             return false;
+        _last = Position;
         var result = Ring.TryPop(Chain);
         IsBroken = result == RingResult.Broken;
         return result == RingResult.Chain;
@@ -114,6 +116,9 @@ public sealed class Virtqueue
         if (_state.Enabled && !IsBroken && chains.Length > 0)
             IsBroken = !Ring.TryPush(chains);
     }
+
+    /// <summary>The chain that was taken last was not: it comes again.</summary>
+    internal void PutBack() => Rewind(_last);
 
     /// <summary>Where the next chain comes from, for <see cref="Rewind"/>.</summary>
     internal VirtqueuePosition Position => new(_state.Available, _state.AvailableWrap);

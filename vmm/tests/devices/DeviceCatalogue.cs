@@ -1,4 +1,5 @@
 using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Chardevs;
 using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
@@ -50,6 +51,8 @@ internal static class DeviceCatalogue
         ["pci-testdev"] = NewPci,
         ["virtio-rng-pci"] = () => NewVirtio((memory, clock) => new VirtioRng(memory, clock, new CountingEntropy())),
         ["virtio-net-pci"] = () => NewVirtio((memory, clock) => new VirtioNet(memory, clock, new ChattyNetwork(), MacAddress.Default(0))),
+        ["virtio-serial-pci"] = () => NewVirtio((memory, clock) => NewSerial(memory, clock, NullStreamLink.Instance)),
+        ["virtio-serial-pci on a busy line"] = () => NewVirtio((memory, clock) => NewSerial(memory, clock, new BusyStream())),
         ["virtio-blk-pci"] = () => NewVirtio((memory, clock) => new VirtioBlk(memory, clock, new MemoryImage(1 << 16), "serial")),
     };
 
@@ -61,6 +64,14 @@ internal static class DeviceCatalogue
         for (var region = 0; region < bases.Length; region++)
             bus.MapPorts(device, region, bases[region]);
         return new Bench { Bus = bus, Clock = clock, Devices = [device] };
+    }
+
+    private static VirtioSerial NewSerial(IGuestMemory memory, IClock clock, IStreamLink link)
+    {
+        var device = new VirtioSerial(memory, clock);
+        device.AddPort(null, "", isConsole: true, link);
+        device.AddPort(null, "org.example.port", isConsole: false, link);
+        return device;
     }
 
     private static FwCfg NewFwCfg()
@@ -138,6 +149,24 @@ internal static class DeviceCatalogue
             for (var i = 0; i < destination.Length; i++)
                 destination[i] = (byte)i;
         }
+    }
+
+    /// <summary>Somebody at the other end who always has the same to say, and takes one byte of each offer.</summary>
+    private sealed class BusyStream : IStreamLink
+    {
+        public bool IsOpen => true;
+
+        public bool HasInput => true;
+
+        public int Send(ReadOnlySpan<byte> bytes) => Math.Min(bytes.Length, 1);
+
+        public int Receive(Span<byte> destination)
+        {
+            destination.Fill(0x55);
+            return destination.Length;
+        }
+
+        public void Connect(Action onChange) { }
     }
 
     /// <summary>Somebody at the other end who has the same frame to send for ever.</summary>

@@ -98,9 +98,10 @@ internal sealed class VirtioPciRig
     }
 
     /// <summary>Sets a queue up, in its own place in memory; <see cref="Negotiate"/> comes before, <see cref="GoLive"/> after.</summary>
-    public RingDriver SetUpQueue(int queue, bool packed = false, ushort size = 16, ushort? vector = null)
+    /// <param name="place">Which place; the queue's number when not given.</param>
+    public RingDriver SetUpQueue(int queue, bool packed = false, ushort size = 16, ushort? vector = null, int? place = null)
     {
-        var at = (ulong)queue * RingDriver.Spacing;
+        var at = (ulong)(place ?? queue) * RingDriver.Spacing;
         Write(0x16, 2, (ulong)queue);
         Write(0x18, 2, size);
         if (vector is { } number)
