@@ -21,6 +21,9 @@ _Static_assert(offsetof(struct cpu, recovery_sp) == CPU_RECOVERY_SP, "assembly u
 
 extern struct cpu cpus[MAX_CPUS];
 
+/* Reads the CPUs from the device tree. */
+void smp_init(void);
+
 static inline struct cpu *this_cpu(void)
 {
 	struct cpu *cpu;
@@ -49,9 +52,4 @@ static inline void interrupts_wait(void)
 	asm volatile("wfi" : : : "memory");
 	interrupts_enable();
 	interrupts_disable();
-}
-
-static inline void cpu_relax(void)
-{
-	asm volatile("yield" : : : "memory");
 }

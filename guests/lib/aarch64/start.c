@@ -11,7 +11,7 @@
 #include "psci.h"
 #include "report.h"
 #include "smp.h"
-#include "timer.h"
+#include "timeout.h"
 #include "virtio_mmio.h"
 
 enum {

@@ -24,6 +24,9 @@ _Static_assert(offsetof(struct cpu, recovery_sp) == CPU_RECOVERY_SP && offsetof(
 
 extern struct cpu cpus[MAX_CPUS];
 
+/* Reads the harts from the device tree; boot is the ID of this one. */
+void smp_init(u64 boot);
+
 static inline struct cpu *this_cpu(void)
 {
 	struct cpu *cpu;
@@ -48,9 +51,4 @@ static inline void interrupts_wait(void)
 	asm volatile("wfi" : : : "memory");
 	interrupts_enable();
 	interrupts_disable();
-}
-
-static inline void cpu_relax(void)
-{
-	asm volatile("nop" : : : "memory");
 }

@@ -2,6 +2,7 @@
 
 #include "fdt.h"
 #include "sbi.h"
+#include "waiting.h"
 
 static u64 hz = 10000000;
 
@@ -18,22 +19,4 @@ u64 counter_hz(void)
 void timer_set(u64 when)
 {
 	sbi_call(SBI_TIMER, SBI_TIMER_SET, when, 0, 0, 0);
-}
-
-struct timeout timeout_ms(u64 ms)
-{
-	return (struct timeout){.start = counter(), .ticks = hz / 1000 * ms};
-}
-
-bool timed_out(const struct timeout *timeout)
-{
-	return counter() - timeout->start >= timeout->ticks;
-}
-
-void delay_us(u64 us)
-{
-	u64 start = counter(), ticks = hz / 1000 * us / 1000;
-
-	while (counter() - start < ticks)
-		;
 }

@@ -27,26 +27,6 @@ u64 tsc_khz(void)
 	return khz;
 }
 
-struct timeout timeout_ms(u64 ms)
-{
-	u64 ticks = tsc_khz() * ms;
-
-	return (struct timeout){.start = rdtsc(), .ticks = ticks};
-}
-
-bool timed_out(const struct timeout *timeout)
-{
-	return rdtsc() - timeout->start >= timeout->ticks;
-}
-
-void delay_us(u64 us)
-{
-	u64 ticks = tsc_khz() * us / 1000, start = rdtsc();
-
-	while (rdtsc() - start < ticks)
-		pause();
-}
-
 u64 tsc_to_ns(u64 ticks)
 {
 	return ticks * 1000 / (tsc_khz() / 1000 ? tsc_khz() / 1000 : 1);

@@ -9,7 +9,7 @@
 #include "report.h"
 #include "smp.h"
 #include "spinlock.h"
-#include "timer.h"
+#include "waiting.h"
 
 enum {
 	SMP_ROUNDS = 2000,

@@ -7,7 +7,7 @@
 #include "mmio.h"
 #include "report.h"
 #include "string.h"
-#include "timer.h"
+#include "timeout.h"
 #include "virtio_mmio.h"
 
 enum {

@@ -6,7 +6,7 @@
 #include "paging.h"
 #include "platform.h"
 #include "report.h"
-#include "timer.h"
+#include "timeout.h"
 
 static struct fault fault;
 

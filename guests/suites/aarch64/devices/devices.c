@@ -6,6 +6,7 @@
 #include "cpu.h"
 #include "gic.h"
 #include "platform.h"
+#include "timer.h"
 #include "virtio_checks.h"
 
 enum {

@@ -6,7 +6,7 @@
 #include "psci.h"
 #include "report.h"
 #include "string.h"
-#include "timer.h"
+#include "waiting.h"
 
 static u64 bss_word;
 static u64 data_word = 0x0123456789abcdef;

@@ -8,6 +8,7 @@
 #include "platform.h"
 #include "psci.h"
 #include "smp_checks.h"
+#include "timeout.h"
 
 enum {
 	TEST_SGI = 7,

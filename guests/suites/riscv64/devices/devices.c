@@ -7,6 +7,7 @@
 #include "platform.h"
 #include "plic.h"
 #include "sbi.h"
+#include "timer.h"
 #include "virtio_checks.h"
 
 enum {

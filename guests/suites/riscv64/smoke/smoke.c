@@ -6,7 +6,7 @@
 #include "report.h"
 #include "sbi.h"
 #include "string.h"
-#include "timer.h"
+#include "waiting.h"
 
 /* The SBI implementation ID that the hypervisor in guests/hypervisors answers with; the specification gives out small numbers only. */
 #define GAUNTLET_L1_ID 0x4c314c31

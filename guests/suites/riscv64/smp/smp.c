@@ -7,6 +7,7 @@
 #include "platform.h"
 #include "sbi.h"
 #include "smp_checks.h"
+#include "timeout.h"
 
 enum {
 	WAIT_MS = 10000,

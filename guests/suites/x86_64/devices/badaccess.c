@@ -11,7 +11,7 @@
 #include "platform.h"
 #include "report.h"
 #include "string.h"
-#include "tsc.h"
+#include "timeout.h"
 
 enum {
 	COM1 = 0x3f8,

@@ -4,7 +4,7 @@
 #include "platform.h"
 #include "report.h"
 #include "string.h"
-#include "tsc.h"
+#include "timeout.h"
 
 enum {
 	DMA_PORT_HIGH = 0x514,

@@ -6,7 +6,7 @@
 #include "pit.h"
 #include "platform.h"
 #include "report.h"
-#include "tsc.h"
+#include "timeout.h"
 
 enum {
 	LATCH_STATUS = PIT_READ_BACK | 1 << 5,

@@ -4,6 +4,7 @@
 #include "interrupts.h"
 #include "platform.h"
 #include "report.h"
+#include "timeout.h"
 #include "tsc.h"
 
 enum {

@@ -5,7 +5,7 @@
 #include "pic.h"
 #include "platform.h"
 #include "report.h"
-#include "tsc.h"
+#include "timeout.h"
 
 enum {
 	INDEX = 0x70,

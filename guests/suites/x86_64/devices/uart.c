@@ -9,7 +9,7 @@
 #include "pic.h"
 #include "platform.h"
 #include "report.h"
-#include "tsc.h"
+#include "timeout.h"
 
 enum {
 	COM1 = 0x3f8,

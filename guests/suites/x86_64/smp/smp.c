@@ -11,7 +11,7 @@
 #include "report.h"
 #include "spinlock.h"
 #include "string.h"
-#include "tsc.h"
+#include "timeout.h"
 
 enum {
 	IPI_VECTOR = 0x55,

@@ -10,6 +10,7 @@
 #include "platform.h"
 #include "report.h"
 #include "smp.h"
+#include "timeout.h"
 #include "tsc.h"
 
 enum {

@@ -1,8 +1,10 @@
-#include "timer.h"
+#include "timeout.h"
 
 struct timeout timeout_ms(u64 ms)
 {
-	return (struct timeout){.start = counter(), .ticks = counter_hz() / 1000 * ms};
+	u64 ticks = counter_khz() * ms;
+
+	return (struct timeout){.start = counter(), .ticks = ticks};
 }
 
 bool timed_out(const struct timeout *timeout)
@@ -12,8 +14,8 @@ bool timed_out(const struct timeout *timeout)
 
 void delay_us(u64 us)
 {
-	u64 start = counter(), ticks = counter_hz() / 1000 * us / 1000;
+	u64 ticks = counter_khz() * us / 1000, start = counter();
 
 	while (counter() - start < ticks)
-		;
+		cpu_relax();
 }

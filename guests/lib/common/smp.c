@@ -1,71 +1,27 @@
-/* Start of the other CPUs by SBI's hart state management (RISC-V SBI 1.0.0, chapter 9). */
+/* Work for the other CPUs: handed over in struct cpu, taken in a loop that sleeps while there is none. */
 #include "smp.h"
 
 #include "cpu.h"
-#include "fdt.h"
 #include "report.h"
-#include "sbi.h"
-#include "timer.h"
+#include "timeout.h"
 
 enum {
 	START_TIMEOUT_MS = 10000,
 	WORK_TIMEOUT_MS = 30000,
 };
 
-void secondary_start(void);
-
-struct cpu cpus[MAX_CPUS];
-static u32 count = 1;
-static bool started;
-
-static void wake(void)
+void smp_wait_online(u32 count)
 {
-	csr_clear(sip, BIT(INTERRUPT_SOFTWARE));
-}
-
-/* The boot hart is the first, wherever the tree has it. */
-void smp_init(u64 boot)
-{
-	cpus[0].hart = boot;
-	for (int node = FDT_NONE; (node = fdt_by_device_type(node, "cpu")) != FDT_NONE && count < MAX_CPUS;) {
-		u64 hart = fdt_number(node, "reg", 0);
-
-		if (hart != boot) {
-			cpus[count].index = count;
-			cpus[count++].hart = hart;
-		}
-	}
-}
-
-u32 cpu_count(void)
-{
-	return count;
-}
-
-u32 smp_start(void)
-{
-	if (started || count == 1)
-		return count;
-	started = true;
-	trap_set_interrupt(INTERRUPT_SOFTWARE, wake);
-	for (u32 i = 1; i < count; i++) {
-		s64 error = sbi_call(SBI_HSM, SBI_HSM_START, cpus[i].hart, (u64)secondary_start, i, 0).error;
-
-		if (error)
-			abort_test("hart_start of hart %lu returned %ld", cpus[i].hart, error);
-	}
 	for (u32 i = 1; i < count; i++)
 		if (!wait_until(__atomic_load_n(&cpus[i].online, __ATOMIC_ACQUIRE), START_TIMEOUT_MS))
-			abort_test("CPU %u is not online %u ms after hart_start", i, START_TIMEOUT_MS);
-	return count;
+			abort_test("CPU %u of %u is not online %u ms after its start", i, count, START_TIMEOUT_MS);
 }
 
 void smp_work(void)
 {
 	struct cpu *cpu = this_cpu();
 
-	csr_set(sie, BIT(INTERRUPT_SOFTWARE));
-	__atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
+	smp_enter();
 	for (;;) {
 		void (*work)(void *) = __atomic_load_n(&cpu->work, __ATOMIC_ACQUIRE);
 
@@ -85,7 +41,7 @@ void on_cpu_async(u32 index, void (*work)(void *), void *argument)
 	on_cpu_wait(index);
 	cpu->work_argument = argument;
 	__atomic_store_n(&cpu->work, work, __ATOMIC_RELEASE);
-	sbi_call(SBI_IPI, SBI_IPI_SEND, 1, cpu->hart, 0, 0);
+	smp_wake(index);
 }
 
 void on_cpu_wait(u32 index)

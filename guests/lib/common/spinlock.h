@@ -1,6 +1,6 @@
 #pragma once
 
-#include "types.h"
+#include "waiting.h"
 
 struct spinlock {
 	u32 taken;
@@ -9,7 +9,7 @@ struct spinlock {
 static inline void spin_lock(struct spinlock *lock)
 {
 	while (__atomic_exchange_n(&lock->taken, 1, __ATOMIC_ACQUIRE))
-		asm volatile("yield");
+		cpu_relax();
 }
 
 static inline void spin_unlock(struct spinlock *lock)
