@@ -23,6 +23,9 @@ public sealed class CpuModel
 
     private const int MaxTextLength = 4096;
 
+    private const string VendorProperty = "vendor=";
+    private const int VendorLength = 12;
+
     private CpuModel(string name) => Name = name;
 
     /// <summary><c>host</c>, <c>max</c> or one of <see cref="NamedCpuModel.All"/>.</summary>
@@ -44,6 +47,9 @@ public sealed class CpuModel
     /// <summary><c>kvm=off</c>: the guest is not told that it runs on KVM.</summary>
     public bool HideKvm { get; private init; }
 
+    /// <summary><c>vendor=</c>: CPUID's vendor string, 12 characters; null: the model's.</summary>
+    public string? Vendor { get; private init; }
+
     /// <exception cref="AcceleratorException">No such model or flag; the message names it.</exception>
     public static CpuModel Parse(string text)
     {
@@ -59,8 +65,17 @@ public sealed class CpuModel
         var added = new List<CpuFeatureBit>();
         var removed = new List<CpuFeatureBit>();
         bool enforce = false, hideKvm = false;
+        string? vendor = null;
         foreach (var part in parts.AsSpan(1))
         {
+            if (part.StartsWith(VendorProperty, StringComparison.Ordinal))
+            {
+                vendor = part[VendorProperty.Length..];
+                if (vendor.Length != VendorLength || !vendor.All(char.IsAscii))
+                    throw new AcceleratorException($"-cpu {text}: a vendor has {VendorLength} characters, as GenuineIntel");
+                continue;
+            }
+
             var (word, on) = SplitFlag(part);
             switch (word)
             {
@@ -83,7 +98,15 @@ public sealed class CpuModel
             (on ? added : removed).Add(feature);
         }
 
-        return new CpuModel(name) { Named = named, Added = added, Removed = removed, Enforce = enforce, HideKvm = hideKvm };
+        return new CpuModel(name) { Named = named, Added = added, Removed = removed, Enforce = enforce, HideKvm = hideKvm, Vendor = vendor };
+    }
+
+    /// <summary>The vendor as leaves 0 and 0x80000000 have it.</summary>
+    public static (uint Ebx, uint Edx, uint Ecx) VendorWords(string vendor)
+    {
+        return (Word(0), Word(4), Word(8));
+
+        uint Word(int at) => vendor[at] | (uint)vendor[at + 1] << 8 | (uint)vendor[at + 2] << 16 | (uint)vendor[at + 3] << 24;
     }
 
     /// <summary>Takes <c>+flag</c>, <c>-flag</c>, <c>flag</c> and <c>flag=on|off</c> (also yes, true, no, false) apart.</summary>

@@ -21,6 +21,7 @@ public sealed record NamedCpuModel(
     [
         new("qemu64", 15, 107, 1, 0xd, 0x8000000a, "QEMU Virtual CPU version 2.5+", Baseline + "sse3 cx16 lm syscall nx lahf-lm svm"),
         new("kvm64", 15, 6, 1, 0xd, 0x80000008, "Common KVM processor", Baseline + "vme sse3 cx16 lm syscall nx"),
+        new("Opteron_G1", 15, 6, 1, 5, 0x80000008, "AMD Opteron 240 (Gen 1 Class Opteron)", Baseline + "vme sse3 lm syscall nx"),
     ];
 
     public static bool TryFind(string name, out NamedCpuModel? model)

@@ -53,6 +53,8 @@ internal sealed class KvmCpuid
         if (model.HideKvm)
             cpuid._leaves.RemoveAll(l => l.Function is >= KvmBase and < ExtendedBase);
         cpuid.ApplyFlags(model);
+        if (model.Vendor is { } vendor)
+            cpuid.SetVendor(vendor);
         cpuid.AddTopology((uint)index, (uint)count);
         cpuid.DropWhatNeedsXsave();
         cpuid._leaves.RemoveAll(l => (l.Eax | l.Ebx | l.Ecx | l.Edx) == 0);
@@ -60,6 +62,17 @@ internal sealed class KvmCpuid
         if (model.Enforce && cpuid._missing.Count > 0)
             throw new AcceleratorException($"-cpu {model.Name},enforce: this host lacks {string.Join(", ", cpuid._missing)}: leave them out, or leave out 'enforce'");
         return cpuid;
+    }
+
+    private void SetVendor(string vendor)
+    {
+        var (ebx, edx, ecx) = CpuModel.VendorWords(vendor);
+        foreach (var leaf in (ReadOnlySpan<uint>)[0, ExtendedBase])
+        {
+            Change(leaf, 0, CpuidRegister.Ebx, uint.MaxValue, ebx);
+            Change(leaf, 0, CpuidRegister.Edx, uint.MaxValue, edx);
+            Change(leaf, 0, CpuidRegister.Ecx, uint.MaxValue, ecx);
+        }
     }
 
     private void AddEverything(IReadOnlyList<CpuidLeaf> supported)
@@ -74,7 +87,7 @@ internal sealed class KvmCpuid
     {
         var vendor = Host(0);
         var extendedMax = Math.Min(model.MaxExtendedLeaf, Math.Max(0x80000008, Host(ExtendedBase).Eax));
-        // The vendor is the host's: its microarchitecture shows through in too many other places (VMCALL or VMMCALL, SYSCALL outside long mode).
+        // The vendor is the host's, unless given: its microarchitecture shows through in too many other places (VMCALL or VMMCALL, SYSCALL outside long mode).
         _leaves.Add(vendor with { Eax = model.MaxLeaf });
         _leaves.Add(new CpuidLeaf(1, 0, false, model.Signature, 8 << 8, 0, 0));
         AddCaches();

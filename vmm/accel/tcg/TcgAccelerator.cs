@@ -14,6 +14,7 @@ namespace Gauntlet.Vmm.Accel.Tcg;
 public sealed class TcgAccelerator(IClock clock, TcgOptions? options = null) : IAccelerator, IGuestMemoryObserver
 {
     private readonly PhysicalMap _physical = new();
+    private readonly List<string> _warnings = [];
     private readonly TcgOptions _options = options ?? TcgOptions.Default;
 
     public string Name => "tcg";
@@ -23,7 +24,18 @@ public sealed class TcgAccelerator(IClock clock, TcgOptions? options = null) : I
 
     public void SetMemory(IReadOnlyList<GuestRam> layout) => _physical.SetLayout(layout);
 
-    public IVcpu CreateVcpu(VcpuSetup setup) => new TcgVcpu(setup, _physical, X86CpuModel.Parse(setup.CpuModel, setup.Count), ReadTsc, _options);
+    public IReadOnlyList<string> Warnings => _warnings;
+
+    public IVcpu CreateVcpu(VcpuSetup setup)
+    {
+        var model = X86CpuModel.Parse(setup.CpuModel, setup.Count);
+        if (setup.Index == 0)
+        {
+            foreach (var feature in model.Missing)
+                _warnings.Add("TCG doesn't support requested feature: " + feature);
+        }
+        return new TcgVcpu(setup, _physical, model, ReadTsc, _options);
+    }
 
     public void OnGuestMemoryWritten(ulong address, ulong length) => _physical.DeviceWrites(address, length);
 

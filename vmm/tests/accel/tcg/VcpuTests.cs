@@ -487,9 +487,10 @@ public abstract class VcpuTests(TcgOptions options) : IDisposable
 
     [Theory]
     [InlineData("host", "-accel kvm")]
-    [InlineData("pentium9", "qemu64 and max")]
-    [InlineData("max,+avx9", "does not implement 'avx9'")]
-    [InlineData("max,avx", "is no flag")]
+    [InlineData("pentium9", "host, max, qemu64")]
+    [InlineData("max,+avx9", "no CPU feature or property 'avx9'")]
+    [InlineData("max,avx,enforce", "does not implement CPUID.01H:ECX.avx")]
+    [InlineData("max,vendor=Intel", "12 characters")]
     public void A_cpu_model_that_cannot_be_had_is_refused_with_what_there_is(string model, string reason) =>
         Assert.Contains(reason, Assert.Throws<AcceleratorException>(() => new TcgRig(1, model)).Message, StringComparison.Ordinal);
 }

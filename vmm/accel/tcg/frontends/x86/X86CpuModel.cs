@@ -1,4 +1,5 @@
 using System.Globalization;
+using Gauntlet.Vmm.Accel.Cpu;
 
 namespace Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
 
@@ -82,53 +83,80 @@ public sealed class X86CpuModel
         | X86Feature.Smep | X86Feature.Smap | X86Feature.Fsgsbase | X86Feature.Pcid | X86Feature.Invpcid | X86Feature.Umip | X86Feature.Rdpid
         | X86Feature.TscDeadline;
 
-    private readonly int _count;
+    private const string DefaultVendor = "AuthenticAMD";
 
-    private X86CpuModel(X86Feature features, int count) => (Features, _count) = (features, count);
+    private readonly int _count;
+    private readonly uint _vendorEbx, _vendorEdx, _vendorEcx;
+
+    private X86CpuModel(X86Feature features, int count, uint signature, string vendor, IReadOnlyList<string> missing)
+    {
+        (Features, _count, Signature, Missing) = (features, count, signature, missing);
+        (_vendorEbx, _vendorEdx, _vendorEcx) = CpuModel.VendorWords(vendor);
+    }
 
     public X86Feature Features { get; }
+
+    /// <summary>Flags that were asked for and that the translator does not implement.</summary>
+    public IReadOnlyList<string> Missing { get; }
 
     /// <summary>Frequency of the time stamp counter in Hz.</summary>
     public const ulong TscHz = 1_000_000_000;
 
-    /// <summary>CPUID 1 EAX: family 15, model 107, stepping 1, as QEMU's qemu64.</summary>
-    internal const uint SignatureValue = 0x00060fb1;
+    // Family 15, model 107, stepping 1, as QEMU's qemu64.
+    private const uint DefaultSignature = 0x00060fb1;
 
-    public uint Signature => SignatureValue;
+    /// <summary>CPUID 1 EAX: family, model and stepping.</summary>
+    public uint Signature { get; }
 
     public bool Has(X86Feature feature) => (Features & feature) == feature;
 
-    /// <param name="text">As after <c>-cpu</c>: a model, then flags <c>+name</c>, <c>-name</c>, <c>name=on|off</c>.</param>
+    /// <param name="text">As after <c>-cpu</c>: a model, then flags <c>+name</c>, <c>-name</c>, <c>name=on|off</c>, <c>vendor=</c>.</param>
     /// <param name="count">vCPUs of the machine, for the topology leaves.</param>
-    /// <exception cref="AcceleratorException">An unknown model or flag, or one that the translator lacks.</exception>
+    /// <exception cref="AcceleratorException">An unknown model or flag; with <c>enforce</c> one that the translator lacks.</exception>
     public static X86CpuModel Parse(string text, int count)
     {
-        var parts = text.Split(',');
-        var features = parts[0] switch
+        var model = CpuModel.Parse(text.Length == 0 ? CpuModel.Default : text);
+        if (model.Name == "host")
+            throw new AcceleratorException("-cpu host needs an accelerator that runs on the host's own CPU: use -accel kvm, or -cpu max");
+        var features = model.Named is not { } named ? Max : named.Name == CpuModel.Default ? Qemu64 : FeaturesOf(named) | X86Feature.Hypervisor;
+        var missing = new List<string>();
+        foreach (var bit in model.Added)
         {
-            "qemu64" or "" => Qemu64,
-            "max" => Max,
-            "host" => throw new AcceleratorException("-cpu host needs an accelerator that runs on the host's own CPU: use -accel kvm, or -cpu max"),
-            _ => throw new AcceleratorException($"-cpu {parts[0]}: the translator has the models qemu64 and max"),
-        };
-        foreach (var part in parts.AsSpan(1))
-        {
-            var (name, on) = part switch
-            {
-                ['+', .. var rest] => (rest, true),
-                ['-', .. var rest] => (rest, false),
-                _ when part.EndsWith("=on", StringComparison.Ordinal) => (part[..^3], true),
-                _ when part.EndsWith("=off", StringComparison.Ordinal) => (part[..^4], false),
-                _ => throw new AcceleratorException($"-cpu {text}: '{part}' is no flag; write +name, -name, name=on or name=off"),
-            };
-            var index = Array.FindIndex(s_names, n => n.Name == name.Replace('_', '-'));
-            // A flag that is not implemented can only be switched off.
-            if (index >= 0)
-                features = on ? features | s_names[index].Feature : features & ~s_names[index].Feature;
-            else if (on)
-                throw new AcceleratorException($"-cpu {text}: the translator does not implement '{name}'; it has {string.Join(' ', s_names.Select(n => n.Name))}");
+            if (Find(bit) is { } feature)
+                features |= feature;
+            else
+                missing.Add(bit.ToString());
         }
-        return new X86CpuModel(features, count);
+        // A flag that is not implemented is off already.
+        foreach (var bit in model.Removed)
+            features &= ~(Find(bit) ?? X86Feature.None);
+        if (model.Enforce && missing.Count > 0)
+            throw new AcceleratorException($"-cpu {text}: the translator does not implement {string.Join(", ", missing)}: leave them out, or leave out 'enforce'");
+        return new X86CpuModel(features, count, model.Named?.Signature ?? DefaultSignature, model.Vendor ?? DefaultVendor, missing);
+    }
+
+    private static X86Feature? Find(CpuFeatureBit bit)
+    {
+        foreach (var name in bit.Word.NamesOf(bit.Bit))
+        {
+            foreach (var (known, feature) in s_names)
+            {
+                if (known == name.Replace('_', '-'))
+                    return feature;
+            }
+        }
+        return null;
+    }
+
+    private static X86Feature FeaturesOf(NamedCpuModel named)
+    {
+        var features = X86Feature.None;
+        foreach (var name in named.Features.Split(' '))
+        {
+            if (CpuFeatures.TryFind(name, out var word, out var bit) && Find(new CpuFeatureBit(word, bit)) is { } feature)
+                features |= feature;
+        }
+        return features;
     }
 
     /// <summary>CPUID's static part; what depends on the CPU's state (APIC ID, OSXSAVE) is the caller's.</summary>
@@ -139,10 +167,9 @@ public sealed class X86CpuModel
         switch (leaf)
         {
             case 0:
-                // "AuthenticAMD", which QEMU's qemu64 is too.
-                return (0xd, 0x68747541, 0x444d4163, 0x69746e65);
+                return (0xd, _vendorEbx, _vendorEcx, _vendorEdx);
             case 1:
-                return (SignatureValue, (uint)apicId << 24 | (uint)Math.Min(_count, 255) << 16 | 8 << 8,
+                return (Signature, (uint)apicId << 24 | (uint)Math.Min(_count, 255) << 16 | 8 << 8,
                     Bits((X86Feature.Sse3, 0), (X86Feature.Monitor, 3), (X86Feature.Ssse3, 9), (X86Feature.Cx16, 13), (X86Feature.Pcid, 17),
                         (X86Feature.X2Apic, 21), (X86Feature.Movbe, 22), (X86Feature.Popcnt, 23), (X86Feature.TscDeadline, 24), (X86Feature.Hypervisor, 31)),
                     Common() | Bits((X86Feature.Sep, 11), (X86Feature.Clflush, 19), (X86Feature.Sse, 25), (X86Feature.Sse2, 26)) | (_count > 1 ? 1u << 28 : 0));
@@ -162,9 +189,9 @@ public sealed class X86CpuModel
             case 0x40000000:
                 return (0x40000000, 0x544e4147, 0x544e4147, 0x544e4147);
             case 0x80000000:
-                return (0x80000008, 0x68747541, 0x444d4163, 0x69746e65);
+                return (0x80000008, _vendorEbx, _vendorEcx, _vendorEdx);
             case 0x80000001:
-                return (SignatureValue, 0, Bits((X86Feature.LahfLm, 0), (X86Feature.Abm, 5)),
+                return (Signature, 0, Bits((X86Feature.LahfLm, 0), (X86Feature.Abm, 5)),
                     Common() | Bits((X86Feature.Syscall, 11), (X86Feature.Nx, 20), (X86Feature.Page1Gb, 26), (X86Feature.Rdtscp, 27), (X86Feature.Lm, 29)));
             case >= 0x80000002 and <= 0x80000004:
                 {
