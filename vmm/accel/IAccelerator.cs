@@ -64,6 +64,9 @@ public enum VcpuStop
 
     /// <summary>The guest asked for a reset or a power-off by way of the accelerator itself (KVM system events).</summary>
     SystemEvent,
+
+    /// <summary>A debugger's breakpoint, watchpoint or step: <see cref="IDebuggableVcpu"/>. Run it again to go on.</summary>
+    Debug,
 }
 
 /// <summary>

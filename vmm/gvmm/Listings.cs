@@ -12,9 +12,10 @@ internal static class Listings
         Listing.Version => $"gvmm version {ProtocolCommands.Version.ToString(3)}\n",
         Listing.Accelerators => $"Accelerators supported in gvmm:\n{Lines(AcceleratorFactory.Names)}",
         Listing.Machines => "Supported machines are:\nnone                 empty machine\npc                   Standard PC (i440FX + PIIX, 1996) (default)\n",
-        Listing.Devices => $"Devices:\n{Lines(DeviceCatalog.Names)}",
+        Listing.Devices => string.Concat(DeviceCatalog.Names.Select(name => $"name \"{name}\", bus {(name.Contains("isa", StringComparison.Ordinal) || name == "pc-testdev" ? "ISA" : "PCI")}\n")),
         Listing.Cpus => $"Available CPUs:\n{Lines(IntrospectionCommands.CpuModels)}\nFlags follow the model: -cpu max,+svm,-x2apic\n",
-        _ => Help,
+        // The line that QEMU has first, and that scripts take the version from.
+        _ => $"gvmm emulator version {ProtocolCommands.Version.ToString(3)}\n{Help}",
     };
 
     private const string Help = """
@@ -52,6 +53,7 @@ internal static class Listings
         Running
           -qmp TARGET, -monitor TARGET    as for -serial; -mon chardev=ID[,mode=control] (QMP) or mode=readline
           -qtest TARGET [-qtest-log FILE] drive the devices from outside; with -accel qtest time is stepped too
+          -gdb TARGET, -s                 gdb's remote protocol: as for -serial, a socket listens; -s is -gdb tcp::1234; with -S nothing runs before
           -preconfig                      QMP first; x-exit-preconfig starts the machine
           -incoming file:PATH, -loadvm PATH  start from a snapshot (QMP's migrate, the monitor's savevm), with the options that it was taken under
           -action reboot=|shutdown=|panic=

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Gauntlet.Linux;
 using Gauntlet.Vmm.Accel;
+using Gauntlet.Vmm.Accel.Cpu;
 using Gauntlet.Vmm.Boot;
 using Gauntlet.Vmm.Chardevs;
 using Gauntlet.Vmm.Machines;
@@ -11,6 +12,8 @@ using Gauntlet.Vmm.Program.Serial;
 using Gauntlet.Vmm.Accel.Qtest;
 using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Devices.Serial;
+using Gauntlet.Vmm.Protocols.Gdb;
+using Gauntlet.Vmm.Protocols.Hmp;
 using Gauntlet.Vmm.Protocols.Qmp;
 using Gauntlet.Vmm.Protocols.Qtest;
 using Gauntlet.Vmm.Storage;
@@ -68,6 +71,11 @@ internal static class Program
         ConnectSerial(board, serial);
         if (options.Qtest is { } qtest)
             _ = new QtestServer(Take("-qtest", chardevs[qtest]), new QtestTarget(machine, board.Lines), OpenLog(options.QtestLog));
+        if (options.Gdb is { } gdb)
+        {
+            var server = new GdbServer(Take("-gdb", chardevs[gdb]), machine, HasLongMode(options.Cpu), new MonitorConsole(context));
+            machine.Happened += server.OnMachineEvent;
+        }
         chardevs.Start();
         networks.Start();
         using var signals = new EndingSignals(machine.RequestQuit);
@@ -91,6 +99,10 @@ internal static class Program
         SnapshotFile.Explain(path, () => end = machine.Run(paused, snapshot));
         return end;
     }
+
+    // What gdb takes the registers for.
+    private static bool HasLongMode(string cpu) =>
+        !CpuFeatures.TryFind("lm", out var word, out var bit) || !CpuModel.Parse(cpu).Removed.Contains(new CpuFeatureBit(word, bit));
 
     // For probing: no guest, QMP only, until told to quit.
     private static int RunWithoutMachine(GvmmOptions options)

@@ -10,7 +10,7 @@ namespace Gauntlet.Vmm.Machines;
 /// </summary>
 /// <remarks>
 /// Three kinds of thread meet here. vCPU threads and the clock's thread only note wishes (<see cref="IMachineControl"/>); the thread in
-/// <see cref="Run"/> carries them out; QMP's may call <see cref="Pause"/>, <see cref="Resume"/> and <see cref="Inspect"/>. Changes of state are
+/// <see cref="Run"/> carries them out; QMP's may call <see cref="Pause()"/>, <see cref="Resume()"/> and <see cref="Inspect"/>. Changes of state are
 /// made with <c>_control</c> held, which no vCPU thread ever takes, and which is taken before the device lock.
 /// </remarks>
 public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
@@ -27,6 +27,10 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     // Where the thread in Run is; with the lock on the wishes.
     private RunLoop _loop;
     private IVcpu? _tripleFaulted;
+    private IVcpu? _wishedDebugStop;
+
+    // Who goes on when the machine does; null: all.
+    private IReadOnlyList<IVcpu>? _goingOn;
 
     private enum RunLoop
     {
@@ -152,22 +156,36 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     }
 
     /// <summary>Stops time and all vCPUs; returns when they stand still.</summary>
-    public void Pause()
+    public void Pause() => Pause(MachineState.Paused);
+
+    /// <summary>As <see cref="Pause()"/>, on behalf of a debugger.</summary>
+    public void PauseForDebugger() => Pause(MachineState.Debug);
+
+    private void Pause(MachineState state)
     {
         lock (_control)
         {
             if (State == MachineState.Running)
-                PauseAs(MachineState.Paused);
+                PauseAs(state);
         }
     }
 
-    /// <summary>Goes on after <see cref="Pause"/> or a start in pause; false when there is nothing to go on with.</summary>
-    public bool Resume()
+    /// <summary>The vCPU that met a debugger's breakpoint last; null when the machine stands for another reason.</summary>
+    public IVcpu? AtBreakpoint { get; private set; }
+
+    /// <summary>Goes on after <see cref="Pause()"/>, a breakpoint or a start in pause; false when there is nothing to go on with.</summary>
+    public bool Resume() => Resume(null);
+
+    /// <summary>As <see cref="Resume()"/>, but with some vCPUs only, for a debugger: the others stand still until it is called again.</summary>
+    /// <param name="vcpus">Who goes on; null: all.</param>
+    public bool Resume(IReadOnlyList<IVcpu>? vcpus)
     {
         lock (_control)
         {
-            if (State is not (MachineState.Paused or MachineState.Prelaunch))
+            if (State is not (MachineState.Paused or MachineState.Prelaunch or MachineState.Debug))
                 return State == MachineState.Running;
+            _goingOn = vcpus;
+            AtBreakpoint = null;
             StartAll();
             Happened?.Invoke(MachineEvent.Resume, MachineCause.None);
             return true;
@@ -228,7 +246,7 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
         KickAll();
     }
 
-    /// <summary>Pauses from where <see cref="Pause"/> cannot be called, as a device or a vCPU's thread: the vCPU that asks runs no further than this access.</summary>
+    /// <summary>Pauses from where <see cref="Pause()"/> cannot be called, as a device or a vCPU's thread: the vCPU that asks runs no further than this access.</summary>
     public void RequestPause()
     {
         lock (_wishes)
@@ -259,6 +277,13 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
                 break;
             case VcpuStop.SystemEvent:
                 RequestPowerOff();
+                break;
+            case VcpuStop.Debug:
+                lock (_wishes)
+                {
+                    _wishedDebugStop ??= vcpu;
+                    Monitor.PulseAll(_wishes);
+                }
                 break;
             default:
                 WishEnd(new MachineEnd(MachineEndKind.VcpuFailure, Vcpu: vcpu));
@@ -317,7 +342,7 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     {
         lock (_wishes)
         {
-            while (_wishedEnd is null && !_wishedReset && !_wishedPowerOff && !_wishedPause)
+            while (_wishedEnd is null && !_wishedReset && !_wishedPowerOff && !_wishedPause && _wishedDebugStop is null)
                 Monitor.Wait(_wishes);
             _loop = RunLoop.Acting;
             return _wishedEnd;
@@ -329,13 +354,13 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
         bool reset, powerOff, pause;
         MachineEndKind refusal;
         MachineCause resetCause;
-        IVcpu? at;
+        IVcpu? at, debugged;
         lock (_wishes)
         {
-            (reset, powerOff, pause) = (_wishedReset, _wishedPowerOff, _wishedPause);
+            (reset, powerOff, pause, debugged) = (_wishedReset, _wishedPowerOff, _wishedPause, _wishedDebugStop);
             resetCause = _isResetFromHost ? MachineCause.HostReset : MachineCause.GuestReset;
             (refusal, at) = _resetByTripleFault ? (MachineEndKind.TripleFault, _tripleFaulted) : (MachineEndKind.ResetRefused, null);
-            (_wishedReset, _wishedPowerOff, _wishedPause, _resetByTripleFault, _tripleFaulted) = (false, false, false, false, null);
+            (_wishedReset, _wishedPowerOff, _wishedPause, _resetByTripleFault, _tripleFaulted, _wishedDebugStop) = (false, false, false, false, null, null);
         }
         if (powerOff || (reset && NoReboot))
         {
@@ -347,6 +372,9 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
         }
         if (pause && State == MachineState.Running)
             PauseAs(MachineState.Paused);
+        // Not when somebody paused it meanwhile: the vCPU meets its breakpoint again.
+        if (debugged is not null && !reset && State == MachineState.Running)
+            PauseAs(MachineState.Debug, debugged);
         if (!reset)
             return null;
         var wasRunning = State == MachineState.Running;
@@ -366,10 +394,13 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
         _ => MachineCause.HostError,
     };
 
-    private void PauseAs(MachineState state)
+    private void PauseAs(MachineState state, IVcpu? atBreakpoint = null)
     {
         StopAll();
         State = state;
+        AtBreakpoint = atBreakpoint;
+        lock (_wishes)
+            _wishedDebugStop = null;
         Happened?.Invoke(MachineEvent.Stop, MachineCause.None);
     }
 
@@ -378,7 +409,10 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
         State = MachineState.Running;
         Clock.Resume();
         foreach (var thread in _threads)
-            thread.Resume();
+        {
+            if (_goingOn is null || _goingOn.Contains(thread.Vcpu))
+                thread.Resume();
+        }
     }
 
     private void StopAll()
@@ -395,6 +429,7 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
 
     private void ResetAll()
     {
+        _goingOn = null;
         foreach (var vcpu in _vcpus)
             vcpu.Reset();
         lock (Bus.DeviceLock)

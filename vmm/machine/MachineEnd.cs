@@ -42,6 +42,9 @@ public enum MachineState
     Running,
     Paused,
 
+    /// <summary>Paused by a debugger, or at one of its breakpoints.</summary>
+    Debug,
+
     /// <summary>Powered off, kept because it was told not to shut down.</summary>
     Shutdown,
 

@@ -39,6 +39,8 @@ public sealed unsafe class KvmAccelerator : IAccelerator
                     throw new AcceleratorException($"KVM does not take 0x{IdentityMapAddress:x} for its identity map: {KvmSystem.ErrorText()}");
                 if (Libc.ioctl(_vm, KvmRequest.SetTssAddr, unchecked((nint)TssAddress)) != 0)
                     throw new AcceleratorException($"KVM does not take 0x{TssAddress:x} for its TSS: {KvmSystem.ErrorText()}");
+                if (options.CpuPowerManagement)
+                    DisableExits();
                 _irqChip = options.KernelIrqChip ? new KvmIrqChip(_vm, options) : null;
                 _slots = new KvmMemorySlots(_vm, Math.Max(_system.Check(KvmCap.NrMemSlots), 32));
                 _supportedCpuid = _system.GetSupportedCpuid();
@@ -97,6 +99,15 @@ public sealed unsafe class KvmAccelerator : IAccelerator
         _irqChip?.Dispose();
         _vm.Dispose();
         _system.Dispose();
+    }
+
+    // Those that the host has, as cpu-pm asks: MWAIT 1, HLT 2, PAUSE 4 (api.rst, KVM_CAP_X86_DISABLE_EXITS).
+    private void DisableExits()
+    {
+        var enable = new KvmEnableCap { Cap = (uint)KvmCap.X86DisableExits };
+        enable.Arguments[0] = (ulong)_system.Check(KvmCap.X86DisableExits) & 7;
+        if (enable.Arguments[0] == 0 || Libc.ioctl(_vm, KvmRequest.EnableCap, &enable) != 0)
+            throw new AcceleratorException("this host's KVM cannot leave HLT and PAUSE to the guest (KVM_CAP_X86_DISABLE_EXITS): start without -overcommit cpu-pm=on");
     }
 
     private void RequireOffered(KvmOptions options)

@@ -34,6 +34,7 @@ internal static class KvmRequest
     public static readonly nuint SetGsiRouting = Iow(0x6a, RoutingHeaderBytes);
     public static readonly nuint ReinjectControl = Io(0x71);
     public static readonly nuint CreatePit2 = Iow<KvmPitConfig>(0x77);
+    public static readonly nuint EnableCap = Iow<KvmEnableCap>(0xa3);
     public static readonly nuint SignalMsi = Iow<KvmMsi>(0xa5);
     public static readonly nuint GetPit2 = Ior<KvmPitState>(0x9f);
     public static readonly nuint SetPit2 = Iow<KvmPitState>(0xa0);
@@ -57,6 +58,7 @@ internal static class KvmRequest
     public static readonly nuint GetMpState = Ior<KvmMpState>(0x98);
     public static readonly nuint SetMpState = Iow<KvmMpState>(0x99);
     public static readonly nuint Nmi = Io(0x9a);
+    public static readonly nuint SetGuestDebug = Iow<KvmGuestDebug>(0x9b);
     public static readonly nuint GetVcpuEvents = Ior<KvmVcpuEvents>(0x9f);
     public static readonly nuint SetVcpuEvents = Iow<KvmVcpuEvents>(0xa0);
     public static readonly nuint GetDebugRegs = Ior<KvmDebugRegs>(0xa1);
@@ -120,5 +122,7 @@ internal enum KvmCap
     ReadonlyMem = 81,
     MaxVcpuId = 128,
     ImmediateExit = 136,
+    X86DisableExits = 143,
     NestedState = 157,
+    SetGuestDebug2 = 195,
 }

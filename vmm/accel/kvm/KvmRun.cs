@@ -122,6 +122,18 @@ internal unsafe struct KvmRun
     [FieldOffset(32)]
     public KvmSystemEvent SystemEventType;
 
+    /// <summary>debug.arch.exception: the vector, 1 (#DB) or 3 (#BP).</summary>
+    [FieldOffset(32)]
+    public uint DebugException;
+
+    /// <summary>debug.arch.pc: linear address of the instruction.</summary>
+    [FieldOffset(40)]
+    public ulong DebugPc;
+
+    /// <summary>debug.arch.dr6.</summary>
+    [FieldOffset(48)]
+    public ulong DebugDr6;
+
     /// <summary>memory_fault.flags, .gpa and .size.</summary>
     [FieldOffset(40)]
     public ulong MemoryFaultAddress;

@@ -49,6 +49,24 @@ internal struct KvmSregs
     }
 }
 
+/// <summary>struct kvm_enable_cap.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct KvmEnableCap
+{
+    public uint Cap, Flags;
+    public fixed ulong Arguments[4];
+    public fixed byte Pad[64];
+}
+
+/// <summary>struct kvm_guest_debug, with the debug registers by their numbers.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct KvmGuestDebug
+{
+    public GuestDebugControl Control;
+    public uint Pad;
+    public fixed ulong Registers[8];
+}
+
 /// <summary>struct kvm_fpu.</summary>
 [StructLayout(LayoutKind.Sequential, Size = 416)]
 internal unsafe struct KvmFpu

@@ -15,7 +15,7 @@ namespace Gauntlet.Vmm.Accel.Kvm;
 /// <c>immediate_exit</c> first and looks at what is wanted afterwards: a wish that comes between the two sets the flag again, and costs one more EINTR.</para>
 /// <para>KVM completes a port or memory access at the next KVM_RUN, with EINTR too, so that after <see cref="VcpuStop.Kicked"/> the state is whole.</para>
 /// </remarks>
-internal sealed unsafe class KvmVcpu : IVcpu
+internal sealed unsafe partial class KvmVcpu : IVcpu
 {
     /// <summary>What another thread asked for; only without a kernel irqchip, which takes these itself.</summary>
     [Flags]
@@ -67,6 +67,7 @@ internal sealed unsafe class KvmVcpu : IVcpu
         _irqChip = irqChip;
         _apic = irqChip is null ? setup.Apic : null;
         _kickSignal = kickSignal;
+        _canHoldInterrupts = (system.Check(KvmCap.SetGuestDebug2) & (int)GuestDebugControl.BlockIrq) != 0;
         _runBytes = system.VcpuMmapBytes;
         // Kept for KVM_RUN without a reference count at each exit; Dispose gives it back.
         var held = false;
@@ -466,6 +467,8 @@ internal sealed unsafe class KvmVcpu : IVcpu
                 _log.Add(KvmExit.SystemEvent, (ulong)_run->SystemEventType);
                 Failure = $"KVM system event: {_run->SystemEventType}";
                 return VcpuStop.SystemEvent;
+            case KvmExit.Debug:
+                return AfterDebugExit();
             case KvmExit.InternalError:
                 return Fail(KvmFailure.DescribeInternalError(_run, Index), KvmExit.InternalError, (ulong)_run->InternalSuberror);
             case KvmExit.FailEntry:

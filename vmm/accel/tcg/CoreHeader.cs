@@ -49,4 +49,7 @@ public enum FaultKind
 
     /// <summary>The core cannot go on (an instruction that is not implemented); it has the message.</summary>
     Fatal,
+
+    /// <summary>A debugger's breakpoint is here; the instruction did not begin.</summary>
+    Debug,
 }

@@ -16,7 +16,7 @@ namespace Gauntlet.Vmm.Accel.Tcg;
 /// the wake event that ends a halt. A bit is set before the event; the loop clears bits before it looks at what they announce, so that
 /// nothing announced later is lost.
 /// </remarks>
-public sealed unsafe class TcgVcpu : IVcpu
+public sealed unsafe partial class TcgVcpu : IVcpu
 {
     // DR6.BS
     private const uint SingleStepTrap = 0x4000;
@@ -68,13 +68,15 @@ public sealed unsafe class TcgVcpu : IVcpu
                 return VcpuStop.Kicked;
             if (state->Activity == X86Activity.WaitForSipi)
                 return VcpuStop.Halted;
-            if (state->InterruptShadow == 0 && !TakeInterrupts())
+            if (state->InterruptShadow == 0 && !HoldsInterrupts && !TakeInterrupts())
                 return Stopped();
             if (state->Activity == X86Activity.Halted)
                 return VcpuStop.Halted;
             var stop = RunBlocks();
             if (stop is { } reason)
                 return reason;
+            if (_isDebugged && StopsForDebugger())
+                return VcpuStop.Debug;
         }
     }
 
@@ -213,8 +215,10 @@ public sealed unsafe class TcgVcpu : IVcpu
         // One instruction after STI or MOV SS, and one that modifies its own block, are on their own.
         // RF holds off instruction breakpoints for one instruction.
         var resume = state->Rflags & Flags.RF;
-        if (shadow != 0 || _alone || resume != 0 || _core.HasBreakpoints)
+        if (shadow != 0 || _alone || resume != 0 || _core.HasBreakpoints || _steps)
             mode |= Mode.Alone;
+        if (_isDebugged && MeetsBreakpoint(mode))
+            return VcpuStop.Debug;
         if (_core.HasBreakpoints && resume == 0 && shadow != 2 && _core.HitsInstructionBreakpoint(state->Rip + ((mode & Mode.CodeSize) == 2 ? 0 : _core.Seg(X86Seg.Cs).Base)))
             return Fault(0);
         state->InterruptShadow = 0;
@@ -234,6 +238,7 @@ public sealed unsafe class TcgVcpu : IVcpu
                 case BlockExit.Fault:
                     return Fault(resume);
                 case BlockExit.Requested:
+                    _advanced = false;
                     _core.Unchained = null;
                     state->InterruptShadow = shadow;
                     state->Rflags |= resume;
@@ -290,6 +295,8 @@ public sealed unsafe class TcgVcpu : IVcpu
     private VcpuStop? Fault(ulong resume)
     {
         _core.Unchained = null;
+        // Delivery is no instruction that could start over.
+        _core.MayRestartAlone = false;
         var header = _core.Header;
         var kind = (FaultKind)header->Fault;
         header->Fault = 0;
@@ -297,11 +304,16 @@ public sealed unsafe class TcgVcpu : IVcpu
         {
             case FaultKind.Restart:
                 _core.S->Rflags |= resume;
+                _advanced = false;
                 return Trap(0);
             case FaultKind.RestartAlone:
                 _core.S->Rflags |= resume;
                 _alone = true;
+                _advanced = false;
                 return null;
+            case FaultKind.Debug:
+                PointMet = PointAt(_core.S->Rip + CodeBase);
+                return VcpuStop.Debug;
             case FaultKind.Exception:
                 _recent.Add("exception", _core.PendingVector, _core.S->Rip);
                 return _core.DeliverPending() ? null : Stopped();

@@ -82,6 +82,9 @@ public sealed class GvmmOptions
     /// <summary>The id of the chardev that qtest is served on.</summary>
     public string? Qtest { get; set; }
 
+    /// <summary>The id of the chardev that gdb's protocol is served on.</summary>
+    public string? Gdb { get; set; }
+
     /// <summary>Where what qtest says is written; null or <c>none</c>: nowhere.</summary>
     public string? QtestLog { get; set; }
 

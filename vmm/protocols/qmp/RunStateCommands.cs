@@ -31,6 +31,7 @@ internal sealed class RunStateCommands(QmpContext context)
         {
             MachineState.Running => "running",
             MachineState.Paused => "paused",
+            MachineState.Debug => "debug",
             MachineState.Shutdown => "shutdown",
             MachineState.InternalError => "internal-error",
             _ => "prelaunch",

@@ -49,7 +49,7 @@ public sealed unsafe partial class X86Core
         }
         if (HasBreakpoints)
             Note(linear, size, access == MemoryAccess.Write ? 1 : 3, 3);
-        return true;
+        return NoteForDebugger(linear, size, access);
     }
 
     // Kinds as in DR7's R/W fields: 0 execution, 1 write, 2 port, 3 read or write.
@@ -62,6 +62,8 @@ public sealed unsafe partial class X86Core
 
     private bool IsWatched(ulong page)
     {
+        if (IsWatchedByDebugger(page))
+            return true;
         if (!HasBreakpoints)
             return false;
         for (var i = 0; i < Breakpoints; i++)

@@ -6,7 +6,7 @@ namespace Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
 /// <summary>What IR calls for what it cannot say itself. In the order of <see cref="X86Helpers"/>' table.</summary>
 public enum X86Helper : ushort
 {
-    Flags, FlagsDynamic, Raise, Unimplemented, CheckSegment, LoadSegment, ShadowInterrupts, ReadSelector,
+    Flags, FlagsDynamic, Raise, DebugBreak, Unimplemented, CheckSegment, LoadSegment, ShadowInterrupts, ReadSelector,
     FarJump, FarCall, FarReturn, InterruptReturn, SoftwareInterrupt, Into, Bound, Enter,
     CheckVirtual8086Iopl, ReadRflags, PopFlags, String, Decimal, Divide,
     Atomic, CompareExchange, CompareExchangeDouble,
@@ -39,6 +39,7 @@ public static unsafe class X86Helpers
         new(X86Helper.Flags, Pure, &Flags),
         new(X86Helper.FlagsDynamic, Reads, &FlagsDynamic),
         new(X86Helper.Raise, Faults, &Raise),
+        new(X86Helper.DebugBreak, Faults, &DebugBreak),
         new(X86Helper.Unimplemented, Faults, &Unimplemented),
         new(X86Helper.CheckSegment, Faults, &CheckSegment),
         new(X86Helper.LoadSegment, All, &LoadSegment),
@@ -150,6 +151,12 @@ public static unsafe class X86Helpers
     {
         var s = Cpu(core).S;
         return CcOp.Compute(s->CcOp, s->CcDst, s->CcSrc, s->CcSrc2);
+    }
+
+    private static ulong DebugBreak(TcgCore core, ulong a, ulong b, ulong c, int imm)
+    {
+        core.Header->Fault = (int)FaultKind.Debug;
+        return 0;
     }
 
     private static ulong Raise(TcgCore core, ulong a, ulong b, ulong c, int imm)

@@ -112,7 +112,8 @@ public sealed unsafe partial class X86Translator : IDisposable
         var count = 0;
         while (!_ended)
         {
-            if (count > 0 && (IsAlone || count == MaxInstructions || (Linear(_pc) & ~0xffful) != startPage || _ir.Count > IrBlock.MaxOps - OpsPerInstruction
+            var isBreakpoint = !IsAlone && _core.IsBreakpoint(Linear(_pc));
+            if (count > 0 && (IsAlone || isBreakpoint || count == MaxInstructions || (Linear(_pc) & ~0xffful) != startPage || _ir.Count > IrBlock.MaxOps - OpsPerInstruction
                 || _ir.ConstantCount > IrBlock.MaxConstants - OpsPerInstruction))
             {
                 Goto(_pc, 0);
@@ -137,7 +138,12 @@ public sealed unsafe partial class X86Translator : IDisposable
             _nextPc = Is64 ? _pc + (uint)_instruction.Length : (uint)(_pc + (uint)_instruction.Length);
             Emit(new IrOp { Opcode = IrOpcode.Insn, Imm = (long)_pc, State = (short)_cc });
             count++;
-            if ((_mode & Mode.CodeLimit) != 0 && _pc + (uint)_instruction.Length - 1 > _core.Seg(X86Seg.Cs).Limit)
+            if (isBreakpoint)
+            {
+                Call(X86Helper.DebugBreak);
+                Leave(Const(_pc));
+            }
+            else if ((_mode & Mode.CodeLimit) != 0 && _pc + (uint)_instruction.Length - 1 > _core.Seg(X86Seg.Cs).Limit)
                 RaiseHere(Vector.GP, 0);
             else if (_instruction.IsInvalid)
                 RaiseHere(_reader.Position - kept >= MaxInstructionBytes ? Vector.GP : Vector.UD, _reader.Position - kept >= MaxInstructionBytes ? 0 : -1);

@@ -1,0 +1,209 @@
+using System.Globalization;
+
+namespace Gauntlet.Vmm.Program.Options;
+
+// The machine itself: its type, CPUs, memory, accelerator, clock, and what follows its end.
+public sealed partial class OptionParser
+{
+    // What this machine never has may be switched off.
+    private static readonly string[] s_absent = ["usb", "vmport", "smm", "hpet", "graphics", "nvdimm", "i8042-mouse"];
+
+    private static readonly string[] s_cpuLevels = ["sockets", "dies", "clusters", "cores", "threads"];
+
+    private readonly List<Accel> _accels = [];
+    private string? _machineAccel;
+    private string? _kernelIrqChip;
+    private string? _cpuPowerManagement;
+
+    private sealed record Accel(string Names, Dictionary<string, string> Properties);
+
+    private void ParseMachine(string argument)
+    {
+        var list = new PropertyList("-machine", argument, "type");
+        if (list.Take("type") is { } type)
+        {
+            if (IsHelp(type))
+                _options.Listing = Listing.Machines;
+            else
+                _options.Machine = type is "pc" or "none" ? type
+                    : type.StartsWith("pc-i440fx-", StringComparison.Ordinal) ? "pc"
+                    : throw new OptionException($"-machine {type}: unsupported machine type; use -machine help to list supported machines");
+        }
+        _machineAccel = list.Take("accel") ?? _machineAccel;
+        _kernelIrqChip = list.Take("kernel-irqchip") ?? list.Take("kernel_irqchip") ?? _kernelIrqChip;
+        if (list.Take("kernel-format") is { } format)
+        {
+            _options.KernelFormat = format switch
+            {
+                "auto" => KernelFormat.Auto,
+                "multiboot" => KernelFormat.Multiboot,
+                "flat" => KernelFormat.Flat,
+                _ => throw new OptionException($"-machine kernel-format={format}: there are auto, multiboot, flat"),
+            };
+        }
+        if (list.Take("pit") is { } pit)
+        {
+            _options.HasPit = pit is "on" or "yes" or "true" ? true
+                : pit is "off" or "no" or "false" ? false
+                : throw new OptionException($"-machine pit={pit}: there are on, off");
+        }
+        foreach (var absent in s_absent)
+        {
+            if (list.Take(absent) is "on" or "yes" or "true")
+                throw new OptionException($"-machine {absent}=on: gvmm's machines have none");
+        }
+        // Hints about the host's memory, which change nothing that a guest sees.
+        _ = list.Take("mem-merge");
+        _ = list.Take("dump-guest-core");
+        list.ExpectEmpty("type, accel, kernel-irqchip, kernel-format, pit, and those that may be off: usb, vmport, smm, hpet, graphics, nvdimm");
+    }
+
+    private void ParseAccel(string argument)
+    {
+        var list = new PropertyList("-accel", argument, "accel");
+        var name = list.Take("accel") ?? throw new OptionException($"-accel {argument}: no accelerator named");
+        if (IsHelp(name))
+            _options.Listing = Listing.Accelerators;
+        _accels.Add(new Accel(name, ToDictionary(list)));
+    }
+
+    private void ParseSmp(string argument)
+    {
+        var list = new PropertyList("-smp", argument, "cpus");
+        var count = Take("cpus");
+        var maximum = Take("maxcpus");
+        var product = 1L;
+        foreach (var level in s_cpuLevels)
+            product *= Take(level) ?? 1;
+        list.ExpectEmpty("cpus, maxcpus, sockets, dies, clusters, cores, threads");
+        if (product > Machines.PcBoard.MaxCpus)
+            throw new OptionException($"-smp {argument}: {product} CPUs, where at most {Machines.PcBoard.MaxCpus} are possible");
+        _options.CpuCount = count ?? (int)product;
+        // What is not given of a topology is worked out; what is must fit.
+        if (_options.CpuCount % product != 0)
+            throw new OptionException($"-smp {argument}: sockets × cores × threads are {product}, which does not make {_options.CpuCount} CPUs");
+        if (maximum is { } most && most != _options.CpuCount)
+            throw new OptionException($"-smp {argument}: CPUs cannot be plugged in later, so maxcpus must be {_options.CpuCount}");
+
+        int? Take(string key) => list.Take(key) is { } text ? Numbers.Count($"-smp {key}", text, 1, Machines.PcBoard.MaxCpus) : null;
+    }
+
+    private void ParseMemory(string argument)
+    {
+        var list = new PropertyList("-m", argument, "size");
+        var size = list.Take("size") ?? throw new OptionException($"-m {argument}: no size given");
+        _ = list.Take("slots");
+        if (list.Take("maxmem") is { } most && Numbers.Size("-m maxmem", most, 1UL << 20) < Numbers.Size("-m", size, 1UL << 20))
+            throw new OptionException($"-m {argument}: maxmem is less than the size");
+        list.ExpectEmpty("size, slots, maxmem");
+        var bytes = Numbers.Size("-m", size, 1UL << 20);
+        if (bytes is < Machines.PcBoard.MinRamBytes or > Machines.PcBoard.MaxRamBytes)
+            throw new OptionException($"-m {argument}: from 1M to 1T is possible");
+        // Rounded as QEMU does, to 8 KiB.
+        _options.RamBytes = (bytes + 8191) & ~8191UL;
+    }
+
+    private void ParseOvercommit(string argument)
+    {
+        var list = new PropertyList("-overcommit", argument, null);
+        if (list.TakeSwitch("mem-lock") is true)
+            throw new OptionException("-overcommit mem-lock=on: guest memory is never locked here");
+        if (list.TakeSwitch("cpu-pm") is true)
+            _cpuPowerManagement = "on";
+        list.ExpectEmpty("mem-lock, cpu-pm");
+    }
+
+    private void ParseBoot(string argument)
+    {
+        var list = new PropertyList("-boot", argument, "order");
+        var (order, once, menu) = (list.Take("order"), list.Take("once"), list.TakeSwitch("menu"));
+        foreach (var letter in (order ?? "") + (once ?? ""))
+        {
+            if (letter is < 'a' or > 'p')
+                throw new OptionException($"-boot {argument}: '{letter}' is no drive; there are a to p");
+        }
+        var splash = list.Take("splash-time") is { } time ? Numbers.Count("-boot splash-time", time, 0, ushort.MaxValue) : (int?)null;
+        var timeout = list.Take("reboot-timeout") switch
+        {
+            null => (int?)null,
+            "-1" => -1,
+            var text => Numbers.Count("-boot reboot-timeout", text, 0, ushort.MaxValue),
+        };
+        _ = list.TakeSwitch("strict");
+        list.ExpectEmpty("order, once, menu, splash-time, reboot-timeout, strict");
+        _options.Boot = new BootOption(once ?? order, menu, splash, timeout);
+    }
+
+    private void ParseAction(string argument)
+    {
+        var list = new PropertyList("-action", argument, null);
+        switch (list.Take("reboot"))
+        {
+            case null or "reset":
+                break;
+            case "shutdown":
+                _options.NoReboot = true;
+                break;
+            case var other:
+                throw new OptionException($"-action reboot={other}: there are reset and shutdown");
+        }
+        switch (list.Take("shutdown"))
+        {
+            case null or "poweroff":
+                break;
+            case "pause":
+                _options.NoShutdown = true;
+                break;
+            case var other:
+                throw new OptionException($"-action shutdown={other}: there are poweroff and pause");
+        }
+        _options.PanicAction = list.Take("panic") switch
+        {
+            null => _options.PanicAction,
+            "none" => PanicAction.None,
+            "pause" => PanicAction.Pause,
+            "shutdown" or "exit-failure" => PanicAction.Shutdown,
+            var other => throw new OptionException($"-action panic={other}: there are none, pause, shutdown and exit-failure"),
+        };
+        list.ExpectEmpty("reboot, shutdown, panic");
+    }
+
+    private void ParseRtc(string argument)
+    {
+        var list = new PropertyList("-rtc", argument, null);
+        switch (list.Take("base"))
+        {
+            case null or "utc":
+                break;
+            case "localtime":
+                _options.RtcLocalTime = true;
+                break;
+            case var text when DateTime.TryParseExact(text, (string[])["yyyy-MM-dd", "yyyy-MM-ddTHH:mm:ss"], CultureInfo.InvariantCulture,
+                DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time):
+                _options.RtcBase = time;
+                break;
+            case var text:
+                throw new OptionException($"-rtc base={text}: there are utc, localtime, YYYY-MM-DD and YYYY-MM-DDThh:mm:ss");
+        }
+        if (list.Take("clock") is { } clock and not ("host" or "vm"))
+            throw new OptionException($"-rtc clock={clock}: there are host and vm");
+        if (list.Take("driftfix") is { } fix and not "none")
+            throw new OptionException($"-rtc driftfix={fix}: there is only none");
+        list.ExpectEmpty("base, clock, driftfix");
+    }
+
+    private void AddAccelerators(string names, Dictionary<string, string> properties)
+    {
+        foreach (var name in names.Split(':'))
+            _options.Accelerators.Add(new AccelOption(name, new Dictionary<string, string>(properties, StringComparer.Ordinal)));
+    }
+
+    private void ApplyToKvm(string property, string value)
+    {
+        foreach (var accel in _options.Accelerators)
+        {
+            if (accel.Name == "kvm")
+                ((Dictionary<string, string>)accel.Properties).TryAdd(property, value);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using Gauntlet.Vmm.Accel.Kvm;
+
+namespace Gauntlet.Vmm.Tests.Gdb;
+
+/// <summary>A test that needs a debugger from outside; skipped where there is none, or no KVM for the one that wants it.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class GdbFactAttribute : FactAttribute
+{
+    public const string Gdb = "/usr/bin/gdb";
+
+    public GdbFactAttribute(bool needsKvm = false)
+    {
+        if (!File.Exists(Gdb))
+            Skip = $"there is no {Gdb}: install gdb";
+        else if (needsKvm && KvmAccelerator.WhyUnusable() is { } why)
+            Skip = why;
+    }
+}
+
+/// <summary>Debian's gdb on the program, with one of the guest suites.</summary>
+public sealed class DebianGdbTests : IDisposable
+{
+    private const string Guest = "guests/prebuilt/x86_64/smoke.elf";
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("gvmm-gdb-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [GdbFact]
+    public Task On_tcg_gdb_breaks_steps_watches_and_reads_memory() => DebugAsync("tcg", watches: true);
+
+    /// <summary>No watchpoint: a KVM that emulates a guest's instructions, as some nested ones do, need not find it.</summary>
+    [GdbFact(needsKvm: true)]
+    public Task On_kvm_gdb_breaks_steps_and_reads_memory() => DebugAsync("kvm", watches: false);
+
+    private async Task DebugAsync(string accel, bool watches)
+    {
+        var image = Path.Combine(Root(), Guest);
+        var socket = Path.Combine(_folder, "gdb");
+        using var machine = Process.Start(new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "gvmm"),
+            ["-accel", accel, "-kernel", image, "-display", "none", "-serial", "null", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-S", "-gdb", $"unix:{socket}", "-qmp", "stdio"])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        })!;
+        try
+        {
+            // QMP's greeting: every socket listens.
+            Assert.NotNull(await machine.StandardOutput.ReadLineAsync());
+            List<string> commands =
+            [
+                "set pagination off", "set breakpoint always-inserted on", "set architecture i386:x86-64", $"target remote {socket}",
+                "break *main", "continue", "printf \"at main: %d\\n\", $rip == (long)&main",
+                "stepi", "printf \"after a step: %d\\n\", $rip - (long)&main",
+                "x/1xb &main", "printf \"efer: %x\\n\", $efer & 0x500", "info threads", "monitor info status",
+            ];
+            if (watches)
+                commands.AddRange(["set $total = (long)&total", "watch *(int*)$total", "continue", "x/1dw $total", "delete"]);
+            commands.AddRange(["hbreak *report_summary", "continue", "printf \"at summary: %d\\n\", $rip == (long)&report_summary", "detach"]);
+            var output = await RunAsync(GdbFactAttribute.Gdb, ["-batch", "-nx", .. commands.SelectMany(command => (string[])["-ex", command]), image]);
+            Assert.True(output.Contains("at main: 1", StringComparison.Ordinal), output);
+            // PUSH RBP is one byte.
+            Assert.Contains("after a step: 1", output, StringComparison.Ordinal);
+            // The guest's own byte, whatever the breakpoint is made of.
+            Assert.Contains("<main>:\t0x55", output, StringComparison.Ordinal);
+            Assert.Contains("efer: 500", output, StringComparison.Ordinal);
+            Assert.Contains("CPU#0 [running]", output, StringComparison.Ordinal);
+            Assert.Contains("VM status: paused", output, StringComparison.Ordinal);
+            if (watches)
+                Assert.Contains("<total>:\t1", output, StringComparison.Ordinal);
+            Assert.Contains("at summary: 1", output, StringComparison.Ordinal);
+            // Left alone, the guest goes on to its end and reports that all went well.
+            using var limit = new CancellationTokenSource(s_limit);
+            await machine.WaitForExitAsync(limit.Token);
+            Assert.Equal(1, machine.ExitCode);
+        }
+        finally
+        {
+            if (!machine.HasExited)
+                machine.Kill();
+        }
+    }
+
+    private static async Task<string> RunAsync(string program, IEnumerable<string> arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })!;
+        process.StandardInput.Close();
+        using var limit = new CancellationTokenSource(s_limit);
+        try
+        {
+            var error = process.StandardError.ReadToEndAsync(limit.Token);
+            var output = await process.StandardOutput.ReadToEndAsync(limit.Token);
+            await process.WaitForExitAsync(limit.Token);
+            return output + await error;
+        }
+        finally
+        {
+            if (!process.HasExited)
+                process.Kill();
+        }
+    }
+
+    private static string Root()
+    {
+        for (var folder = AppContext.BaseDirectory; folder is not null; folder = Path.GetDirectoryName(folder))
+        {
+            if (File.Exists(Path.Combine(folder, Guest)))
+                return folder;
+        }
+        throw new FileNotFoundException($"no folder above the tests holds {Guest}");
+    }
+}
