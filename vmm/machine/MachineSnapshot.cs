@@ -43,8 +43,8 @@ internal static class MachineSnapshot
             Add(SnapshotSection.IrqChip, 0, irqChip, machine.Accelerator.Name);
         for (var i = 0; i < machine.Vcpus.Count; i++)
             Add(SnapshotSection.Vcpu, i, machine.Vcpus[i], machine.Accelerator.Name);
-        for (var i = 0; i < machine.Memory.Layout.Count; i++)
-            WritePages(file, i, machine.Memory.Layout[i]);
+        for (var i = 0; i < machine.Memory.Backing.Count; i++)
+            WritePages(file, i, machine.Memory.Backing[i]);
         file.End();
 
         void Add(SnapshotSection kind, int instance, ISaveable part, string name)
@@ -111,8 +111,8 @@ internal static class MachineSnapshot
         writer.Bool(machine.Accelerator.IrqChip is not null);
         writer.Text(machine.CpuModel);
         writer.Int32(machine.Vcpus.Count);
-        writer.Int32(machine.Memory.Layout.Count);
-        foreach (var ram in machine.Memory.Layout)
+        writer.Int32(machine.Memory.Backing.Count);
+        foreach (var ram in machine.Memory.Backing)
         {
             writer.Text(ram.Name);
             writer.UInt64(ram.GuestAddress);
@@ -142,7 +142,7 @@ internal static class MachineSnapshot
         for (var i = 0; i < runs; i++)
             saved.Add(Describe(reader.Text(MaxTextBytes), reader.UInt64(), reader.UInt64(), reader.Bool()));
         var own = new List<string>();
-        foreach (var ram in machine.Memory.Layout)
+        foreach (var ram in machine.Memory.Backing)
             own.Add(Describe(ram.Name, ram.GuestAddress, ram.Length, ram.ReadOnly));
         Same("memory", string.Join("; ", saved), string.Join("; ", own));
         var devices = reader.Int32();
@@ -252,22 +252,22 @@ internal static class MachineSnapshot
 
     private static void CheckPages(Machine machine, SnapshotSectionHeader header, ReadOnlySpan<byte> payload)
     {
-        if (header.Instance >= machine.Memory.Layout.Count)
-            throw new StateFormatException($"pages of run {header.Instance} of RAM, where there are {machine.Memory.Layout.Count}");
-        var pages = machine.Memory.Layout[(int)header.Instance].Length / PageBytes;
+        if (header.Instance >= machine.Memory.Backing.Count)
+            throw new StateFormatException($"pages of run {header.Instance} of RAM, where there are {machine.Memory.Backing.Count}");
+        var pages = machine.Memory.Backing[(int)header.Instance].Length / PageBytes;
         var reader = new StateReader(payload);
         var first = reader.UInt64();
         var count = (ulong)reader.Remaining / PageBytes;
         if (reader.Remaining == 0 || reader.Remaining % PageBytes != 0 || first >= pages || count > pages - first)
-            throw new StateFormatException($"{reader.Remaining} bytes of pages from page {first}, where {machine.Memory.Layout[(int)header.Instance].Name} has {pages} pages");
+            throw new StateFormatException($"{reader.Remaining} bytes of pages from page {first}, where {machine.Memory.Backing[(int)header.Instance].Name} has {pages} pages");
     }
 
     private static void ReadPages(Machine machine, SnapshotReader file)
     {
-        foreach (var ram in machine.Memory.Layout)
+        foreach (var ram in machine.Memory.Backing)
         {
             ram.Clear();
-            machine.Memory.MarkDirty(ram.GuestAddress, ram.Length);
+            machine.Memory.NoteWritten(ram, 0, ram.Length);
         }
         while (file.Next())
         {
@@ -275,9 +275,9 @@ internal static class MachineSnapshot
                 continue;
             // Again: the file may have changed since.
             CheckPages(machine, file.Header, file.Payload);
-            var ram = machine.Memory.Layout[(int)file.Header.Instance];
+            var ram = machine.Memory.Backing[(int)file.Header.Instance];
             var first = BinaryPrimitives.ReadUInt64LittleEndian(file.Payload);
-            _ = machine.Memory.TryLoad(ram.GuestAddress + first * PageBytes, file.Payload[sizeof(ulong)..]);
+            machine.Memory.Write(ram, first * PageBytes, file.Payload[sizeof(ulong)..]);
         }
     }
 }

@@ -13,12 +13,21 @@ public interface IGuestMemoryObserver
 /// All RAM and ROM of a machine, with a bit for each page that a device or a loader wrote. What vCPUs write is the accelerator's to tell.
 /// Safe from any thread; two writers of the same bytes race as two bus masters do.
 /// </summary>
+/// <remarks>
+/// What memory there is (<see cref="Backing"/>) never changes; what of it is seen at which address (<see cref="Layout"/>) a chip set may change at any time,
+/// as it does to shadow a ROM with RAM. Saved state is made of the former.
+/// </remarks>
 public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
 {
     private const int PageShift = 12;
 
-    private readonly GuestRam[] _runs;
+    private readonly GuestRam[] _backing;
+
+    // By run of the backing.
     private readonly ulong[][] _dirty;
+
+    // What is seen, by ascending address; replaced as a whole.
+    private volatile GuestRam[] _runs;
     private IGuestMemoryObserver? _observer;
 
     /// <param name="layout">Runs in any order, at least one. They belong to this object from here on.</param>
@@ -27,25 +36,32 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
     {
         if (layout.Count == 0)
             throw new ArgumentException("a machine without RAM: give it at least one run", nameof(layout));
-        _runs = new GuestRam[layout.Count];
-        for (var i = 0; i < _runs.Length; i++)
-            _runs[i] = layout[i];
-        Array.Sort(_runs, static (a, b) => a.GuestAddress.CompareTo(b.GuestAddress));
-        _dirty = new ulong[_runs.Length][];
-        for (var i = 0; i < _runs.Length; i++)
+        _runs = _backing = Sorted(layout);
+        _dirty = new ulong[_backing.Length][];
+        for (var i = 0; i < _backing.Length; i++)
         {
-            var run = _runs[i];
-            if (run.GuestAddress + (run.Length - 1) < run.GuestAddress)
-                throw new ArgumentException($"{run.Name} at 0x{run.GuestAddress:x} passes the end of the address space", nameof(layout));
-            if (i > 0 && _runs[i - 1].Contains(run.GuestAddress))
-                throw new ArgumentException($"{run.Name} at 0x{run.GuestAddress:x} overlaps {_runs[i - 1].Name}", nameof(layout));
-            _dirty[i] = new ulong[((run.Length >> PageShift) + 63) / 64];
-            TotalBytes += run.ReadOnly ? 0 : run.Length;
+            _dirty[i] = new ulong[((_backing[i].Length >> PageShift) + 63) / 64];
+            TotalBytes += _backing[i].ReadOnly ? 0 : _backing[i].Length;
         }
     }
 
-    /// <summary>The runs, by ascending address.</summary>
+    /// <summary>All memory there is, each run once, by the address where it was at first, ascending.</summary>
+    public IReadOnlyList<GuestRam> Backing => _backing;
+
+    /// <summary>What is seen, by ascending address: runs of the backing, or windows onto them.</summary>
     public IReadOnlyList<GuestRam> Layout => _runs;
+
+    /// <summary>Changes what is seen.</summary>
+    /// <exception cref="ArgumentException">Two runs overlap, or one is not this memory's.</exception>
+    public void SetLayout(IReadOnlyList<GuestRam> layout)
+    {
+        foreach (var run in layout)
+        {
+            if (Array.IndexOf(_backing, run.Source ?? run) < 0)
+                throw new ArgumentException($"{run.Name} is not a part of this memory", nameof(layout));
+        }
+        _runs = Sorted(layout);
+    }
 
     /// <summary>Bytes of writable RAM.</summary>
     public ulong TotalBytes { get; }
@@ -60,6 +76,8 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
         while (!destination.IsEmpty)
         {
             var source = GetSpan(address, destination.Length);
+            if (source.IsEmpty)
+                return false;
             source.CopyTo(destination);
             destination = destination[source.Length..];
             address += (ulong)source.Length;
@@ -81,6 +99,8 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
         while (left > 0)
         {
             var target = GetSpan(at, (int)Math.Min(left, int.MaxValue));
+            if (target.IsEmpty)
+                return false;
             target.Clear();
             at += (ulong)target.Length;
             left -= (ulong)target.Length;
@@ -91,11 +111,10 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
 
     public Span<byte> GetSpan(ulong address, int maxLength)
     {
-        var run = Find(address);
-        if (run < 0 || maxLength <= 0)
+        if (Find(address) is not { } run || maxLength <= 0)
             return [];
-        var offset = address - _runs[run].GuestAddress;
-        return new Span<byte>(_runs[run].HostPointer + offset, (int)Math.Min(_runs[run].Length - offset, (ulong)maxLength));
+        var offset = address - run.GuestAddress;
+        return new Span<byte>(run.HostPointer + offset, (int)Math.Min(run.Length - offset, (ulong)maxLength));
     }
 
     public void MarkDirty(ulong address, ulong length)
@@ -104,37 +123,54 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
             return;
         for (var (at, left) = (address, length); left > 0;)
         {
-            var run = Find(at);
-            if (run < 0)
+            if (Find(at) is not { } run)
                 break;
-            var offset = at - _runs[run].GuestAddress;
-            var count = Math.Min(left, _runs[run].Length - offset);
-            for (var page = offset >> PageShift; page <= (offset + count - 1) >> PageShift; page++)
-                Interlocked.Or(ref _dirty[run][page >> 6], 1UL << (int)(page & 63));
+            var count = Math.Min(left, run.Length - (at - run.GuestAddress));
+            MarkDirty(run.Source ?? run, at - run.GuestAddress + run.SourceOffset, count);
             at += count;
             left -= count;
         }
         _observer?.OnGuestMemoryWritten(address, length);
     }
 
-    /// <summary>Adds the guest-physical address of every page written since the last call, ascending, and forgets them.</summary>
+    /// <summary>Writes to a run of the backing, ROM too, whether it is seen at the moment or not.</summary>
+    public void Write(GuestRam run, ulong offset, ReadOnlySpan<byte> source)
+    {
+        source.CopyTo(run.GetSpan(offset, source.Length));
+        NoteWritten(run, offset, (ulong)source.Length);
+    }
+
+    /// <summary>As <see cref="IGuestMemory.MarkDirty"/>, for a run of the backing, wherever it is seen.</summary>
+    public void NoteWritten(GuestRam run, ulong offset, ulong length)
+    {
+        MarkDirty(run, offset, length);
+        foreach (var seen in _runs)
+        {
+            if (ReferenceEquals(seen, run))
+                _observer?.OnGuestMemoryWritten(run.GuestAddress + offset, length);
+            else if (ReferenceEquals(seen.Source, run))
+                _observer?.OnGuestMemoryWritten(seen.GuestAddress, seen.Length);
+        }
+    }
+
+    /// <summary>Adds the address of every page written since the last call, by where its run of the backing is, ascending, and forgets them.</summary>
     public void CollectDirtyPages(List<ulong> pages)
     {
-        for (var run = 0; run < _runs.Length; run++)
+        for (var run = 0; run < _backing.Length; run++)
         {
             for (var word = 0; word < _dirty[run].Length; word++)
             {
                 if (_dirty[run][word] == 0)
                     continue;
                 for (var bits = Interlocked.Exchange(ref _dirty[run][word], 0); bits != 0; bits &= bits - 1)
-                    pages.Add(_runs[run].GuestAddress + (((ulong)word * 64 + (ulong)BitOperations.TrailingZeroCount(bits)) << PageShift));
+                    pages.Add(_backing[run].GuestAddress + (((ulong)word * 64 + (ulong)BitOperations.TrailingZeroCount(bits)) << PageShift));
             }
         }
     }
 
     public void Dispose()
     {
-        foreach (var run in _runs)
+        foreach (var run in _backing)
             run.Dispose();
     }
 
@@ -145,10 +181,9 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
             return false;
         while (length > 0)
         {
-            var run = Find(address);
-            if (run < 0 || (forWrite && _runs[run].ReadOnly))
+            if (Find(address) is not { } run || (forWrite && run.ReadOnly))
                 return false;
-            var count = Math.Min(length, _runs[run].Length - (address - _runs[run].GuestAddress));
+            var count = Math.Min(length, run.Length - (address - run.GuestAddress));
             address += count;
             length -= count;
         }
@@ -164,6 +199,8 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
         while (!left.IsEmpty)
         {
             var target = GetSpan(at, left.Length);
+            if (target.IsEmpty)
+                return false;
             left[..target.Length].CopyTo(target);
             left = left[target.Length..];
             at += (ulong)target.Length;
@@ -172,14 +209,38 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
         return true;
     }
 
-    // A PC has three to five runs: a scan beats a search.
-    private int Find(ulong address)
+    private void MarkDirty(GuestRam run, ulong offset, ulong length)
     {
-        for (var i = 0; i < _runs.Length; i++)
+        var dirty = _dirty[Array.IndexOf(_backing, run)];
+        for (var page = offset >> PageShift; page <= (offset + length - 1) >> PageShift; page++)
+            Interlocked.Or(ref dirty[page >> 6], 1UL << (int)(page & 63));
+    }
+
+    private static GuestRam[] Sorted(IReadOnlyList<GuestRam> layout)
+    {
+        var runs = new GuestRam[layout.Count];
+        for (var i = 0; i < runs.Length; i++)
+            runs[i] = layout[i];
+        Array.Sort(runs, static (a, b) => a.GuestAddress.CompareTo(b.GuestAddress));
+        for (var i = 0; i < runs.Length; i++)
         {
-            if (_runs[i].Contains(address))
-                return i;
+            var run = runs[i];
+            if (run.GuestAddress + (run.Length - 1) < run.GuestAddress)
+                throw new ArgumentException($"{run.Name} at 0x{run.GuestAddress:x} passes the end of the address space", nameof(layout));
+            if (i > 0 && runs[i - 1].Contains(run.GuestAddress))
+                throw new ArgumentException($"{run.Name} at 0x{run.GuestAddress:x} overlaps {runs[i - 1].Name}", nameof(layout));
         }
-        return -1;
+        return runs;
+    }
+
+    // A PC has three to five runs, some twenty while firmware shadows its ROMs: a scan beats a search.
+    private GuestRam? Find(ulong address)
+    {
+        foreach (var run in _runs)
+        {
+            if (run.Contains(address))
+                return run;
+        }
+        return null;
     }
 }

@@ -4,9 +4,11 @@ namespace Gauntlet.Vmm.Memory;
 
 /// <summary>
 /// One run of guest RAM or ROM, backed by a mapping of a memfd, so that it can be mapped again elsewhere and shared. Pages cost nothing until touched.
+/// A window is a part of another run, seen at another address or read-only.
 /// </summary>
 public sealed unsafe class GuestRam : IDisposable
 {
+    private readonly bool _isWindow;
     private nint _mapping;
 
     /// <param name="name">For people and /proc/PID/maps: <c>pc.ram</c>.</param>
@@ -33,6 +35,26 @@ public sealed unsafe class GuestRam : IDisposable
             throw Failed($"mapping {length >> 20} MiB of guest RAM");
     }
 
+    private GuestRam(string name, ulong guestAddress, GuestRam source, ulong offset, ulong length, bool readOnly)
+    {
+        if (length == 0 || length % PageSize != 0 || guestAddress % PageSize != 0 || offset % PageSize != 0 || offset + length > source.Length)
+            throw new ArgumentException($"{name}: a window of 0x{length:x} bytes from 0x{offset:x} is not made of whole 4-KiB pages of {source.Name}");
+        (Name, GuestAddress, Length, ReadOnly, FileDescriptor) = (name, guestAddress, length, readOnly, source.FileDescriptor);
+        (_mapping, _isWindow, Source, SourceOffset) = (source._mapping + (nint)offset, true, source, offset);
+    }
+
+    /// <summary>A part of this run at another address, or with other rights. Valid as long as this.</summary>
+    /// <param name="offset">In this run, a multiple of <see cref="PageSize"/>.</param>
+    /// <exception cref="ArgumentException">It is not made of whole pages of this run.</exception>
+    public GuestRam Window(string name, ulong guestAddress, ulong offset, ulong length, bool readOnly) =>
+        new(name, guestAddress, this, offset, length, readOnly);
+
+    /// <summary>For a window the run that it is a part of, else null.</summary>
+    public GuestRam? Source { get; }
+
+    /// <summary>Where a window starts in its source, in bytes.</summary>
+    public ulong SourceOffset { get; }
+
     /// <summary>Bytes in a page.</summary>
     public const int PageSize = 4096;
 
@@ -45,11 +67,19 @@ public sealed unsafe class GuestRam : IDisposable
 
     public bool ReadOnly { get; }
 
-    /// <summary>The memfd behind it.</summary>
+    /// <summary>The memfd behind it; a window starts at <see cref="SourceOffset"/> there.</summary>
     public int FileDescriptor { get; }
 
     /// <summary>Where the first byte is in this process. Valid until <see cref="Dispose"/>.</summary>
     public byte* HostPointer => (byte*)_mapping;
+
+    /// <summary>The bytes themselves, whoever sees them where.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">They are not all inside.</exception>
+    public Span<byte> GetSpan(ulong offset, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + (uint)length, Length);
+        return new Span<byte>(HostPointer + offset, length);
+    }
 
     /// <summary>True when the address is inside.</summary>
     public bool Contains(ulong address) => address - GuestAddress < Length;
@@ -83,7 +113,7 @@ public sealed unsafe class GuestRam : IDisposable
 
     public void Dispose()
     {
-        if (_mapping is 0 or -1)
+        if (_mapping is 0 or -1 || _isWindow)
             return;
         _ = Libc.munmap(_mapping, (nuint)Length);
         _ = Libc.close(FileDescriptor);

@@ -99,7 +99,7 @@ public sealed unsafe class PhysicalMap : IDisposable
             var old = _regions;
             var regions = new RamRegion[layout.Count];
             for (var i = 0; i < regions.Length; i++)
-                regions[i] = Array.Find(old, r => r.IsOf(layout[i]) && r.Start == layout[i].GuestAddress) ?? new RamRegion(layout[i]);
+                regions[i] = Array.Find(old, r => r.IsOf(layout[i])) ?? TakeRetired(layout[i]) ?? new RamRegion(layout[i]);
             _regions = regions;
             foreach (var region in old)
                 if (Array.IndexOf(regions, region) < 0)
@@ -109,8 +109,16 @@ public sealed unsafe class PhysicalMap : IDisposable
         }
     }
 
-    // A vCPU may still be in a region that went away; they are freed with the map.
+    // A vCPU may still be in a region that went away; they are freed with the map. One that a guest switches away and back is kept for that.
     private readonly List<RamRegion> _retired = [];
+
+    private RamRegion? TakeRetired(GuestRam ram)
+    {
+        var region = _retired.Find(r => r.IsOf(ram));
+        if (region is not null)
+            _retired.Remove(region);
+        return region;
+    }
 
     public void Attach(TcgCore core)
     {
