@@ -114,12 +114,12 @@ public static class TargetCatalogue
     private static DeviceTarget NewPci()
     {
         var bus = new IoBus();
-        var host = new I440Fx(NoMachine.Instance);
+        var host = new PciHost(NoMachine.Instance);
         var device = new PciTestDev();
         host.Add(0, 0, new PciFunction(bus, new PciIdentity(0x8086, 0x1237, 6, 0)));
         host.Add(2, 0, new PciFunction(bus, new PciIdentity(PciTestDev.Vendor, PciTestDev.Device, 0xff, 0), device,
             new PciBar(PciTestDev.MemoryRegion, 0xfebf1000), new PciBar(PciTestDev.IoRegion, 0xc000)));
-        bus.MapPorts(host, 0, I440Fx.BasePort);
+        bus.MapPorts(host, 0, PciHost.BasePort);
         host.Reset();
         return new DeviceTarget(bus, [host, device], []);
     }
@@ -149,6 +149,12 @@ public static class TargetCatalogue
         public void RequestReset() { }
 
         public void RequestPowerOff() { }
+
+        public void RequestSuspend() { }
+
+        public void RequestWake() { }
+
+        public void NotePanic(bool isHandled) { }
 
         public void RequestExit(int status) { }
     }

@@ -1,13 +1,13 @@
 using System.Buffers.Binary;
 using Gauntlet.Vmm.Devices.Interrupt;
-using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Memory;
 
 namespace Gauntlet.Vmm.Boot;
 
 /// <summary>
-/// The ACPI tables of a <c>pc</c> (ACPI Specification 6.4, 5.2): RSDP, RSDT, FADT, FACS, MADT and DSDT, below 1 MiB.
+/// The ACPI tables of a PC (ACPI Specification 6.4, 5.2): RSDP, RSDT, FADT, FACS, MADT and DSDT, and where the machine has what they tell of, MCFG and
+/// HPET, below 1 MiB.
 /// </summary>
 public static class AcpiTables
 {
@@ -17,23 +17,29 @@ public static class AcpiTables
     /// <summary>Where the RSDP is.</summary>
     public const ulong RsdpAddress = 0xf0000;
 
+    /// <summary>Where the high precision event timer's registers are, and how many bytes they take.</summary>
+    public const uint HpetAddress = 0xfed00000, HpetBytes = 0x400;
+
     private const ulong FacsAddress = 0xf0040, TablesAddress = 0xf0100;
-    private const int HeaderBytes = 36, FadtBytes = 116, FacsBytes = 64;
+    private const int HeaderBytes = 36, FadtBytes = 116, FacsBytes = 64, WakingVectorOffset = 12;
 
     // FADT flags (table 5.10): WBINVD, C1 on all processors, sleep button is a control method, RTC wakes from S4; no SLP_BUTTON, no docking.
     private const uint FadtFlags = 1 | 1 << 2 | 1 << 5 | 1 << 7;
 
-    /// <summary>Writes them; they tell of so many CPUs.</summary>
+    /// <summary>Writes them.</summary>
     /// <exception cref="BootException">There is no RAM below 1 MiB, or there are too many CPUs.</exception>
-    public static void Write(GuestMemory memory, int cpuCount)
+    public static void Write(GuestMemory memory, AcpiPlatform platform)
     {
         var next = TablesAddress;
-        var dsdt = Put("DSDT", 1, Dsdt.Body(line => PciInterruptRouter.FirmwareRoutes[line]));
-        var fadt = Put("FACP", 1, Fadt(dsdt));
-        var madt = Put("APIC", 3, Madt(cpuCount));
-        var pointers = new byte[8];
-        BinaryPrimitives.WriteUInt32LittleEndian(pointers, fadt);
-        BinaryPrimitives.WriteUInt32LittleEndian(pointers.AsSpan(4), madt);
+        var dsdt = Put("DSDT", 1, Dsdt.Body(platform));
+        var tables = new List<uint> { Put("FACP", 1, Fadt(dsdt)), Put("APIC", 3, Madt(platform.CpuCount)) };
+        if (platform.EcamAddress is { } ecam)
+            tables.Add(Put("MCFG", 1, Mcfg(ecam)));
+        if (platform.HasHpet)
+            tables.Add(Put("HPET", 1, Hpet()));
+        var pointers = new byte[tables.Count * sizeof(uint)];
+        for (var i = 0; i < tables.Count; i++)
+            BinaryPrimitives.WriteUInt32LittleEndian(pointers.AsSpan(i * sizeof(uint)), tables[i]);
         var rsdt = Put("RSDT", 1, pointers);
 
         var facs = new byte[FacsBytes];
@@ -70,8 +76,15 @@ public static class AcpiTables
         void Load(ulong address, ReadOnlySpan<byte> bytes)
         {
             if (address + (ulong)bytes.Length > MemoryMap.OneMiB || !memory.TryLoad(address, bytes))
-                throw new BootException($"the ACPI tables for {cpuCount} CPUs do not fit below 1 MiB");
+                throw new BootException($"the ACPI tables for {platform.CpuCount} CPUs do not fit below 1 MiB");
         }
+    }
+
+    /// <summary>Where the guest wants to be entered when it wakes up (5.2.10, Firmware_Waking_Vector); 0: nowhere.</summary>
+    public static uint WakingVectorOf(GuestMemory memory)
+    {
+        Span<byte> vector = stackalloc byte[sizeof(uint)];
+        return memory.TryRead(FacsAddress + WakingVectorOffset, vector) ? BinaryPrimitives.ReadUInt32LittleEndian(vector) : 0;
     }
 
     private static byte ChecksumOf(ReadOnlySpan<byte> table)
@@ -105,6 +118,26 @@ public static class AcpiTables
         void Put8(int offset, byte value) => fadt[offset - HeaderBytes] = value;
         void Put16(int offset, ushort value) => BinaryPrimitives.WriteUInt16LittleEndian(fadt.AsSpan(offset - HeaderBytes), value);
         void Put32(int offset, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(fadt.AsSpan(offset - HeaderBytes), value);
+    }
+
+    // PCI Firmware Specification 3.0, 4.1.2: one segment, all of its buses.
+    private static byte[] Mcfg(ulong address)
+    {
+        var body = new byte[24];
+        BinaryPrimitives.WriteUInt64LittleEndian(body.AsSpan(8), address);
+        body[19] = 0xff;
+        return body;
+    }
+
+    // IA-PC HPET Specification 1.0a, 3.2.4: the capabilities' low half, where it is, in memory, the shortest period in ticks.
+    private static byte[] Hpet()
+    {
+        var body = new byte[20];
+        BinaryPrimitives.WriteUInt32LittleEndian(body, Devices.Timer.Hpet.IdentityLow);
+        body[5] = 64;
+        BinaryPrimitives.WriteUInt64LittleEndian(body.AsSpan(8), HpetAddress);
+        BinaryPrimitives.WriteUInt16LittleEndian(body.AsSpan(17), 100);
+        return body;
     }
 
     // 5.2.12: local APICs, the IOAPIC, the timer's and the SCI's overrides, LINT1 as NMI everywhere.

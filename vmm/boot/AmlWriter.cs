@@ -8,7 +8,8 @@ namespace Gauntlet.Vmm.Boot;
 internal sealed class AmlWriter
 {
     private const byte NameOp = 0x08, ByteOp = 0x0a, WordOp = 0x0b, DwordOp = 0x0c, QwordOp = 0x0e, ScopeOp = 0x10, BufferOp = 0x11,
-        PackageOp = 0x12, RootPrefix = 0x5c, DualName = 0x2e, ExtendedPrefix = 0x5b, DeviceOp = 0x82;
+        PackageOp = 0x12, MethodOp = 0x14, RootPrefix = 0x5c, DualName = 0x2e, ExtendedPrefix = 0x5b, DeviceOp = 0x82, Argument0 = 0x68, StoreOp = 0x70,
+        IfOp = 0xa0, ReturnOp = 0xa4;
 
     private readonly List<byte> _bytes = [];
 
@@ -19,6 +20,31 @@ internal sealed class AmlWriter
 
     /// <summary><c>Device (name) { body }</c></summary>
     public AmlWriter Device(string name, Action<AmlWriter> body) => Block([ExtendedPrefix, DeviceOp], inner => body(inner.NameString(name)));
+
+    /// <summary><c>Method (name, arguments) { body }</c></summary>
+    /// <param name="arguments">0 to 7.</param>
+    public AmlWriter Method(string name, int arguments, Action<AmlWriter> body) => Block([MethodOp], inner =>
+    {
+        inner.NameString(name)._bytes.Add((byte)arguments);
+        body(inner);
+    });
+
+    /// <summary><c>If (name) { body }</c>: the object of that name is not 0.</summary>
+    public AmlWriter If(string name, Action<AmlWriter> body) => Block([IfOp], inner => body(inner.NameString(name)));
+
+    /// <summary><c>Return (name)</c></summary>
+    public AmlWriter Return(string name)
+    {
+        _bytes.Add(ReturnOp);
+        return NameString(name);
+    }
+
+    /// <summary><c>Store (Arg0, name)</c></summary>
+    public AmlWriter StoreArgument(string name)
+    {
+        _bytes.AddRange([StoreOp, Argument0]);
+        return NameString(name);
+    }
 
     /// <summary><c>Name (name, …)</c>: what is written next is its value.</summary>
     public AmlWriter Name(string name)

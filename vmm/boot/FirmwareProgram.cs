@@ -4,20 +4,16 @@ using Gauntlet.Vmm.Memory;
 namespace Gauntlet.Vmm.Boot;
 
 /// <summary>
-/// Firmware in ROM that ends at 4 GiB, entered as hardware does: in real mode at the reset vector. Its last 128 KiB are also below 1 MiB, where it runs
-/// before it has found out about memory.
+/// Firmware in ROM that ends at 4 GiB, entered as hardware does: in real mode at the reset vector. Its last 128 KiB are seen below 1 MiB too, where it runs
+/// until it has the chip set show RAM there.
 /// </summary>
-/// <remarks>
-/// SDM Vol. 3A, 11.1.4 (first instruction at 0xfffffff0). Below 1 MiB the copy sits in RAM, put back at each reset: the chip set's PAM registers, which
-/// would let firmware choose between ROM and RAM there, read back as written and change nothing.
-/// </remarks>
+/// <remarks>SDM Vol. 3A, 11.1.4 (first instruction at 0xfffffff0).</remarks>
 public sealed class FirmwareProgram : IBootProgram
 {
     /// <summary>Bytes of an image: 64 KiB to 8 MiB, as chip sets decode, in whole units of 64 KiB.</summary>
     public const int MinBytes = 64 << 10, MaxBytes = 8 << 20;
 
     private const ulong End = 1UL << 32;
-    private const int ShadowBytes = 128 << 10;
 
     private readonly string _name;
     private readonly byte[] _image;
@@ -38,8 +34,7 @@ public sealed class FirmwareProgram : IBootProgram
 
     public void Start(GuestMemory memory, ref X86State state)
     {
-        var shadow = Math.Min(ShadowBytes, _image.Length);
-        if (!memory.TryLoad(Address, _image) || !memory.TryLoad(MemoryMap.OneMiB - (ulong)shadow, _image.AsSpan(^shadow..)))
+        if (!memory.TryLoad(Address, _image))
             throw new BootException($"could not load firmware '{_name}': the machine has no ROM of {_image.Length} bytes");
     }
 }

@@ -12,6 +12,16 @@ public interface IMachineControl
     /// <summary>Power off, as ACPI S5.</summary>
     void RequestPowerOff();
 
+    /// <summary>Suspend to RAM, as ACPI S3: CPUs stop before their next instruction, time goes on, until <see cref="RequestWake"/>.</summary>
+    void RequestSuspend();
+
+    /// <summary>Wake up: RESET to every CPU and device, RAM as it is. Nothing happens when the machine is not suspended.</summary>
+    void RequestWake();
+
+    /// <summary>The guest says that its system has panicked.</summary>
+    /// <param name="isHandled">It goes on by itself, into another kernel.</param>
+    void NotePanic(bool isHandled);
+
     /// <summary>End the process with this status, as <c>isa-debug-exit</c>.</summary>
     /// <param name="status">0 to 255.</param>
     void RequestExit(int status);

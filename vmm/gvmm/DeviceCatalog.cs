@@ -1,6 +1,7 @@
 using System.Globalization;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Chardevs;
+using Gauntlet.Vmm.Devices.Storage;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Machines;
@@ -14,8 +15,8 @@ namespace Gauntlet.Vmm.Program;
 public static class DeviceCatalog
 {
     /// <summary>By name.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "virtio-blk-pci", "virtio-net-pci", "virtio-rng-pci",
-        "virtio-serial-pci", "virtconsole", "virtserialport"];
+    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "pvpanic", "pvpanic-pci", "ide-hd", "ide-cd", "virtio-blk-pci",
+        "virtio-net-pci", "virtio-rng-pci", "virtio-serial-pci", "virtconsole", "virtserialport"];
 
     /// <summary>For messages.</summary>
     public static string NameList => string.Join(", ", Names);
@@ -47,6 +48,17 @@ public static class DeviceCatalog
                 case "pc-testdev":
                     Expect(option);
                     board.AddPcTestDev();
+                    break;
+                case "pvpanic":
+                    board.AddPvPanic((ushort)Number(option, "ioport", PvPanic.DefaultPort, 0, 0xffff));
+                    Expect(option, "ioport");
+                    break;
+                case "ide-hd" or "ide-cd":
+                    AddIdeDrive(board, option, backends.Drives);
+                    break;
+                case "pvpanic-pci":
+                    Expect(option, "addr");
+                    board.AddPvPanicPci(Slot(option));
                     break;
                 case "virtio-rng-pci":
                     Expect(option, "addr");
@@ -144,6 +156,35 @@ public static class DeviceCatalog
         link.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
         var number = option.Properties.ContainsKey("nr") ? Number(option, "nr", 0, 0, VirtioSerial.MaxPorts - 1) : (int?)null;
         device.AddPort(number, option.Properties.TryGetValue("name", out var name) ? name : "", option.Driver == "virtconsole", link);
+    }
+
+    private static void AddIdeDrive(PcBoard board, DeviceOption option, Drives drives)
+    {
+        Expect(option, "drive", "bus", "unit", "serial", "ver", "model", "bootindex");
+        int? channel = null;
+        if (option.Properties.TryGetValue("bus", out var bus))
+            channel = bus switch { "ide.0" => 0, "ide.1" => 1, _ => throw new OptionException($"-device {option.Driver}: there is no bus '{bus}'; there are ide.0 and ide.1") };
+        int? unit = option.Properties.ContainsKey("unit") ? Number(option, "unit", 0, 0, 1) : null;
+        var hasDrive = option.Properties.TryGetValue("drive", out var id);
+        if (option.Driver == "ide-cd")
+        {
+            board.AddIdeDrive(new AtapiCdRom(hasDrive ? drives.Take(option.Driver, id!) : null), channel, unit);
+            return;
+        }
+        if (!hasDrive)
+            throw new OptionException($"-device {option.Driver}: drive property not set");
+        var (serial, revision) = (Text(option, "serial", AtaDisk.MaxSerialBytes), Text(option, "ver", AtaDisk.MaxRevisionBytes));
+        board.AddIdeDrive(new AtaDisk(drives.Take(option.Driver, id!), serial ?? "GV00001", revision ?? "1.0"), channel, unit);
+    }
+
+    // ASCII, as the drive's identity has it.
+    private static string? Text(DeviceOption option, string property, int max)
+    {
+        if (!option.Properties.TryGetValue(property, out var text))
+            return null;
+        return text.Length <= max && System.Text.Ascii.IsValid(text)
+            ? text
+            : throw new OptionException($"-device {option.Driver}: {property} '{text}' is not at most {max} ASCII characters");
     }
 
     // As QEMU: a slot in hexadecimal, and after a dot its function, of which only 0 can be chosen.

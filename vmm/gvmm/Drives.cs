@@ -15,7 +15,7 @@ public sealed class Drives(IReadOnlyList<DriveOption> options)
     {
         foreach (var option in options)
         {
-            if (option.Id != id || option.IsVirtio)
+            if (option.Id != id || option.Interface is DriveInterface.Virtio or DriveInterface.Pflash)
                 continue;
             if (_taken.Contains(id))
                 throw new OptionException($"-device {device}: drive '{id}' is in use by another device");

@@ -11,7 +11,7 @@ internal static class Listings
     {
         Listing.Version => $"gvmm version {ProtocolCommands.Version.ToString(3)}\n",
         Listing.Accelerators => $"Accelerators supported in gvmm:\n{Lines(AcceleratorFactory.Names)}",
-        Listing.Machines => "Supported machines are:\nnone                 empty machine\npc                   Standard PC (i440FX + PIIX, 1996) (default)\n",
+        Listing.Machines => "Supported machines are:\nnone                 empty machine\npc                   Standard PC (i440FX + PIIX, 1996) (default)\nq35                  Standard PC (Q35 + ICH9, 2009)\n",
         Listing.Devices => string.Concat(DeviceCatalog.Names.Select(name => $"name \"{name}\", bus {(name.Contains("isa", StringComparison.Ordinal) || name == "pc-testdev" ? "ISA" : "PCI")}\n")),
         Listing.Cpus => $"Available CPUs:\n{Lines(IntrospectionCommands.CpuModels)}\nFlags follow the model: -cpu max,+svm,-x2apic\n",
         // The line that QEMU has first, and that scripts take the version from.
@@ -24,7 +24,8 @@ internal static class Listings
         Runs a guest, with the part of QEMU's command line that test suites use. An option has one dash or two.
 
         Machine
-          -M, -machine TYPE[,prop=value]  pc (default), none; accel=kvm:tcg, kernel-irqchip=on|off, pit=on|off, kernel-format=auto|multiboot|flat
+          -M, -machine TYPE[,prop=value]  pc (default), q35, none; accel=kvm:tcg, kernel-irqchip=on|off, pit=on|off, hpet=on|off,
+                                          kernel-format=auto|multiboot|flat
           -accel NAME[,prop=value]        kvm, tcg, qtest; several: the first that can be had; -enable-kvm is -accel kvm
           -cpu MODEL[,+flag,-flag]        host, max, qemu64 (default)
           -smp N                          or cpus=N, sockets=, cores=, threads=
@@ -40,7 +41,9 @@ internal static class Listings
           -uuid UUID
         Devices
           -device NAME[,prop=value]       -device help lists them
-          -drive file=F,id=ID[,format=raw|qcow2][,readonly=on][,cache=][,discard=]  a disk for -device virtio-blk-pci,drive=ID; if=virtio: with a device of its own
+          -drive file=F,id=ID[,format=raw|qcow2][,readonly=on][,cache=][,discard=]  a disk for -device virtio-blk-pci,drive=ID or ide-hd; if=virtio|ide: with a
+                                          device of its own; if=pflash: firmware
+          -hda FILE, ... -hdd FILE        disks on the IDE buses; -cdrom FILE; -blockdev driver=D,node-name=ID,filename=F
           -device virtio-serial-pci -device virtconsole,chardev=ID -device virtserialport,chardev=ID,name=NAME
           -netdev KIND,id=ID[,...]        a network for -device virtio-net-pci,netdev=ID: socket (fd=, listen= or connect=HOST:PORT, udp= and localaddr=), stream and
                                           dgram (addr.type=, local.type=, remote.type= inet, unix, fd), tap (ifname=, fd=), user (passt; hostfwd=tcp::PORT-:PORT)

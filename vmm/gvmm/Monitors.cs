@@ -12,10 +12,12 @@ namespace Gauntlet.Vmm.Program;
 internal sealed class Monitors
 {
     private readonly List<QmpSession> _sessions = [];
+    private readonly QmpContext _context;
 
     /// <exception cref="OptionException">A chardev that is in use.</exception>
     public Monitors(IReadOnlyList<MonitorOption> options, ChardevSet chardevs, QmpContext context)
     {
+        _context = context;
         foreach (var option in options)
         {
             var chardev = chardevs[option.Chardev];
@@ -32,7 +34,7 @@ internal sealed class Monitors
     public void OnMachineEvent(MachineEvent what, MachineCause cause)
     {
         foreach (var session in _sessions)
-            session.SendEvent(NameOf(what), cause == MachineCause.None ? null : writer => WriteCause(writer, cause));
+            session.SendEvent(NameOf(what), DataOf(what, cause));
     }
 
     private static string NameOf(MachineEvent what) => what switch
@@ -41,20 +43,45 @@ internal sealed class Monitors
         MachineEvent.Resume => "RESUME",
         MachineEvent.Reset => "RESET",
         MachineEvent.PowerDown => "POWERDOWN",
+        MachineEvent.Suspend => "SUSPEND",
+        MachineEvent.Wakeup => "WAKEUP",
+        MachineEvent.GuestPanicked => "GUEST_PANICKED",
+        MachineEvent.GuestCrashLoaded => "GUEST_CRASHLOADED",
         _ => "SHUTDOWN",
     };
+
+    private Action<Utf8JsonWriter>? DataOf(MachineEvent what, MachineCause cause) => what switch
+    {
+        MachineEvent.GuestPanicked => writer => WriteAction(writer, _context.Machine?.PanicResponse ?? PanicResponse.None),
+        MachineEvent.GuestCrashLoaded => static writer => WriteAction(writer, PanicResponse.None),
+        _ => cause == MachineCause.None ? null : writer => WriteCause(writer, cause),
+    };
+
+    // QEMU QMP Reference Manual, GUEST_PANICKED: GuestPanicAction.
+    private static void WriteAction(Utf8JsonWriter writer, PanicResponse response)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("action", response switch
+        {
+            PanicResponse.Pause => "pause",
+            PanicResponse.Shutdown => "poweroff",
+            _ => "run",
+        });
+        writer.WriteEndObject();
+    }
 
     // QEMU QMP Reference Manual, SHUTDOWN and RESET.
     private static void WriteCause(Utf8JsonWriter writer, MachineCause cause)
     {
         writer.WriteStartObject();
-        writer.WriteBoolean("guest", cause is MachineCause.GuestShutdown or MachineCause.GuestReset);
+        writer.WriteBoolean("guest", cause is MachineCause.GuestShutdown or MachineCause.GuestReset or MachineCause.GuestPanic);
         writer.WriteString("reason", cause switch
         {
             MachineCause.HostQuit => "host-qmp-quit",
             MachineCause.HostReset => "host-qmp-system-reset",
             MachineCause.GuestShutdown => "guest-shutdown",
             MachineCause.GuestReset => "guest-reset",
+            MachineCause.GuestPanic => "guest-panic",
             _ => "host-error",
         });
         writer.WriteEndObject();

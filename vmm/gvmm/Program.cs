@@ -65,7 +65,7 @@ internal static class Program
         foreach (var warning in machine.Accelerator.Warnings)
             Complain($"warning: {warning}");
 
-        var context = ContextOf(options, chardevs, machine.RequestQuit) with { Machine = machine, Lines = board.Lines };
+        var context = ContextOf(options, chardevs, machine.RequestQuit) with { Machine = machine, Lines = board.Lines, PressPowerButton = () => machine.PressPowerButton() };
         var monitors = new Monitors(options.Monitors, chardevs, context);
         machine.Happened += monitors.OnMachineEvent;
         ConnectSerial(board, serial);
@@ -186,7 +186,7 @@ internal static class Program
 
     private static IBootProgram ReadProgram(GvmmOptions options)
     {
-        if (options.Kernel is null && options.Accelerators[0].Name == QtestAccelerator.AcceleratorName)
+        if (options.Kernel is null && options.Bios is null && options.Accelerators[0].Name == QtestAccelerator.AcceleratorName)
             return new NoProgram();
         if (options.Kernel is not { } path)
             return ReadFirmware(options);
@@ -241,6 +241,7 @@ internal static class Program
         var now = options.RtcLocalTime ? DateTime.Now : DateTime.UtcNow;
         return new PcConfig
         {
+            Model = options.Machine == "q35" ? PcModel.Q35 : PcModel.Pc,
             Accelerators = accelerators,
             CpuCount = options.CpuCount,
             CpuModel = options.Cpu,
@@ -249,7 +250,15 @@ internal static class Program
             NoGraphic = options.NoGraphic,
             StartUtc = DateTime.SpecifyKind(options.RtcBase ?? now, DateTimeKind.Utc),
             HasPit = options.HasPit,
+            HasHpet = options.HasHpet,
             FirmwareBytes = (program as FirmwareProgram)?.Bytes ?? 0,
+            IsFirmwareToRun = program is FirmwareProgram or NoProgram,
+            PanicResponse = options.PanicAction switch
+            {
+                PanicAction.Pause => PanicResponse.Pause,
+                PanicAction.None => PanicResponse.None,
+                _ => PanicResponse.Shutdown,
+            },
             NoReboot = options.NoReboot,
             NoShutdown = options.NoShutdown,
         };

@@ -72,7 +72,7 @@ public sealed partial class Machine
             }
             catch when (touched)
             {
-                ResetAll();
+                ResetAll(isWake: false);
                 State = MachineState.Paused;
                 wasRunning = false;
                 throw;
@@ -103,6 +103,8 @@ public sealed partial class Machine
     {
         if (State is MachineState.Shutdown or MachineState.InternalError)
             throw new InvalidOperationException("the machine is off or has failed: a snapshot of it could not go on");
+        if (State == MachineState.Suspended)
+            throw new InvalidOperationException("the machine sleeps: wake it up before a snapshot");
         lock (_wishes)
         {
             if (_wishedEnd is not null)

@@ -20,9 +20,10 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     private readonly List<IDevice> _devices = [];
     private readonly List<VcpuThread> _threads = [];
     private readonly List<IVcpu> _vcpus = [];
-    private Action? _afterReset;
+    private Action<bool>? _afterReset;
     private MachineEnd? _wishedEnd;
-    private bool _wishedReset, _wishedPowerOff, _wishedPause, _resetByTripleFault, _isResetFromHost;
+    private bool _wishedReset, _wishedPowerOff, _wishedPause, _wishedSuspend, _wishedWake, _resetByTripleFault, _isResetFromHost;
+    private bool? _panic;
 
     // Where the thread in Run is; with the lock on the wishes.
     private RunLoop _loop;
@@ -76,6 +77,12 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     /// <summary>A power-off that the guest asks for pauses the machine.</summary>
     public bool NoShutdown { get; init; }
 
+    /// <summary>What follows when the guest says that it has panicked.</summary>
+    public PanicResponse PanicResponse { get; init; }
+
+    /// <summary>What a power button does, where the machine has one.</summary>
+    public Action? PowerButton { get; set; }
+
     /// <summary>Raised on the thread that brought it about, with the control lock held: a handler must not call back.</summary>
     public event Action<MachineEvent, MachineCause>? Happened;
 
@@ -107,7 +114,29 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     }
 
     /// <summary>What puts the boot image in place and the bootstrap processor at its entry, after each reset.</summary>
-    public void SetBoot(Action afterReset) => _afterReset = afterReset;
+    /// <param name="afterReset">Given true when the machine wakes up, with its RAM as the guest left it.</param>
+    public void SetBoot(Action<bool> afterReset) => _afterReset = afterReset;
+
+    /// <summary>Changes what memory is seen where, while vCPUs may run; what they have of it is gone before their next block. With the device lock held.</summary>
+    public void SetMemoryLayout(IReadOnlyList<GuestRam> layout)
+    {
+        Memory.SetLayout(layout);
+        Accelerator.SetMemory(Memory.Layout);
+    }
+
+    /// <summary>Presses the power button; false when the machine has none, or stands still.</summary>
+    public bool PressPowerButton()
+    {
+        if (PowerButton is null)
+            return false;
+        lock (_control)
+        {
+            lock (Bus.DeviceLock)
+                PowerButton();
+            Happened?.Invoke(MachineEvent.PowerDown, MachineCause.None);
+        }
+        return true;
+    }
 
     /// <summary>Resets, starts unless <paramref name="paused"/>, and returns when the machine has ended; vCPUs are parked then.</summary>
     /// <param name="snapshot">What to start from; null: from a reset. One that was taken in a pause starts paused.</param>
@@ -117,7 +146,7 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     {
         lock (_control)
         {
-            ResetAll();
+            ResetAll(isWake: false);
             if (snapshot is not null)
                 paused |= !LoadStandingStill(snapshot, static () => { }).IsRunning;
             if (!paused)
@@ -182,7 +211,7 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     {
         lock (_control)
         {
-            if (State is not (MachineState.Paused or MachineState.Prelaunch or MachineState.Debug))
+            if (State is not (MachineState.Paused or MachineState.Prelaunch or MachineState.Debug or MachineState.GuestPanicked))
                 return State == MachineState.Running;
             _goingOn = vcpus;
             AtBreakpoint = null;
@@ -214,7 +243,7 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     {
         lock (_wishes)
         {
-            while (_loop is RunLoop.NotStarted or RunLoop.Acting || (_loop == RunLoop.Waiting && (_wishedReset || _wishedPowerOff || _wishedPause || _wishedEnd is not null)))
+            while (_loop is RunLoop.NotStarted or RunLoop.Acting || (_loop == RunLoop.Waiting && HasWish))
                 Monitor.Wait(_wishes);
         }
     }
@@ -256,6 +285,37 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
         }
         foreach (var thread in _threads)
             thread.RequestPause();
+    }
+
+    public void RequestSuspend()
+    {
+        lock (_wishes)
+        {
+            _wishedSuspend = true;
+            Monitor.PulseAll(_wishes);
+        }
+        // At once: the guest's next instruction may undo what the one that suspends has done.
+        foreach (var thread in _threads)
+            thread.RequestPause();
+    }
+
+    public void RequestWake()
+    {
+        lock (_wishes)
+        {
+            _wishedWake = true;
+            Monitor.PulseAll(_wishes);
+        }
+    }
+
+    public void NotePanic(bool isHandled)
+    {
+        lock (_wishes)
+        {
+            _panic = isHandled;
+            Monitor.PulseAll(_wishes);
+        }
+        KickAll();
     }
 
     public void RequestExit(int status) => WishEnd(new MachineEnd(MachineEndKind.Exit, status));
@@ -323,6 +383,9 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
             thread.RequestPause();
     }
 
+    // With the lock on the wishes.
+    private bool HasWish => _wishedReset || _wishedPowerOff || _wishedPause || _wishedDebugStop is not null || _wishedSuspend || _wishedWake || _panic is not null || _wishedEnd is not null;
+
     private void SetLoop(RunLoop loop)
     {
         lock (_wishes)
@@ -342,7 +405,7 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     {
         lock (_wishes)
         {
-            while (_wishedEnd is null && !_wishedReset && !_wishedPowerOff && !_wishedPause && _wishedDebugStop is null)
+            while (!HasWish)
                 Monitor.Wait(_wishes);
             _loop = RunLoop.Acting;
             return _wishedEnd;
@@ -351,17 +414,22 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
 
     private MachineEnd? CarryOutWishes()
     {
-        bool reset, powerOff, pause;
+        bool reset, powerOff, pause, suspend, wake;
+        bool? panic;
         MachineEndKind refusal;
         MachineCause resetCause;
         IVcpu? at, debugged;
         lock (_wishes)
         {
-            (reset, powerOff, pause, debugged) = (_wishedReset, _wishedPowerOff, _wishedPause, _wishedDebugStop);
+            (reset, powerOff, pause, suspend, wake, panic) = (_wishedReset, _wishedPowerOff, _wishedPause, _wishedSuspend, _wishedWake, _panic);
+            debugged = _wishedDebugStop;
             resetCause = _isResetFromHost ? MachineCause.HostReset : MachineCause.GuestReset;
             (refusal, at) = _resetByTripleFault ? (MachineEndKind.TripleFault, _tripleFaulted) : (MachineEndKind.ResetRefused, null);
             (_wishedReset, _wishedPowerOff, _wishedPause, _resetByTripleFault, _tripleFaulted, _wishedDebugStop) = (false, false, false, false, null, null);
+            (_wishedSuspend, _wishedWake, _panic) = (false, false, null);
         }
+        if (panic is { } isHandled && CarryOutPanic(isHandled) is { } panicked)
+            return panicked;
         if (powerOff || (reset && NoReboot))
         {
             if (!NoShutdown)
@@ -375,20 +443,48 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
         // Not when somebody paused it meanwhile: the vCPU meets its breakpoint again.
         if (debugged is not null && !reset && State == MachineState.Running)
             PauseAs(MachineState.Debug, debugged);
-        if (!reset)
+        if (reset)
+        {
+            Restart(MachineEvent.Reset, resetCause);
             return null;
-        var wasRunning = State == MachineState.Running;
+        }
+        if (suspend && State == MachineState.Running)
+        {
+            ParkVcpus();
+            State = MachineState.Suspended;
+            Happened?.Invoke(MachineEvent.Suspend, MachineCause.None);
+        }
+        if (wake && State == MachineState.Suspended)
+            Restart(MachineEvent.Wakeup, MachineCause.None);
+        return null;
+    }
+
+    // Running or suspended it runs afterwards.
+    private void Restart(MachineEvent what, MachineCause cause)
+    {
+        var runs = State is MachineState.Running or MachineState.Suspended;
         StopAll();
-        ResetAll();
-        Happened?.Invoke(MachineEvent.Reset, resetCause);
-        if (wasRunning)
+        ResetAll(isWake: what == MachineEvent.Wakeup);
+        Happened?.Invoke(what, cause);
+        if (runs)
             StartAll();
+    }
+
+    private MachineEnd? CarryOutPanic(bool isHandled)
+    {
+        Happened?.Invoke(isHandled ? MachineEvent.GuestCrashLoaded : MachineEvent.GuestPanicked, MachineCause.None);
+        if (isHandled || PanicResponse == PanicResponse.None)
+            return null;
+        if (PanicResponse == PanicResponse.Shutdown && !NoShutdown)
+            return new MachineEnd(MachineEndKind.GuestPanic);
+        PauseAs(MachineState.GuestPanicked);
         return null;
     }
 
     private static MachineCause CauseOf(MachineEndKind kind) => kind switch
     {
         MachineEndKind.Exit or MachineEndKind.PowerOff => MachineCause.GuestShutdown,
+        MachineEndKind.GuestPanic => MachineCause.GuestPanic,
         MachineEndKind.ResetRefused or MachineEndKind.TripleFault => MachineCause.GuestReset,
         MachineEndKind.Quit => MachineCause.HostQuit,
         _ => MachineCause.HostError,
@@ -417,17 +513,22 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
 
     private void StopAll()
     {
+        ParkVcpus();
+        Clock.Pause();
+    }
+
+    private void ParkVcpus()
+    {
         foreach (var thread in _threads)
             thread.RequestPause();
         foreach (var thread in _threads)
             thread.WaitUntilParked();
-        Clock.Pause();
     }
 
     /// <summary>As the reset before the first start, for a test that runs the vCPUs itself.</summary>
-    internal void ResetForTest() => ResetAll();
+    internal void ResetForTest() => ResetAll(isWake: false);
 
-    private void ResetAll()
+    private void ResetAll(bool isWake)
     {
         _goingOn = null;
         foreach (var vcpu in _vcpus)
@@ -438,6 +539,6 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
             foreach (var device in _devices)
                 (device as IResettable)?.Reset();
         }
-        _afterReset?.Invoke();
+        _afterReset?.Invoke(isWake);
     }
 }

@@ -20,6 +20,9 @@ public enum MachineEndKind
     /// <summary>The host asked: QMP's quit, a signal.</summary>
     Quit,
 
+    /// <summary>The guest said that it has panicked.</summary>
+    GuestPanic,
+
     /// <summary>A vCPU cannot go on.</summary>
     VcpuFailure,
 
@@ -45,6 +48,12 @@ public enum MachineState
     /// <summary>Paused by a debugger, or at one of its breakpoints.</summary>
     Debug,
 
+    /// <summary>Suspended to RAM by the guest: vCPUs stand still, time goes on.</summary>
+    Suspended,
+
+    /// <summary>Paused because the guest said that it has panicked.</summary>
+    GuestPanicked,
+
     /// <summary>Powered off, kept because it was told not to shut down.</summary>
     Shutdown,
 
@@ -60,6 +69,18 @@ public enum MachineEvent
     Reset,
     PowerDown,
     Shutdown,
+    Suspend,
+    Wakeup,
+    GuestPanicked,
+    GuestCrashLoaded,
+}
+
+/// <summary>What follows a panic that the guest tells of, by the names of QMP's PanicAction.</summary>
+public enum PanicResponse
+{
+    Shutdown,
+    Pause,
+    None,
 }
 
 /// <summary>What brought an event about, by the names of QMP's ShutdownCause.</summary>
@@ -73,4 +94,5 @@ public enum MachineCause
     HostReset,
     GuestShutdown,
     GuestReset,
+    GuestPanic,
 }

@@ -6,6 +6,7 @@ using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Devices.Serial;
+using Gauntlet.Vmm.Devices.Storage;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Timer;
 using Gauntlet.Vmm.Devices.Virtio;
@@ -13,9 +14,11 @@ using Gauntlet.Vmm.Memory;
 
 namespace Gauntlet.Vmm.Machines;
 
-/// <summary>What a <c>pc</c> is made of.</summary>
+/// <summary>What a PC is made of.</summary>
 public sealed record PcConfig
 {
+    public PcModel Model { get; init; }
+
     /// <summary>As after <c>-accel</c>, most wanted first.</summary>
     public required IReadOnlyList<AcceleratorChoice> Accelerators { get; init; }
 
@@ -36,8 +39,14 @@ public sealed record PcConfig
     /// <summary>An 8254 with port 0x61, as every PC has unless told otherwise.</summary>
     public bool HasPit { get; init; } = true;
 
-    /// <summary>Bytes of firmware ROM below 4 GiB; 0: the machine starts a kernel without.</summary>
+    /// <summary>IA-PC event timers, where the 8254 is the machine's own: they can take its place.</summary>
+    public bool HasHpet { get; init; } = true;
+
+    /// <summary>Bytes of firmware ROM below 4 GiB; 0: none.</summary>
     public int FirmwareBytes { get; init; }
+
+    /// <summary>Registers start as after power-on, for firmware to set up; else, for a kernel, as firmware leaves them.</summary>
+    public bool IsFirmwareToRun { get => field || FirmwareBytes > 0; init; }
 
     /// <summary>Firmware is told that there is a serial console only.</summary>
     public bool NoGraphic { get; init; }
@@ -45,11 +54,13 @@ public sealed record PcConfig
     public bool NoReboot { get; init; }
 
     public bool NoShutdown { get; init; }
+
+    public PanicResponse PanicResponse { get; init; }
 }
 
 /// <summary>
-/// The <c>pc</c> machine: memory map, chip set and interrupt wiring of a PC with a 440FX and a PIIX, without firmware: what firmware would have set
-/// up before it starts a kernel is set up at each reset.
+/// A PC: memory map, interrupt wiring, what sits at fixed addresses, and a chip set. Without firmware what it would have set up before it starts a kernel
+/// is set up at each reset.
 /// </summary>
 public sealed class PcBoard : IDisposable
 {
@@ -59,9 +70,10 @@ public sealed class PcBoard : IDisposable
     /// <summary>More than any host has: what is above is a mistyped unit.</summary>
     public const ulong MaxRamBytes = 1UL << 40;
 
-    // PCI and the APICs take the space from 3.5 GiB; a PC with more RAM has 3 GiB there and the rest above 4 GiB.
-    private const ulong LowRamLimit = 0xe0000000, SplitLowRam = 0xc0000000, HighRamAddress = 1UL << 32;
-    private const ulong ShadowAddress = 0xc0000;
+    private const ulong HighRamAddress = 1UL << 32;
+    private const string ShadowName = "pc.shadow", FirmwareName = "pc.bios";
+    private const byte ResumeAfterReset = 0xfe;
+    private const int ShutdownStatusByte = 0xf;
     private const int RtcIrq = 8, KeyboardIrq = 1, PitIrq = 0;
 
     // COM1, COM2.
@@ -71,8 +83,11 @@ public sealed class PcBoard : IDisposable
     private readonly PcConfig _config;
     private readonly I8259? _pic;
     private readonly ApicBus? _apicBus;
-    private readonly PciResources _resources = new();
-    private readonly PciInterruptRouter _router;
+    private readonly PciResources _resources;
+    private readonly PcChipset _chipset;
+    private readonly Hpet? _hpet;
+    private readonly AcpiPm _pm;
+    private readonly Mc146818 _rtc;
 
     /// <exception cref="AcceleratorException">None of the accelerators can be had here.</exception>
     /// <exception cref="Linux.LinuxException">The host has no memory for it.</exception>
@@ -85,7 +100,14 @@ public sealed class PcBoard : IDisposable
             ? new ManualClock(config.StartUtc, bus.DeviceLock)
             : new HostClock(bus.DeviceLock, config.StartUtc);
         var accelerator = AcceleratorFactory.CreateFirst(config.Accelerators, clock, config.CpuCount, onAcceleratorFallback);
-        Machine = new Machine(new GuestMemory(LayOut(config.RamBytes, config.FirmwareBytes)), bus, clock, accelerator) { Type = "pc", NoReboot = config.NoReboot, NoShutdown = config.NoShutdown };
+        Machine = new Machine(new GuestMemory(LayOut(config)), bus, clock, accelerator)
+        {
+            Type = config.Model == PcModel.Q35 ? "q35" : "pc",
+            NoReboot = config.NoReboot,
+            NoShutdown = config.NoShutdown,
+            PanicResponse = config.PanicResponse,
+        };
+        _resources = new PciResources(config.IsFirmwareToRun);
 
         if (accelerator.IrqChip is { } irqChip)
         {
@@ -113,11 +135,17 @@ public sealed class PcBoard : IDisposable
             bus.MapPorts(_pic, I8259.ElcrRegion, 0x4d0);
             bus.MapMmio(ioApic, 0, IoApic.DefaultAddress);
         }
-        AddTimers(clock);
-        AddPlatform(clock);
+        _pm = new AcpiPm(Lines[AcpiTables.SciIrq], clock, Machine, isIch9: config.Model == PcModel.Q35);
+        Machine.PowerButton = _pm.PressPowerButton;
+        var hasOwnPit = config.HasPit && accelerator.IrqChip is not { HasPit: true };
+        if (config.HasHpet && hasOwnPit)
+            _hpet = AddHpet(clock);
+        if (hasOwnPit)
+            AddPit(clock);
+        _rtc = AddRtc(clock);
+        AddKeyboard();
         FwCfg = AddFwCfg();
-        Pci = new I440Fx(Machine);
-        _router = AddBridges();
+        _chipset = AddChipset();
         for (var i = 0; i < config.SerialPorts.Count; i++)
         {
             var uart = new Uart16550A(Lines[SerialIrqs[i]], config.SerialPorts[i], clock);
@@ -132,7 +160,7 @@ public sealed class PcBoard : IDisposable
 
     public PcInterruptLines Lines { get; }
 
-    public I440Fx Pci { get; }
+    public PciHost Pci => _chipset.Host;
 
     /// <summary>Where functions' messages go.</summary>
     public IMsiTarget Msi { get; }
@@ -163,6 +191,26 @@ public sealed class PcBoard : IDisposable
         Machine.Add(device);
     }
 
+    /// <summary>Adds <c>pvpanic</c>.</summary>
+    /// <exception cref="InvalidOperationException">Its port is taken.</exception>
+    public void AddPvPanic(ushort port)
+    {
+        var device = new PvPanic(Machine);
+        Machine.Bus.MapPorts(device, 0, port);
+        Machine.Add(device);
+    }
+
+    /// <summary>Adds <c>pvpanic-pci</c>.</summary>
+    /// <param name="slot">1 to 31; null for the first free one.</param>
+    /// <exception cref="InvalidOperationException">The slot is taken, or none is free.</exception>
+    public void AddPvPanicPci(int? slot = null)
+    {
+        var device = new PvPanicPci(Machine);
+        Plug(new PciFunction(Machine.Bus, new PciIdentity(PvPanicPci.Vendor, PvPanicPci.Device, 0x08, 0x80, Revision: 1) { SubsystemVendor = 0x1af4, Subsystem = 0x1100 },
+            device, new PciBar(0, _resources.AssignMemory(16))), slot, hasInterrupt: false);
+        Machine.Add(device);
+    }
+
     /// <summary>Adds <c>pci-testdev</c>.</summary>
     /// <param name="slot">1 to 31; null for the first free one.</param>
     /// <exception cref="InvalidOperationException">The slot is taken, or none is free.</exception>
@@ -173,6 +221,17 @@ public sealed class PcBoard : IDisposable
             new PciBar(PciTestDev.MemoryRegion, _resources.AssignMemory(PciTestDev.MemoryBytes)),
             new PciBar(PciTestDev.IoRegion, _resources.AssignPorts(PciTestDev.IoBytes))), slot, hasInterrupt: false);
         Machine.Add(device);
+    }
+
+    /// <summary>Plugs a drive into the IDE controller.</summary>
+    /// <param name="channel">0 or 1; null for the first with room.</param>
+    /// <param name="unit">0 or 1; null for the first free.</param>
+    /// <exception cref="InvalidOperationException">There is no room, or no controller.</exception>
+    public void AddIdeDrive(AtaDrive drive, int? channel = null, int? unit = null)
+    {
+        if (_chipset.Ide is not { } controller)
+            throw new InvalidOperationException("this machine has no IDE bus; use -machine pc, or a virtio disk");
+        controller.Add(drive, channel, unit);
     }
 
     /// <summary>Puts a virtio device behind a PCI function.</summary>
@@ -196,12 +255,19 @@ public sealed class PcBoard : IDisposable
             FwCfg.Add(FwCfg.KernelDataKey, multiboot.LoadedBytes.ToArray());
         }
         Machine.CreateVcpus<LocalApic>(_config.CpuCount, _config.CpuModel, i => _apicBus?.Apics[i]);
-        Machine.SetBoot(() =>
+        Machine.SetBoot(isWake =>
         {
-            if (program is not FirmwareProgram)
+            if (!_config.IsFirmwareToRun)
                 ActAsFirmware();
+            if (isWake)
+                _pm.NoteWake();
             Machine.Vcpus[0].GetState(out var state);
-            program.Start(Machine.Memory, ref state);
+            if (isWake && !_config.IsFirmwareToRun)
+                EnterWakingVector(ref state);
+            else if (isWake)
+                _rtc.SetRam(ShutdownStatusByte, ResumeAfterReset);
+            else
+                Start(program, ref state);
             Machine.Vcpus[0].SetState(in state);
         });
     }
@@ -217,7 +283,21 @@ public sealed class PcBoard : IDisposable
             MakePciInterruptsLevelTriggered();
             _apicBus?.Apics[0].EnterVirtualWireMode();
         }
-        AcpiTables.Write(Machine.Memory, _config.CpuCount);
+    }
+
+    private void Start(IBootProgram program, ref X86State state)
+    {
+        if (!_config.IsFirmwareToRun)
+            AcpiTables.Write(Machine.Memory, _chipset.Acpi with { CpuCount = _config.CpuCount, HasHpet = _hpet is not null });
+        program.Start(Machine.Memory, ref state);
+    }
+
+    // ACPI Specification 6.4, 16.3.2 and table 5.15: in real mode, with the vector's address in CS and IP.
+    private void EnterWakingVector(ref X86State state)
+    {
+        var vector = AcpiTables.WakingVectorOf(Machine.Memory);
+        state.Cs = state.Cs with { Selector = (ushort)(vector >> 4), Base = vector & ~0xfUL };
+        state.Rip = vector & 0xf;
     }
 
     // As firmware does before anything shares them; a kernel irqchip has the same ports inside, out of reach from here.
@@ -225,51 +305,61 @@ public sealed class PcBoard : IDisposable
     {
         if (_pic is null)
             return;
-        foreach (var irq in PciInterruptRouter.FirmwareRoutes)
+        for (var pirq = 0; pirq < 4; pirq++)
         {
+            var irq = PciInterruptRouter.FirmwareRoute(pirq);
             var half = (uint)irq / 8;
             var levels = _pic.ReadPort(I8259.ElcrRegion, half, 1);
             _pic.WritePort(I8259.ElcrRegion, half, 1, levels | 1u << irq % 8);
         }
     }
 
-    private static List<GuestRam> LayOut(ulong bytes, int firmwareBytes)
+    private static List<GuestRam> LayOut(PcConfig config)
     {
-        var low = bytes >= LowRamLimit ? SplitLowRam : bytes;
+        var low = PcChipset.LowRamBytes(config.Model, config.RamBytes);
         var layout = new List<GuestRam>
         {
             new("pc.conventional", 0, MemoryMap.ConventionalEnd),
-            new("pc.shadow", ShadowAddress, MemoryMap.OneMiB - ShadowAddress),
+            new(ShadowName, AttributeMap.Address, AttributeMap.Bytes),
         };
         if (low > MemoryMap.OneMiB)
             layout.Add(new GuestRam("pc.ram", MemoryMap.OneMiB, low - MemoryMap.OneMiB));
-        if (firmwareBytes > 0)
-            layout.Add(new GuestRam("pc.bios", HighRamAddress - (ulong)firmwareBytes, (ulong)firmwareBytes, readOnly: true));
-        if (bytes > low)
-            layout.Add(new GuestRam("pc.ram-high", HighRamAddress, bytes - low));
+        if (config.FirmwareBytes > 0)
+            layout.Add(new GuestRam(FirmwareName, HighRamAddress - (ulong)config.FirmwareBytes, (ulong)config.FirmwareBytes, readOnly: true));
+        if (config.RamBytes > low)
+            layout.Add(new GuestRam("pc.ram-high", HighRamAddress, config.RamBytes - low));
         return layout;
     }
 
-    private void AddTimers(IMachineClock clock)
+    private Hpet AddHpet(IMachineClock clock)
     {
-        if (_config.HasPit && Machine.Accelerator.IrqChip is not { HasPit: true })
-        {
-            var pit = new I8254(Lines[PitIrq], clock);
-            Machine.Add(pit);
-            Machine.Bus.MapPorts(pit, I8254.CounterRegion, 0x40);
-            Machine.Bus.MapPorts(pit, I8254.PortBRegion, 0x61);
-        }
-        var rtc = new Mc146818(Lines[RtcIrq], clock);
-        SetMemorySizes(rtc, _config.RamBytes);
+        var hpet = new Hpet(gsi => Lines[gsi], Msi, clock);
+        Machine.Add(hpet);
+        Machine.Bus.MapMmio(hpet, 0, AcpiTables.HpetAddress);
+        return hpet;
+    }
+
+    private void AddPit(IMachineClock clock)
+    {
+        var pit = new I8254(_hpet?.PitOutput ?? Lines[PitIrq], clock);
+        Machine.Add(pit);
+        Machine.Bus.MapPorts(pit, I8254.CounterRegion, 0x40);
+        Machine.Bus.MapPorts(pit, I8254.PortBRegion, 0x61);
+    }
+
+    private Mc146818 AddRtc(IMachineClock clock)
+    {
+        var rtc = new Mc146818(_hpet?.RtcOutput ?? Lines[RtcIrq], clock, _pm.RtcAlarm);
+        SetMemorySizes(rtc, _config.RamBytes, PcChipset.LowRamBytes(_config.Model, _config.RamBytes));
         rtc.SetRam(0x5f, (byte)(_config.CpuCount - 1));
         Machine.Add(rtc);
         Machine.Bus.MapPorts(rtc, 0, 0x70);
+        return rtc;
     }
 
     // The bytes where firmware keeps sizes: 640 KiB; KiB from 1 MiB; 64-KiB units from 16 MiB and, at 0x5b, from 4 GiB.
-    private static void SetMemorySizes(Mc146818 rtc, ulong bytes)
+    private static void SetMemorySizes(Mc146818 rtc, ulong bytes, ulong low)
     {
-        var low = bytes >= LowRamLimit ? SplitLowRam : bytes;
         Put(0x15, 640, 2);
         var extended = Math.Min((low - MemoryMap.OneMiB) >> 10, 0xffff);
         Put(0x17, extended, 2);
@@ -284,11 +374,8 @@ public sealed class PcBoard : IDisposable
         }
     }
 
-    private void AddPlatform(IMachineClock clock)
+    private void AddKeyboard()
     {
-        var pm = new AcpiPm(Lines[AcpiTables.SciIrq], clock, Machine);
-        Machine.Add(pm);
-        Machine.Bus.MapPorts(pm, 0, AcpiPm.BasePort);
         var keyboard = new I8042(Lines[KeyboardIrq], Machine);
         Machine.Add(keyboard);
         Machine.Bus.MapPorts(keyboard, I8042.DataRegion, 0x60);
@@ -311,36 +398,34 @@ public sealed class PcBoard : IDisposable
         return fwCfg;
     }
 
-    // Host bridge, ISA bridge, and the power management function with its base address where the registers are (PIIX4, 7.1.16 and 7.1.26).
-    private PciInterruptRouter AddBridges()
+    private PcChipset AddChipset()
     {
-        var host = new PciFunction(Machine.Bus, new PciIdentity(0x8086, 0x1237, 0x06, 0x00, Revision: 2) { SubsystemVendor = 0x1af4, Subsystem = 0x1100 });
-        // PAM0 to PAM6 (82441FX, 3.2.18): kept for firmware, which looks whether its writes stick.
-        for (var pam = 0x59; pam <= 0x5f; pam++)
-            host.SetRegister(pam, 0, 0xff);
-        Pci.Add(0, 0, host);
-        var isa = new PciFunction(Machine.Bus, new PciIdentity(0x8086, 0x7000, 0x06, 0x01, MultiFunction: true));
-        Pci.Add(1, 0, isa);
-        var pm = new PciFunction(Machine.Bus, new PciIdentity(0x8086, 0x7113, 0x06, 0x80, Revision: 3));
-        pm.SetConstant(0x40, AcpiPm.BasePort & 0xff | 1);
-        pm.SetConstant(0x41, AcpiPm.BasePort >> 8);
-        pm.SetConstant(0x80, 1);
-        // DEVACTB bit 25, APMC_EN (PIIX4, 7.1.15): set, it tells firmware that system management mode is set up; there is none.
-        pm.SetConstant(0x5b, 2);
-        Pci.Add(1, 3, pm);
-        Machine.Add(Pci);
-        Machine.Bus.MapPorts(Pci, 0, I440Fx.BasePort);
-        return new PciInterruptRouter(isa, irq => Lines[irq]);
+        GuestRam? shadow = null, rom = null;
+        foreach (var run in Machine.Memory.Backing)
+        {
+            if (run.Name == ShadowName)
+                shadow = run;
+            else if (run.Name == FirmwareName)
+                rom = run;
+        }
+        var map = new AttributeMap(Machine.Memory, shadow!, rom, !_config.IsFirmwareToRun, Machine.SetMemoryLayout);
+        var chipset = PcChipset.Create(_config.Model, new PcChipsetParts(Machine, Lines, map, _pm, _config.IsFirmwareToRun, _resources.AssignPorts));
+        Machine.Add(map);
+        Machine.Bus.MapMmio(map, 0, AttributeMap.Address);
+        Machine.Add(_pm);
+        Machine.Add(chipset.Host);
+        Machine.Bus.MapPorts(chipset.Host, 0, PciHost.BasePort);
+        return chipset;
     }
 
     private void Plug(PciFunction function, int? wanted, bool hasInterrupt)
     {
-        var slot = wanted ?? Pci.FindFreeSlot();
+        var slot = wanted ?? Pci.FindFreeSlot(_chipset.FirstFreeSlot);
         if (slot < 0)
             throw new InvalidOperationException("all 32 PCI slots are taken");
         Pci.Add(slot, 0, function);
         if (hasInterrupt)
-            _router.Connect(function, slot, pin: 1);
+            _chipset.Router.Connect(function, slot, pin: 1);
     }
 
     /// <summary>Messages to local APICs inside the accelerator.</summary>

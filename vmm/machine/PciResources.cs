@@ -1,7 +1,8 @@
 namespace Gauntlet.Vmm.Machines;
 
 /// <summary>Hands out addresses to base address registers, as firmware does before it starts a kernel.</summary>
-internal sealed class PciResources
+/// <param name="isFirmwareToRun">Nobody gets an address: firmware in the guest will do that.</param>
+internal sealed class PciResources(bool isFirmwareToRun)
 {
     // Below the IOAPIC; from where PCs put small devices' ports.
     private const uint MemoryStart = 0xfe000000, MemoryEnd = 0xfec00000, PortStart = 0xc000, PortEnd = 0x10000;
@@ -10,11 +11,11 @@ internal sealed class PciResources
 
     /// <param name="bytes">A power of two.</param>
     /// <exception cref="InvalidOperationException">There is no space left.</exception>
-    public uint AssignMemory(int bytes) => Assign(ref _memory, MemoryEnd, bytes, "memory");
+    public uint AssignMemory(int bytes) => isFirmwareToRun ? 0 : Assign(ref _memory, MemoryEnd, bytes, "memory");
 
     /// <param name="bytes">A power of two.</param>
     /// <exception cref="InvalidOperationException">There is no space left.</exception>
-    public uint AssignPorts(int bytes) => Assign(ref _ports, PortEnd, bytes, "ports");
+    public uint AssignPorts(int bytes) => isFirmwareToRun ? 0 : Assign(ref _ports, PortEnd, bytes, "ports");
 
     private static uint Assign(ref uint next, uint end, int bytes, string what)
     {

@@ -6,8 +6,18 @@ namespace Gauntlet.Vmm.Devices.Pci;
 
 /// <summary>One base address register: which region of the device it maps.</summary>
 /// <param name="Region">The device's region number; its length must be a power of two.</param>
-/// <param name="Assigned">The address that the firmware gave it; a reset gives it again.</param>
-public sealed record PciBar(int Region, uint Assigned);
+/// <param name="Assigned">The address that the firmware gave it, which a reset gives it again; 0: none, firmware is still to run.</param>
+public sealed record PciBar(int Region, ulong Assigned)
+{
+    /// <summary>Which register it is, 0 to 5; null for the one behind the one before.</summary>
+    public int? Index { get; init; }
+
+    /// <summary>Memory anywhere in the address space: takes two registers.</summary>
+    public bool Is64Bit { get; init; }
+
+    /// <summary>Memory that reads without side effects.</summary>
+    public bool IsPrefetchable { get; init; }
+}
 
 /// <summary>What a PCI function is, for its configuration header (PCI Local Bus Specification 3.0, 6.1).</summary>
 public readonly record struct PciIdentity(ushort Vendor, ushort Device, byte BaseClass, byte SubClass, byte Interface = 0, byte Revision = 0, bool MultiFunction = false)
@@ -45,16 +55,27 @@ public sealed class PciFunction
     private const byte StatusInterrupt = 1 << 3, StatusCapabilities = 1 << 4;
     private const int CacheLineOffset = 0xc, LatencyOffset = 0xd, InterruptLineOffset = 0x3c;
     private const int FirstCapability = 0x40;
-    private const uint BarIoBit = 1, BarIoMask = ~3u, BarMemoryMask = ~0xfu;
+
+    // What no processor reaches: 52 address bits and more.
+    private const ulong MaxAddress = (1UL << 52) - 1;
+    private const uint BarIoBit = 1, Bar64Bits = 4, BarPrefetchable = 8;
+    private const ulong BarIoMask = 0xfffffffc, BarMemoryMask = ~0xfUL;
 
     private readonly byte[] _config = new byte[ConfigBytes];
 
     // Bits that a guest may write, and what a reset puts there; BARs and the command register have rules of their own.
     private readonly byte[] _writable = new byte[ConfigBytes];
     private readonly byte[] _resetValues = new byte[ConfigBytes];
+
+    // Bits that are writable at some time: what saved state may set, whatever is locked at the moment.
+    private readonly byte[] _everWritable = new byte[ConfigBytes];
     private readonly IoBus _bus;
     private readonly IDevice? _device;
     private readonly PciBar[] _bars;
+
+    // For each register the BAR that it belongs to, -1 for none; for each BAR its first register, and whether its region is on the bus.
+    private readonly int[] _barAt = [-1, -1, -1, -1, -1, -1];
+    private readonly int[] _barIndex;
     private readonly bool[] _mapped;
     private IIrqLine _intx = UnconnectedIrqLine.Instance;
     private IPciConfigHook? _hook;
@@ -65,11 +86,19 @@ public sealed class PciFunction
     /// <param name="bus">Where regions are mapped.</param>
     /// <param name="identity">For the header.</param>
     /// <param name="device">Whose regions the BARs are; null for a function without.</param>
-    /// <param name="bars">In order, at most 6.</param>
+    /// <param name="bars">In order, at most 6 registers.</param>
     public PciFunction(IoBus bus, PciIdentity identity, IDevice? device = null, params PciBar[] bars)
     {
         (_bus, _device, _bars) = (bus, device, bars);
         _mapped = new bool[bars.Length];
+        _barIndex = new int[bars.Length];
+        var next = 0;
+        for (var i = 0; i < bars.Length; i++)
+        {
+            _barIndex[i] = bars[i].Index ?? next;
+            next = _barIndex[i] + (bars[i].Is64Bit ? 2 : 1);
+            _barAt.AsSpan(_barIndex[i]..next).Fill(i);
+        }
         Put16(0, identity.Vendor);
         Put16(2, identity.Device);
         _config[8] = identity.Revision;
@@ -111,8 +140,20 @@ public sealed class PciFunction
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(offset, FirstCapability);
         _config[offset] = _resetValues[offset] = value;
-        _writable[offset] = writable;
+        _writable[offset] = _everWritable[offset] = writable;
     }
+
+    /// <summary>Changes which bits of a byte of the device-specific part can be written, as a lock bit does; what it holds stays.</summary>
+    /// <param name="offset">0x40 to 0xff.</param>
+    public void SetWritable(int offset, byte writable)
+    {
+        _writable[offset] = writable;
+        _everWritable[offset] |= writable;
+    }
+
+    /// <summary>Changes what a byte of the device-specific part reads as until the guest writes it or a reset.</summary>
+    /// <param name="offset">0x40 to 0xff.</param>
+    public void Put(int offset, byte value) => _config[offset] = value;
 
     /// <summary>Adds a capability to the list and returns where it is.</summary>
     /// <param name="id">The capability's ID (PCI Code and ID Assignment Specification, 2).</param>
@@ -127,7 +168,8 @@ public sealed class PciFunction
         SetConstant(at, id);
         for (var i = 0; i < body.Length; i++)
             SetRegister(at + 2 + i, body[i], i < writable.Length ? writable[i] : (byte)0);
-        _config[_lastCapability == CapabilitiesOffset ? CapabilitiesOffset : _lastCapability + 1] = (byte)at;
+        var pointer = _lastCapability == CapabilitiesOffset ? CapabilitiesOffset : _lastCapability + 1;
+        _config[pointer] = _resetValues[pointer] = (byte)at;
         _lastCapability = at;
         _capabilitiesEnd = (at + 2 + body.Length + 3) & ~3;
         _config[StatusOffset] |= StatusCapabilities;
@@ -142,18 +184,26 @@ public sealed class PciFunction
         _intx.Set(level && (Command & CommandNoInterrupt) == 0);
     }
 
-    /// <summary>Reads 1, 2 or 4 bytes inside one aligned doubleword.</summary>
+    /// <summary>Reads 1, 2 or 4 bytes; what crosses a doubleword comes byte by byte, and what is beyond the space as zeros.</summary>
     public uint Read(int offset, int size)
     {
+        if ((offset & 3) + size > 4)
+            return ReadApart(offset, size);
         if (_hook is not null && _hook.TryReadConfig(offset, size, out var value))
             return value;
         var word = BinaryPrimitives.ReadUInt32LittleEndian(_config.AsSpan(offset & ~3)) >> ((offset & 3) * 8);
         return word & (uint.MaxValue >> (32 - size * 8));
     }
 
-    /// <summary>Writes 1, 2 or 4 bytes inside one aligned doubleword; read-only bits stay.</summary>
+    /// <summary>Writes 1, 2 or 4 bytes; read-only bits stay, and what crosses a doubleword goes byte by byte.</summary>
     public void Write(int offset, int size, uint value)
     {
+        if ((offset & 3) + size > 4)
+        {
+            for (var i = 0; i < size && offset + i < ConfigBytes; i++)
+                Write(offset + i, 1, (byte)(value >> (i * 8)));
+            return;
+        }
         for (var i = 0; i < size; i++)
             WriteByte(offset + i, (byte)(value >> (i * 8)));
         if (offset < BarOffset + BarCount * 4)
@@ -167,10 +217,10 @@ public sealed class PciFunction
     public void Reset()
     {
         UnmapAll();
-        Put16(CommandOffset, _bars.Length > 0 ? (ushort)(CommandIo | CommandMemory) : (ushort)0);
+        Put16(CommandOffset, Array.Exists(_bars, static bar => bar.Assigned != 0) ? (ushort)(CommandIo | CommandMemory) : (ushort)0);
         for (var offset = 0; offset < ConfigBytes; offset++)
         {
-            if (_writable[offset] != 0)
+            if (_writable[offset] != 0 || offset >= FirstCapability)
                 _config[offset] = _resetValues[offset];
         }
         for (var i = 0; i < _bars.Length; i++)
@@ -192,8 +242,10 @@ public sealed class PciFunction
         if (config.Length != ConfigBytes)
             throw new StateFormatException($"PCI configuration space of {config.Length} bytes, where {ConfigBytes} were expected");
         // Through the write path, so that identity and read-only bits stay what they are.
-        for (var offset = 0; offset < ConfigBytes; offset++)
+        for (var offset = 0; offset < FirstCapability; offset++)
             WriteByte(offset, config[offset]);
+        for (var offset = FirstCapability; offset < ConfigBytes; offset++)
+            _config[offset] = (byte)((_config[offset] & ~_everWritable[offset]) | (config[offset] & _everWritable[offset]));
         Remap();
         SetInterrupt(reader.Bool());
         _hook?.OnConfigWritten(0, 0, 0);
@@ -212,11 +264,11 @@ public sealed class PciFunction
                 _config[offset] = (byte)(value & CommandWritable >> 8);
                 break;
             case >= BarOffset and < BarOffset + BarCount * 4:
-                var bar = (offset - BarOffset) / 4;
-                if (bar >= _bars.Length)
+                var bar = _barAt[(offset - BarOffset) / 4];
+                if (bar < 0)
                     break;
-                var shift = (offset & 3) * 8;
-                PutBar(bar, (GetBar(bar) & ~(0xffu << shift)) | (uint)value << shift);
+                var shift = (offset - BarOffset - _barIndex[bar] * 4) * 8;
+                PutBar(bar, (GetBar(bar) & ~(0xffUL << shift)) | (ulong)value << shift);
                 break;
             default:
                 _config[offset] = (byte)((_config[offset] & ~_writable[offset]) | (value & _writable[offset]));
@@ -224,17 +276,32 @@ public sealed class PciFunction
         }
     }
 
+    private uint ReadApart(int offset, int size)
+    {
+        uint value = 0;
+        for (var i = 0; i < size && offset + i < ConfigBytes; i++)
+            value |= Read(offset + i, 1) << (i * 8);
+        return value;
+    }
+
     private RegisterMap RegionOf(int bar) => _device!.Regions[_bars[bar].Region];
 
-    private uint GetBar(int bar) => BinaryPrimitives.ReadUInt32LittleEndian(_config.AsSpan(BarOffset + bar * 4));
+    private Span<byte> BarBytes(int bar) => _config.AsSpan(BarOffset + _barIndex[bar] * 4, _bars[bar].Is64Bit ? 8 : 4);
+
+    private ulong GetBar(int bar) =>
+        _bars[bar].Is64Bit ? BinaryPrimitives.ReadUInt64LittleEndian(BarBytes(bar)) : BinaryPrimitives.ReadUInt32LittleEndian(BarBytes(bar));
 
     // Address bits below the size read as 0: that is how its size is found out (6.2.5.1).
-    private void PutBar(int bar, uint value)
+    private void PutBar(int bar, ulong value)
     {
         var region = RegionOf(bar);
-        var size = (uint)region.Length;
-        var (mask, type) = region.Space == AddressSpace.Port ? (BarIoMask, BarIoBit) : (BarMemoryMask, 0u);
-        BinaryPrimitives.WriteUInt32LittleEndian(_config.AsSpan(BarOffset + bar * 4), (value & mask & ~(size - 1)) | type);
+        var isPort = region.Space == AddressSpace.Port;
+        var type = isPort ? BarIoBit : (_bars[bar].Is64Bit ? Bar64Bits : 0) | (_bars[bar].IsPrefetchable ? BarPrefetchable : 0);
+        value = (value & (isPort ? BarIoMask : BarMemoryMask) & ~(region.Length - 1)) | type;
+        if (_bars[bar].Is64Bit)
+            BinaryPrimitives.WriteUInt64LittleEndian(BarBytes(bar), value);
+        else
+            BinaryPrimitives.WriteUInt32LittleEndian(BarBytes(bar), (uint)value);
     }
 
     private void Put16(int offset, ushort value) => BinaryPrimitives.WriteUInt16LittleEndian(_config.AsSpan(offset), value);
@@ -259,19 +326,18 @@ public sealed class PciFunction
         for (var i = 0; i < _bars.Length; i++)
         {
             var region = RegionOf(i);
-            var address = GetBar(i);
             if (region.Space == AddressSpace.Port)
             {
-                address &= BarIoMask;
-                _mapped[i] = (Command & CommandIo) != 0 && address + region.Length <= 0x10000 && address != 0
-                    && _bus.TryMapPorts((IPortDevice)_device!, _bars[i].Region, (ushort)address);
+                var port = GetBar(i) & BarIoMask;
+                _mapped[i] = (Command & CommandIo) != 0 && port + region.Length <= 0x10000 && port != 0
+                    && _bus.TryMapPorts((IPortDevice)_device!, _bars[i].Region, (ushort)port);
+                continue;
             }
-            else
-            {
-                address &= BarMemoryMask;
-                _mapped[i] = (Command & CommandMemory) != 0 && address + region.Length <= 1UL << 32 && address != 0
-                    && _bus.TryMapMmio((IMmioDevice)_device!, _bars[i].Region, address);
-            }
+            // All ones, as while its size is asked for, would be at the end of the address space.
+            var address = GetBar(i) & BarMemoryMask;
+            var last = address + (region.Length - 1);
+            _mapped[i] = (Command & CommandMemory) != 0 && address != 0 && last <= (_bars[i].Is64Bit ? MaxAddress : uint.MaxValue)
+                && _bus.TryMapMmio((IMmioDevice)_device!, _bars[i].Region, address);
         }
     }
 }

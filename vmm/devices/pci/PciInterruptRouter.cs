@@ -3,17 +3,16 @@ using Gauntlet.Vmm.Bus;
 namespace Gauntlet.Vmm.Devices.Pci;
 
 /// <summary>
-/// The ISA bridge's interrupt router: INTA# to INTD# of all slots share four PIRQ lines, each led to an interrupt by a register of the bridge.
+/// The ISA bridge's interrupt router: INTA# to INTD# of all slots share a few PIRQ lines, each led to an interrupt by a register of the bridge.
 /// </summary>
 /// <remarks>
-/// Intel 82371SB (PIIX3) data sheet, 2.2.10 (PIRQRC, 0x60 to 0x63): bit 7 set, not routed, else bits 0 to 3 name the interrupt. Pins rotate over the lines from
-/// slot to slot, as a board's wiring does (PCI Local Bus Specification 3.0, 2.2.6). A line is high while any of its pins is.
+/// Intel 82371SB (PIIX3) data sheet, 2.2.10 (PIRQRC, 0x60 to 0x63): bit 7 set, not routed, else bits 0 to 3 name the interrupt. Intel ICH9 data sheet,
+/// 13.1.12 and 13.1.14 (0x60 to 0x63, 0x68 to 0x6b), 5.9.6: its eight lines also have inputs 16 to 23 of the IOAPIC to themselves. Pins rotate over the
+/// lines from slot to slot, as a board's wiring does (PCI Local Bus Specification 3.0, 2.2.6). A line is high while any of its pins is.
 /// </remarks>
 public sealed class PciInterruptRouter : IPciConfigHook
 {
-    public const int LineCount = 4;
-
-    private const int RouteOffset = 0x60;
+    private const int RouteOffset = 0x60, UpperRouteOffset = 0x68, RoutesTogether = 4, FirstApicInput = 16;
     private const byte NotRouted = 0x80, RouteWritable = 0x8f;
 
     // What firmware writes: as SeaBIOS does on this chip set.
@@ -24,31 +23,44 @@ public sealed class PciInterruptRouter : IPciConfigHook
 
     private readonly PciFunction _bridge;
     private readonly Func<int, IIrqLine> _lineOf;
-    private readonly int[] _asserted = new int[LineCount];
+    private readonly Func<int, int, int> _pirqOf;
+    private readonly bool _hasApicInputs;
+    private readonly int[] _asserted;
     private ushort _driven;
 
     /// <param name="bridge">The function whose registers route; this becomes its hook.</param>
-    /// <param name="lineOf">Interrupts 0 to 15.</param>
-    public PciInterruptRouter(PciFunction bridge, Func<int, IIrqLine> lineOf)
+    /// <param name="lineOf">Global system interrupts: 0 to 15, and 16 to 23 with inputs of the lines' own.</param>
+    /// <param name="pirqOf">Which line the pin (1 for INTA#) of a slot is wired to: 0 for PIRQA#.</param>
+    /// <param name="lines">4, or 8 with IOAPIC inputs of their own.</param>
+    public PciInterruptRouter(PciFunction bridge, Func<int, IIrqLine> lineOf, Func<int, int, int> pirqOf, int lines = RoutesTogether)
     {
-        (_bridge, _lineOf) = (bridge, lineOf);
-        for (var i = 0; i < LineCount; i++)
-            bridge.SetRegister(RouteOffset + i, s_firmwareRoutes[i], RouteWritable);
+        (_bridge, _lineOf, _pirqOf) = (bridge, lineOf, pirqOf);
+        _asserted = new int[lines];
+        _hasApicInputs = lines > RoutesTogether;
+        for (var i = 0; i < lines; i++)
+            bridge.SetRegister(RegisterOf(i), FirmwareRoute(i), RouteWritable);
         bridge.SetHook(this);
     }
 
     /// <summary>The interrupts that firmware routes to, for the ELCR: level triggered.</summary>
     public static ReadOnlySpan<byte> FirmwareRoutes => s_firmwareRoutes;
 
-    /// <summary>Which line a slot's pin is wired to: 0 for PIRQA#.</summary>
+    /// <summary>The interrupt that firmware leads a line to.</summary>
+    public static byte FirmwareRoute(int pirq) => s_firmwareRoutes[pirq % RoutesTogether];
+
+    /// <summary>The interrupt that a slot's pin comes by, as firmware leads it.</summary>
     /// <param name="pin">1 for INTA# to 4.</param>
-    public static int LineOf(int slot, int pin) => (slot - 1 + pin - 1) & (LineCount - 1);
+    public int InterruptOf(int slot, int pin) => FirmwareRoute(_pirqOf(slot, pin));
+
+    /// <summary>The input of the IOAPIC that a slot's pin has, for a guest that uses it.</summary>
+    /// <param name="pin">1 for INTA# to 4.</param>
+    public int ApicInputOf(int slot, int pin) => _hasApicInputs ? FirstApicInput + _pirqOf(slot, pin) : InterruptOf(slot, pin);
 
     /// <summary>Wires a function's pin.</summary>
     public void Connect(PciFunction function, int slot, byte pin)
     {
-        var line = LineOf(slot, pin);
-        function.ConnectInterrupt(pin, new Pin(this, line), s_firmwareRoutes[line]);
+        var line = _pirqOf(slot, pin);
+        function.ConnectInterrupt(pin, new Pin(this, line), FirmwareRoute(line));
     }
 
     public bool TryReadConfig(int offset, int size, out uint value)
@@ -63,9 +75,9 @@ public sealed class PciInterruptRouter : IPciConfigHook
     private void Drive()
     {
         ushort levels = 0, routed = 0;
-        for (var i = 0; i < LineCount; i++)
+        for (var i = 0; i < _asserted.Length; i++)
         {
-            var route = (byte)_bridge.Read(RouteOffset + i, 1);
+            var route = (byte)_bridge.Read(RegisterOf(i), 1);
             var irq = route & 15;
             if ((route & NotRouted) != 0 || (Reserved >> irq & 1) != 0)
                 continue;
@@ -81,6 +93,8 @@ public sealed class PciInterruptRouter : IPciConfigHook
         _driven = levels;
     }
 
+    private static int RegisterOf(int pirq) => pirq < RoutesTogether ? RouteOffset + pirq : UpperRouteOffset + pirq - RoutesTogether;
+
     private sealed class Pin(PciInterruptRouter router, int line) : IIrqLine
     {
         private bool _level;
@@ -91,6 +105,8 @@ public sealed class PciInterruptRouter : IPciConfigHook
                 return;
             _level = level;
             router._asserted[line] += level ? 1 : -1;
+            if (router._hasApicInputs)
+                router._lineOf(FirstApicInput + line).Set(router._asserted[line] > 0);
             router.Drive();
         }
     }

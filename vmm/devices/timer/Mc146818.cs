@@ -41,6 +41,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
     private static readonly DateTime Latest = new(2099, 12, 31, 23, 59, 59, DateTimeKind.Utc);
 
     private readonly IIrqLine _irq;
+    private readonly IIrqLine _alarm;
     private readonly IClock _clock;
     private readonly IClockTimer _timer;
     private readonly byte[] _ram = new byte[RamBytes];
@@ -54,9 +55,11 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
     private long _flagsNs;
     private int _weekdayShift;
 
-    public Mc146818(IIrqLine irq, IClock clock)
+    /// <param name="irq">Any interrupt that is enabled.</param>
+    /// <param name="alarm">The alarm's alone, for what wakes by it.</param>
+    public Mc146818(IIrqLine irq, IClock clock, IIrqLine? alarm = null)
     {
-        (_irq, _clock) = (irq, clock);
+        (_irq, _clock, _alarm) = (irq, clock, alarm ?? UnconnectedIrqLine.Instance);
         _timer = clock.CreateTimer(OnTimer);
         _ram[RegisterA] = Divider32KHz | 6;
         _ram[RegisterB] = Hours24;
@@ -355,6 +358,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
         var asserted = (_flags & enabled) != 0;
         _flags = (byte)(asserted ? _flags | InterruptFlag : _flags & ~InterruptFlag);
         _irq.Set(asserted);
+        _alarm.Set((_flags & enabled & AlarmFlag) != 0);
 
         var next = long.MaxValue;
         var missing = enabled & ~_flags;

@@ -2,14 +2,36 @@ using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Vmm.Program.Options;
 
-/// <summary>One <c>-drive</c>: a disk's content, to be used by a device of <c>-device</c>, or at once by a virtio disk with <c>if=virtio</c>.</summary>
+/// <summary>What comes with a <c>-drive</c>: its <c>if=</c>.</summary>
+public enum DriveInterface
+{
+    /// <summary>Nothing: a device of <c>-device</c> names it.</summary>
+    None,
+    Virtio,
+    Ide,
+
+    /// <summary>The firmware itself.</summary>
+    Pflash,
+}
+
+/// <summary>One <c>-drive</c>: a disk's content, to be used by a device of <c>-device</c>, or at once by one that comes with it.</summary>
 /// <param name="Id">What <c>drive=</c> refers to; empty when nothing can.</param>
 /// <param name="File">A path, or <c>null-co://</c> for a disk in memory that nothing outlives.</param>
 /// <param name="Format">As its format property says; null when it is to be found out.</param>
 /// <param name="ReadOnly">The guest cannot write.</param>
-/// <param name="IsVirtio">A device comes with it.</param>
-public sealed record DriveOption(string Id, string File, string? Format, bool ReadOnly, bool IsVirtio)
+/// <param name="Interface">What comes with it.</param>
+public sealed record DriveOption(string Id, string File, string? Format, bool ReadOnly, DriveInterface Interface)
 {
+    private const int MaxIndex = 3;
+
+    /// <summary>The drive is a CD-ROM drive.</summary>
+    public bool IsCdRom { get; init; }
+
+    /// <summary>Which of a PC's four IDE drives it is: two on each bus; null for the next.</summary>
+    public int? Index { get; init; }
+
+    /// <summary>A virtio disk comes with it.</summary>
+    public bool IsVirtio => Interface == DriveInterface.Virtio;
     /// <summary>When what the guest writes is on the host's disk.</summary>
     public BlockCache Cache { get; init; }
 
@@ -25,7 +47,10 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
         var list = new PropertyList("-drive", argument, null);
         var (id, file, format) = (list.Take("id"), list.Take("file"), list.Take("format"));
         var readOnly = list.TakeSwitch("readonly") ?? list.TakeSwitch("read-only") ?? false;
-        var device = list.Take("if") ?? "none";
+        var name = list.Take("if") ?? "none";
+        var media = list.Take("media") ?? "disk";
+        var index = Number("index", MaxIndex);
+        var (bus, unit) = (Number("bus", 1), Number("unit", 1));
         var cache = list.Take("cache") switch
         {
             // Whether the host's page cache lies between changes no result.
@@ -47,18 +72,33 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
         _ = list.TakeSwitch("read-zeroes");
         _ = list.TakeSwitch("file.read-zeroes");
         _ = list.Take("aio");
-        _ = list.Take("media");
-        list.ExpectEmpty("file, id, if, format, readonly, cache, discard, aio, size");
+        list.ExpectEmpty("file, id, if, format, readonly, media, index, bus, unit, cache, discard, aio, size");
         if (string.IsNullOrEmpty(file))
             throw new OptionException($"-drive {argument}: no file given");
-        if (device is not ("none" or "virtio"))
-            throw new OptionException($"-drive if={device}: there are none and virtio");
-        if (device == "none" && string.IsNullOrEmpty(id))
+        var device = name switch
+        {
+            "none" => DriveInterface.None,
+            "virtio" => DriveInterface.Virtio,
+            "ide" => DriveInterface.Ide,
+            "pflash" => DriveInterface.Pflash,
+            _ => throw new OptionException($"-drive if={name}: there are none, virtio, ide and pflash"),
+        };
+        if (device == DriveInterface.None && string.IsNullOrEmpty(id))
             throw new OptionException($"-drive {argument}: with if=none a device finds it by its id=, and there is none");
         if (format is not (null or "raw" or "qcow2"))
             throw new OptionException($"-drive format={format}: there are raw and qcow2");
-        var drive = new DriveOption(id ?? "", file, format, readOnly, device == "virtio") { Cache = cache, Discards = discards };
+        if (media is not ("disk" or "cdrom"))
+            throw new OptionException($"-drive media={media}: there are disk and cdrom");
+        var drive = new DriveOption(id ?? "", file, format, readOnly || media == "cdrom", device)
+        {
+            Cache = cache,
+            Discards = discards,
+            IsCdRom = media == "cdrom",
+            Index = index ?? (bus is null && unit is null ? null : (bus ?? 0) * 2 + (unit ?? 0)),
+        };
         return size is null ? drive : drive with { NullBytes = NullSize(size) };
+
+        int? Number(string key, int max) => list.Take(key) is { } text ? Numbers.Count($"-drive {key}", text, 0, max) : null;
     }
 
     private static long NullSize(string text)
@@ -66,4 +106,30 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
         var bytes = Numbers.Size("-drive size", text, 1);
         return bytes % 512 == 0 ? (long)bytes : throw new OptionException($"-drive size={text}: not whole sectors of 512 bytes");
     }
+
+    /// <summary>A <c>-blockdev</c>: the same under another name, for a device only.</summary>
+    /// <exception cref="OptionException">Something that is not known, or no file.</exception>
+    public static DriveOption ParseBlockdev(string argument)
+    {
+        var list = new PropertyList("-blockdev", argument, null);
+        var (driver, id) = (list.Take("driver"), list.Take("node-name"));
+        var file = list.Take("filename") ?? list.Take("file.filename");
+        var readOnly = list.TakeSwitch("read-only") ?? false;
+        foreach (var hint in (ReadOnlySpan<string>)["file.driver", "cache.direct", "cache.no-flush", "aio", "discard"])
+            _ = list.Take(hint);
+        list.ExpectEmpty("driver, node-name, filename, file.driver, file.filename, read-only, cache.direct, cache.no-flush, aio, discard");
+        if (string.IsNullOrEmpty(id))
+            throw new OptionException($"-blockdev {argument}: a device finds it by its node-name=, and there is none");
+        return driver switch
+        {
+            "null-co" => new DriveOption(id, "null-co://", null, readOnly, DriveInterface.None),
+            "file" or "raw" or "qcow2" when !string.IsNullOrEmpty(file) => new DriveOption(id, file, driver == "qcow2" ? driver : "raw", readOnly, DriveInterface.None),
+            "file" or "raw" or "qcow2" => throw new OptionException($"-blockdev {argument}: no filename given"),
+            _ => throw new OptionException($"-blockdev driver={driver}: there are file, raw, qcow2 and null-co"),
+        };
+    }
+
+    /// <summary>As <c>-hda</c> to <c>-hdd</c> and <c>-cdrom</c> have it.</summary>
+    public static DriveOption OfFile(string file, int index, bool isCdRom) =>
+        new("", file, null, isCdRom, DriveInterface.Ide) { IsCdRom = isCdRom, Index = index };
 }

@@ -35,7 +35,7 @@ public sealed class GvmmOptions
 
     public Listing Listing { get; set; }
 
-    /// <summary><c>pc</c> or <c>none</c>.</summary>
+    /// <summary><c>pc</c>, <c>q35</c> or <c>none</c>.</summary>
     public string Machine { get; set; } = DefaultMachine;
 
     /// <summary>Most wanted first; empty: KVM, then TCG.</summary>
@@ -55,6 +55,9 @@ public sealed class GvmmOptions
 
     /// <summary><c>-machine pit=off</c>: a machine without the 8254 and port 0x61.</summary>
     public bool HasPit { get; set; } = true;
+
+    /// <summary><c>-machine hpet=off</c>: a machine without IA-PC event timers.</summary>
+    public bool HasHpet { get; set; } = true;
 
     public KernelFormat KernelFormat { get; set; }
 

@@ -6,7 +6,7 @@ namespace Gauntlet.Vmm.Program.Options;
 public sealed partial class OptionParser
 {
     // What this machine never has may be switched off.
-    private static readonly string[] s_absent = ["usb", "vmport", "smm", "hpet", "graphics", "nvdimm", "i8042-mouse"];
+    private static readonly string[] s_absent = ["usb", "vmport", "smm", "graphics", "nvdimm", "i8042-mouse"];
 
     private static readonly string[] s_cpuLevels = ["sockets", "dies", "clusters", "cores", "threads"];
 
@@ -25,8 +25,9 @@ public sealed partial class OptionParser
             if (IsHelp(type))
                 _options.Listing = Listing.Machines;
             else
-                _options.Machine = type is "pc" or "none" ? type
+                _options.Machine = type is "pc" or "q35" or "none" ? type
                     : type.StartsWith("pc-i440fx-", StringComparison.Ordinal) ? "pc"
+                    : type.StartsWith("pc-q35-", StringComparison.Ordinal) ? "q35"
                     : throw new OptionException($"-machine {type}: unsupported machine type; use -machine help to list supported machines");
         }
         _machineAccel = list.Take("accel") ?? _machineAccel;
@@ -47,6 +48,7 @@ public sealed partial class OptionParser
                 : pit is "off" or "no" or "false" ? false
                 : throw new OptionException($"-machine pit={pit}: there are on, off");
         }
+        _options.HasHpet = list.TakeSwitch("hpet") ?? _options.HasHpet;
         foreach (var absent in s_absent)
         {
             if (list.Take(absent) is "on" or "yes" or "true")
@@ -55,7 +57,7 @@ public sealed partial class OptionParser
         // Hints about the host's memory, which change nothing that a guest sees.
         _ = list.Take("mem-merge");
         _ = list.Take("dump-guest-core");
-        list.ExpectEmpty("type, accel, kernel-irqchip, kernel-format, pit, and those that may be off: usb, vmport, smm, hpet, graphics, nvdimm");
+        list.ExpectEmpty("type, accel, kernel-irqchip, kernel-format, pit, hpet, and those that may be off: usb, vmport, smm, graphics, nvdimm");
     }
 
     private void ParseAccel(string argument)

@@ -75,8 +75,11 @@ public sealed partial class OptionParser
             case "version":
                 _options.Listing = Listing.Version;
                 break;
-            case "no-user-config" or "no-hpet":
-                // There is neither.
+            case "no-user-config":
+                // There is none.
+                break;
+            case "no-hpet":
+                _options.HasHpet = false;
                 break;
             default:
                 return false;
@@ -87,7 +90,7 @@ public sealed partial class OptionParser
     private static bool TakesArgument(string name) => name is "M" or "machine" or "accel" or "cpu" or "smp" or "m" or "kernel" or "initrd" or "append"
         or "device" or "drive" or "global" or "serial" or "display" or "name" or "uuid" or "qmp" or "rtc" or "fw_cfg" or "pidfile" or "vga" or "net" or "nic"
         or "monitor" or "parallel" or "bios" or "chardev" or "mon" or "qtest" or "qtest-log" or "boot" or "action"
-        or "incoming" or "loadvm" or "netdev" or "object"
+        or "incoming" or "loadvm" or "netdev" or "object" or "hda" or "hdb" or "hdc" or "hdd" or "cdrom" or "blockdev"
         or "gdb" or "overcommit";
 
     private void ParseWithArgument(string name, string argument)
@@ -127,6 +130,15 @@ public sealed partial class OptionParser
                 break;
             case "drive":
                 _options.Drives.Add(DriveOption.Parse(argument));
+                break;
+            case "hda" or "hdb" or "hdc" or "hdd":
+                _options.Drives.Add(DriveOption.OfFile(argument, name[2] - 'a', isCdRom: false));
+                break;
+            case "cdrom":
+                _options.Drives.Add(DriveOption.OfFile(argument, index: 2, isCdRom: true));
+                break;
+            case "blockdev":
+                _options.Drives.Add(DriveOption.ParseBlockdev(argument));
                 break;
             case "netdev":
                 _options.Netdevs.Add(NetdevOption.Parse(argument));
@@ -270,6 +282,7 @@ public sealed partial class OptionParser
             ApplyToKvm("cpu-pm", _cpuPowerManagement);
         if (!_options.HasPit)
             ApplyToKvm("pit", "off");
+        AddDevicesOfDrives();
         foreach (var (driver, property, value) in _globals)
             ApplyGlobal(driver, property, value);
 
@@ -278,6 +291,31 @@ public sealed partial class OptionParser
         if (_options.Serial.Count > Machines.PcBoard.MaxSerialPorts)
             throw new OptionException($"-serial: {_options.Serial.Count} ports, where a pc has {Machines.PcBoard.MaxSerialPorts} here");
         ExpectChardevs();
+    }
+
+    // An IDE disk's drive is a device that nobody named; the firmware's is none.
+    private void AddDevicesOfDrives()
+    {
+        var next = 0;
+        for (var i = 0; i < _options.Drives.Count; i++)
+        {
+            var drive = _options.Drives[i];
+            if (drive.Interface == DriveInterface.Pflash)
+                _options.Bios = _options.Bios is null ? drive.File : throw new OptionException($"-drive if=pflash: {drive.File}: there is other firmware already");
+            if (drive.Interface != DriveInterface.Ide)
+                continue;
+            var index = drive.Index ?? next;
+            next = index + 1;
+            var (bus, unit, kind) = (index / 2, index % 2, drive.IsCdRom ? "cd" : "hd");
+            if (drive.Id.Length == 0)
+                _options.Drives[i] = drive = drive with { Id = $"ide{bus}-{kind}{unit}" };
+            _options.Devices.Add(new DeviceOption($"ide-{kind}", new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["drive"] = drive.Id,
+                ["bus"] = $"ide.{bus}",
+                ["unit"] = unit == 0 ? "0" : "1",
+            }));
+        }
     }
 
     private void ApplyGlobal(string driver, string property, string value)

@@ -24,6 +24,7 @@ public sealed class IntrospectionCommands(QmpContext context)
     {
         writer.WriteStartArray();
         WriteMachine("pc", true, PcBoard.MaxCpus);
+        WriteMachine("q35", false, PcBoard.MaxCpus);
         WriteMachine("none", false, 1);
         writer.WriteEndArray();
 
@@ -83,7 +84,7 @@ public sealed class IntrospectionCommands(QmpContext context)
             if (kind is null or "accel")
                 WriteTypes(writer, AcceleratorFactory.Names, "-accel", "accel");
             if (kind is null or "machine")
-                WriteTypes(writer, ["pc", "none"], "-machine", "machine");
+                WriteTypes(writer, ["pc", "q35", "none"], "-machine", "machine");
             if (kind is null or "device")
                 WriteTypes(writer, context.DeviceTypes, "", "device");
             if (kind is null or "cpu")

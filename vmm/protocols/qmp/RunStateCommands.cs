@@ -34,6 +34,8 @@ internal sealed class RunStateCommands(QmpContext context)
             MachineState.Debug => "debug",
             MachineState.Shutdown => "shutdown",
             MachineState.InternalError => "internal-error",
+            MachineState.Suspended => "suspended",
+            MachineState.GuestPanicked => "guest-panicked",
             _ => "prelaunch",
         });
         writer.WriteBoolean("singlestep", false);

@@ -26,7 +26,7 @@ public sealed class AcpiTablesTests : IDisposable
         Assert.Equal((0x600u, 0x604u, 0x608u), (Word(fadt, 56), Word(fadt, 64), Word(fadt, 76)));
         Assert.Equal(0u, Word(fadt, 36) % 64);
         Assert.Equal("FACS"u8.ToArray(), Read(Word(fadt, 36), 4));
-        var dsdt = Read(Word(fadt, 40), 48);
+        var dsdt = Read(Word(fadt, 40), 64);
         Assert.Equal("DSDT"u8.ToArray(), dsdt[..4]);
         Assert.Contains("_S5_", System.Text.Encoding.Latin1.GetString(dsdt), StringComparison.Ordinal);
     }
@@ -63,9 +63,47 @@ public sealed class AcpiTablesTests : IDisposable
         Assert.Equal(Enumerable.Range(0, cpus), found);
     }
 
-    private Dictionary<string, byte[]> Tables(int cpus)
+    [Fact]
+    public void Configuration_space_in_memory_and_the_event_timer_have_tables_and_are_reserved()
     {
-        AcpiTables.Write(_memory, cpus);
+        var tables = Tables(Platform(1) with { EcamAddress = 0xb0000000, HasHpet = true, ApicInputOf = static (slot, pin) => 20 + (slot + pin - 1 & 3) });
+        Assert.Equal(["FACP", "APIC", "MCFG", "HPET"], tables.Keys);
+        var mcfg = tables["MCFG"];
+        Assert.Equal((60, 0xb0000000ul, 0xff00_0000u), (mcfg.Length, BinaryPrimitives.ReadUInt64LittleEndian(mcfg.AsSpan(44)), Word(mcfg, 52)));
+        var hpet = tables["HPET"];
+        Assert.Equal((56, 0x8086a201u, 0xfed00000u), (hpet.Length, Word(hpet, 36), Word(hpet, 44)));
+        var fadt = tables["FACP"];
+        var dsdt = Read(Word(fadt, 40), (int)Word(Read(Word(fadt, 40), 8), 4));
+        var text = System.Text.Encoding.Latin1.GetString(dsdt);
+        foreach (var name in (string[])["_S3_", "_PIC", "PICF", "PICR", "APIR", "_PRT", "MCFG", "HPET"])
+            Assert.Contains(name, text, StringComparison.Ordinal);
+        // Slot 3, INTB#: input 20 for a system that uses the IOAPIC.
+        Assert.True(dsdt.AsSpan().IndexOf((byte[])[0x12, 0x0b, 4, 0x0c, 0xff, 0xff, 3, 0, 1, 0, 0x0a, 20]) > 0);
+        // Memory32Fixed of 256 MiB.
+        Assert.True(dsdt.AsSpan().IndexOf((byte[])[0x86, 9, 0, 1, 0, 0, 0, 0xb0, 0, 0, 0, 0x10]) > 0);
+    }
+
+    [Fact]
+    public void The_waking_vector_is_where_the_guest_left_it()
+    {
+        var facs = Word(Tables(1)["FACP"], 36);
+        Assert.Equal(0u, AcpiTables.WakingVectorOf(_memory));
+        Assert.True(_memory.TryWrite(facs + 12, [0x34, 0x12, 0, 0]));
+        Assert.Equal(0x1234u, AcpiTables.WakingVectorOf(_memory));
+    }
+
+    private static AcpiPlatform Platform(int cpus) => new()
+    {
+        CpuCount = cpus,
+        PciWindow = 0xe0000000,
+        InterruptOf = static (slot, pin) => 10 + (slot - 1 + pin - 1 & 3) / 2,
+    };
+
+    private Dictionary<string, byte[]> Tables(int cpus) => Tables(Platform(cpus));
+
+    private Dictionary<string, byte[]> Tables(AcpiPlatform platform)
+    {
+        AcpiTables.Write(_memory, platform);
         for (ulong at = 0xe0000; at < 0x100000; at += 16)
         {
             var rsdp = Read(at, 20);

@@ -4,6 +4,7 @@ using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Devices.Serial;
+using Gauntlet.Vmm.Devices.Storage;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Timer;
 using Gauntlet.Vmm.Devices.Virtio;
@@ -47,6 +48,11 @@ internal static class DeviceCatalogue
         ["i8042"] = () => Ports(_ => new I8042(new RecordingLine(), new RecordingMachine()), 0x60, 0x64, 0x92),
         ["fw_cfg"] = () => Ports(_ => NewFwCfg(), 0x510),
         ["isa-debug-exit"] = () => Ports(_ => new IsaDebugExit(new RecordingMachine(), 4), 0xf4),
+        ["pvpanic"] = () => Ports(_ => new PvPanic(new RecordingMachine()), PvPanic.DefaultPort),
+        ["pvpanic-pci"] = () => Memory(_ => new PvPanicPci(new RecordingMachine()), 0xfebf1000),
+        ["hpet"] = () => Memory(clock => new Hpet(NewLines().GetLine, new RecordingMsi(), clock), 0xfed00000),
+        ["pam"] = NewAttributeMap,
+        ["piix3-ide"] = () => NewIde(),
         ["pc-testdev"] = NewPcTestDev,
         ["pci-testdev"] = NewPci,
         ["virtio-rng-pci"] = () => NewVirtio((memory, clock) => new VirtioRng(memory, clock, new CountingEntropy())),
@@ -72,6 +78,48 @@ internal static class DeviceCatalogue
         device.AddPort(null, "", isConsole: true, link);
         device.AddPort(null, "org.example.port", isConsole: false, link);
         return device;
+    }
+
+    private static Bench Memory(Func<ManualClock, IMmioDevice> make, params ulong[] bases)
+    {
+        var clock = Rig.NewClock();
+        var bus = new IoBus();
+        var device = make(clock);
+        for (var region = 0; region < bases.Length; region++)
+            bus.MapMmio(device, region, bases[region]);
+        return new Bench { Bus = bus, Clock = clock, Devices = [device] };
+    }
+
+    private static (RecordingLine[] All, Func<int, IIrqLine> GetLine) NewLines()
+    {
+        RecordingLine[] lines = [.. Enumerable.Range(0, PcInterruptLines.Count).Select(_ => new RecordingLine())];
+        return (lines, gsi => lines[gsi]);
+    }
+
+    /// <summary>An IDE controller in PCI slot 1, function 1, with a disk and a CD-ROM, in memory that holds what a guest may have left there.</summary>
+    public static Bench NewIde(ArrayMemory? memory = null, IIrqLine? irq = null, AtaDisk? disk = null, AtapiCdRom? cdRom = null)
+    {
+        var (clock, bus) = (Rig.NewClock(), new IoBus());
+        var host = new PciHost(new RecordingMachine());
+        var controller = new PiixIde(bus, memory ?? NoisyMemory(), irq ?? new RecordingLine(), new RecordingLine(), busMasterPort: 0xc000);
+        controller.Add(disk ?? new AtaDisk(new MemoryImage(1 << 20)), 0, 0);
+        controller.Add(cdRom ?? new AtapiCdRom(new MemoryImage(1 << 20, isReadOnly: true)), 0, 1);
+        host.Add(1, 1, controller.Function);
+        bus.MapPorts(host, 0, PciHost.BasePort);
+        host.Reset();
+        controller.Reset();
+        return new Bench { Bus = bus, Clock = clock, Devices = [host, controller] };
+    }
+
+    private static Bench NewAttributeMap()
+    {
+        var (clock, bus) = (Rig.NewClock(), new IoBus());
+        var shadow = new GuestRam("shadow", AttributeMap.Address, AttributeMap.Bytes);
+        var rom = new GuestRam("rom", 0xfffe0000, 0x20000, readOnly: true);
+        var memory = new GuestMemory([shadow, rom]);
+        var device = new AttributeMap(memory, shadow, rom, isRamAfterReset: false, memory.SetLayout);
+        bus.MapMmio(device, 0, AttributeMap.Address);
+        return new Bench { Bus = bus, Clock = clock, Devices = [device] };
     }
 
     private static FwCfg NewFwCfg()
@@ -109,14 +157,17 @@ internal static class DeviceCatalogue
     {
         var clock = Rig.NewClock();
         var bus = new IoBus();
-        var host = new I440Fx(new RecordingMachine());
+        var host = new PciHost(new RecordingMachine());
         var device = new PciTestDev();
         host.Add(0, 0, new PciFunction(bus, new PciIdentity(0x8086, 0x1237, 6, 0)));
         host.Add(2, 0, new PciFunction(bus, new PciIdentity(PciTestDev.Vendor, PciTestDev.Device, 0xff, 0), device,
             new PciBar(PciTestDev.MemoryRegion, 0xfebf1000), new PciBar(PciTestDev.IoRegion, 0xc000)));
-        bus.MapPorts(host, 0, I440Fx.BasePort);
+        bus.MapPorts(host, 0, PciHost.BasePort);
+        var ecam = new PciEcam(host);
+        for (var region = 0; region < ecam.Regions.Count; region++)
+            bus.MapMmio(ecam, region, 0xb0000000 - (ulong)region * 0x10000000);
         host.Reset();
-        return new Bench { Bus = bus, Clock = clock, Devices = [host, device] };
+        return new Bench { Bus = bus, Clock = clock, Devices = [host, device, ecam] };
     }
 
     /// <summary>A virtio device behind PCI slot 2, with rings in its memory that hold what a guest may have left there.</summary>
@@ -124,12 +175,12 @@ internal static class DeviceCatalogue
     {
         var clock = Rig.NewClock();
         var bus = new IoBus();
-        var host = new I440Fx(new RecordingMachine());
+        var host = new PciHost(new RecordingMachine());
         var next = 0xfe000000u;
         var device = make(memory ?? NoisyMemory(), clock);
         var transport = new VirtioPci(device, bus, msi ?? new RecordingMsi(), bytes => (next += (uint)bytes * 4) - (uint)bytes);
         host.Add(2, 0, transport.Function);
-        bus.MapPorts(host, 0, I440Fx.BasePort);
+        bus.MapPorts(host, 0, PciHost.BasePort);
         host.Reset();
         return new Bench { Bus = bus, Clock = clock, Devices = [host, transport] };
     }

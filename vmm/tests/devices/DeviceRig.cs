@@ -34,11 +34,23 @@ internal sealed class RecordingMachine : IMachineControl
 
     public int PowerOffs { get; private set; }
 
+    public int Suspends { get; private set; }
+
+    public int Wakes { get; private set; }
+
+    public List<bool> Panics { get; } = [];
+
     public List<int> Exits { get; } = [];
 
     public void RequestReset() => Resets++;
 
     public void RequestPowerOff() => PowerOffs++;
+
+    public void RequestSuspend() => Suspends++;
+
+    public void RequestWake() => Wakes++;
+
+    public void NotePanic(bool isHandled) => Panics.Add(isHandled);
 
     public void RequestExit(int status) => Exits.Add(status);
 }

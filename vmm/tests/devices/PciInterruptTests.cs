@@ -11,7 +11,10 @@ public sealed class PciInterruptTests
     private readonly PciFunction _bridge = new(new IoBus(), new PciIdentity(0x8086, 0x7000, 6, 1));
     private readonly PciInterruptRouter _router;
 
-    public PciInterruptTests() => _router = new PciInterruptRouter(_bridge, irq => _lines[irq]);
+    public PciInterruptTests() => _router = new PciInterruptRouter(_bridge, irq => _lines[irq], PirqOf);
+
+    // As a 440FX board's wiring: slot 1's INTA# is PIRQA#.
+    private static int PirqOf(int slot, int pin) => (slot - 1 + pin - 1) & 3;
 
     [Fact]
     public void A_pin_reaches_the_interrupt_that_its_line_is_routed_to()
@@ -42,10 +45,10 @@ public sealed class PciInterruptTests
     public void Routing_can_change_while_a_pin_is_asserted()
     {
         NewFunction(slot: 2).SetInterrupt(true);
-        _bridge.Write(0x60 + PciInterruptRouter.LineOf(2, 1), 1, 5);
+        _bridge.Write(0x60 + PirqOf(2, 1), 1, 5);
         Assert.False(_lines[10].Level);
         Assert.True(_lines[5].Level);
-        _bridge.Write(0x60 + PciInterruptRouter.LineOf(2, 1), 1, 0x80);
+        _bridge.Write(0x60 + PirqOf(2, 1), 1, 0x80);
         Assert.False(_lines[5].Level);
     }
 
@@ -58,7 +61,7 @@ public sealed class PciInterruptTests
     public void An_interrupt_that_no_pirq_may_use_is_left_alone(byte reserved)
     {
         NewFunction(slot: 2).SetInterrupt(true);
-        _bridge.Write(0x60 + PciInterruptRouter.LineOf(2, 1), 1, reserved);
+        _bridge.Write(0x60 + PirqOf(2, 1), 1, reserved);
         Assert.Equal(0, _lines[reserved].Edges);
     }
 

@@ -90,8 +90,8 @@ public sealed class PciTests
     {
         var machine = new RecordingMachine();
         var bus = new IoBus();
-        var host = new I440Fx(machine);
-        bus.MapPorts(host, 0, I440Fx.BasePort);
+        var host = new PciHost(machine);
+        bus.MapPorts(host, 0, PciHost.BasePort);
         bus.WritePort(0xcf9, 1, value);
         Assert.Equal(resets, machine.Resets);
         bus.WritePort(0xcf8, 4, 0x80000600);

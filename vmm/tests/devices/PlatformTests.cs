@@ -1,6 +1,7 @@
 using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Devices.Test;
+using Gauntlet.Vmm.Devices.Timer;
 using Gauntlet.Vmm.Machines;
 
 namespace Gauntlet.Vmm.Tests.Devices;
@@ -20,6 +21,53 @@ public sealed class PlatformTests
         Assert.Equal(3_579_545u, pm.ReadPort(0, 8, 4));
         _clock.Advance(4 * Rig.Second);
         Assert.Equal(5u * 3_579_545 & 0xffffff, pm.ReadPort(0, 8, 4));
+    }
+
+    [Fact]
+    public void The_power_button_is_an_event_and_an_sci_where_it_is_enabled()
+    {
+        var pm = new AcpiPm(_irq, _clock, _machine);
+        pm.PressPowerButton();
+        Assert.Equal((1u << 8, false), (pm.ReadPort(0, 0, 2), _irq.Level));
+        pm.WritePort(0, 2, 2, 1 << 8);
+        Assert.True(_irq.Level);
+        pm.WritePort(0, 0, 2, 1 << 8);
+        Assert.False(_irq.Level);
+    }
+
+    [Fact]
+    public void A_suspended_machine_is_woken_by_an_alarm_that_is_enabled_and_finds_that_it_was()
+    {
+        var pm = new AcpiPm(_irq, _clock, _machine);
+        var rtc = new Mc146818(new RecordingLine(), _clock, pm.RtcAlarm);
+        pm.WritePort(0, 4, 2, 1 << 13 | AcpiPm.SuspendSleepType << 10);
+        Assert.Equal((1, 0, 0), (_machine.Suspends, _machine.Wakes, _machine.PowerOffs));
+        foreach (var (register, value) in ((byte, byte)[])[(1, 0xc0), (3, 0xc0), (5, 0xc0), (0xb, 0x22)])
+        {
+            rtc.Out(0, 0, register);
+            rtc.Out(0, 1, value);
+        }
+        _clock.Advance(2 * Rig.Second);
+        Assert.Equal(0, _machine.Wakes);
+        pm.WritePort(0, 2, 2, 1 << 10);
+        rtc.Out(0, 0, 0xc);
+        rtc.In(0, 1);
+        _clock.Advance(2 * Rig.Second);
+        Assert.Equal(1, _machine.Wakes);
+        pm.Reset();
+        pm.NoteWake();
+        Assert.Equal(1u << 15 | 1u << 10, pm.ReadPort(0, 0, 2));
+    }
+
+    [Fact]
+    public void A_panic_is_told_once_by_port_or_by_memory()
+    {
+        var (port, memory) = (new PvPanic(_machine), new PvPanicPci(_machine));
+        Assert.Equal((3u, 3ul), (port.ReadPort(0, 0, 1), memory.ReadMmio(0, 0, 1)));
+        port.WritePort(0, 0, 1, 1);
+        memory.WriteMmio(0, 0, 1, 2);
+        port.WritePort(0, 0, 1, 4);
+        Assert.Equal([false, true], _machine.Panics);
     }
 
     [Fact]

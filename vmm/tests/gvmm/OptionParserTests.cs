@@ -67,7 +67,7 @@ public sealed class OptionParserTests
     [InlineData("-object rng-random,id=r", "there is filter-dump only")]
     [InlineData("-kernel", "-kernel: requires an argument")]
     [InlineData("-device edu", "'edu' is not a valid device model name")]
-    [InlineData("-machine q35", "-machine q35: unsupported machine type")]
+    [InlineData("-machine isapc", "-machine isapc: unsupported machine type")]
     [InlineData("-machine pc,frob=on", "no property 'frob'")]
     [InlineData("-machine pc,smm=on", "smm=on")]
     [InlineData("-smp 0", "'0' is not a number from 1 to 255")]
@@ -98,7 +98,7 @@ public sealed class OptionParserTests
     [InlineData("-drive id=a", "no file given")]
     [InlineData("-drive file=a", "its id=")]
     [InlineData("-drive file=a,id=a,format=vmdk", "raw and qcow2")]
-    [InlineData("-drive file=a,id=a,if=floppy", "none and virtio")]
+    [InlineData("-drive file=a,id=a,if=floppy", "none, virtio, ide and pflash")]
     [InlineData("-drive file=a,id=a,frob=1", "no property 'frob'")]
     public void What_is_wrong_is_named(string line, string message)
     {
@@ -160,8 +160,26 @@ public sealed class OptionParserTests
     public void A_drive_is_for_a_device_that_names_it_or_brings_one()
     {
         var drives = Parse("-drive file=a.img,id=d0,format=raw,readonly=on -drive file=b.qcow2,if=virtio").Drives;
-        Assert.Equal(new DriveOption("d0", "a.img", "raw", ReadOnly: true, IsVirtio: false), drives[0]);
-        Assert.Equal(new DriveOption("", "b.qcow2", null, ReadOnly: false, IsVirtio: true), drives[1]);
+        Assert.Equal(new DriveOption("d0", "a.img", "raw", ReadOnly: true, DriveInterface.None), drives[0]);
+        Assert.Equal(new DriveOption("", "b.qcow2", null, ReadOnly: false, DriveInterface.Virtio), drives[1]);
+    }
+
+    [Fact]
+    public void An_ide_drive_is_a_device_whose_bus_and_unit_its_index_says()
+    {
+        var options = Parse("-hda a.img -cdrom b.iso -drive file=c.img,if=ide,index=1 -global ide-hd.serial=x1");
+        Assert.Equal(["ide-hd", "ide-cd", "ide-hd"], options.Devices.Select(device => device.Driver));
+        Assert.Equal([("ide.0", "0"), ("ide.1", "0"), ("ide.0", "1")], options.Devices.Select(device => (device.Properties["bus"], device.Properties["unit"])));
+        Assert.Equal(options.Drives.Select(drive => drive.Id), options.Devices.Select(device => device.Properties["drive"]));
+        Assert.Equal(["x1", "x1"], options.Devices.Where(device => device.Driver == "ide-hd").Select(device => device.Properties["serial"]));
+        Assert.True(options.Drives[1] is { ReadOnly: true, IsCdRom: true });
+    }
+
+    [Fact]
+    public void Firmware_comes_by_a_flash_drive_too()
+    {
+        Assert.Equal("fw.bin", Parse("-drive if=pflash,format=raw,file=fw.bin").Bios);
+        Assert.Equal("node", Parse("-blockdev driver=file,node-name=node,filename=a.img").Drives[0].Id);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Text;
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Boot;
 using Gauntlet.Vmm.Devices.Serial;
+using Gauntlet.Vmm.Devices.Storage;
 using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.Storage;
@@ -46,7 +47,17 @@ public sealed class FirmwareBootTests
     ];
 
     [SeaBiosFact]
-    public async Task SeaBios_prints_its_banner_and_starts_a_boot_sector_from_a_virtio_disk()
+    public Task SeaBios_prints_its_banner_and_starts_a_boot_sector_from_a_virtio_disk() =>
+        Boot(PcModel.Pc, (board, disk) => board.AddVirtio(new VirtioBlk(board.Machine.Memory, board.Machine.Clock, disk)));
+
+    [SeaBiosFact]
+    public Task SeaBios_starts_a_boot_sector_on_a_q35() =>
+        Boot(PcModel.Q35, (board, disk) => board.AddVirtio(new VirtioBlk(board.Machine.Memory, board.Machine.Clock, disk)));
+
+    [SeaBiosFact]
+    public Task SeaBios_starts_a_boot_sector_from_an_ide_disk() => Boot(PcModel.Pc, (board, disk) => board.AddIdeDrive(new AtaDisk(disk)));
+
+    private static async Task Boot(PcModel model, Action<PcBoard, MemoryImage> addDisk)
     {
         var disk = new MemoryImage(1 << 20);
         BootSector.CopyTo(disk.Content);
@@ -54,10 +65,10 @@ public sealed class FirmwareBootTests
         var firmware = new FirmwareProgram("seabios", await File.ReadAllBytesAsync(SeaBiosFactAttribute.Path));
         var console = new Console();
         using var board = new PcBoard(
-            new PcConfig { Accelerators = [new AcceleratorChoice("tcg", new Dictionary<string, string>())], FirmwareBytes = firmware.Bytes, SerialPorts = [console], StartUtc = DateTime.UnixEpoch },
+            new PcConfig { Model = model, Accelerators = [new AcceleratorChoice("tcg", new Dictionary<string, string>())], FirmwareBytes = firmware.Bytes, SerialPorts = [console], StartUtc = DateTime.UnixEpoch },
             _ => { });
         board.AddDebugExit(0xf4, 1);
-        board.AddVirtio(new VirtioBlk(board.Machine.Memory, board.Machine.Clock, disk));
+        addDisk(board, disk);
         board.Complete(firmware);
         var run = Task.Factory.StartNew(() => board.Machine.Run(), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         using var limit = new CancellationTokenSource(s_limit);

@@ -224,7 +224,7 @@ public sealed class MachineTests
             };
             bus.MapPorts(new IsaDebugExit(Machine, 4), 0, 0xf4);
             Machine.CreateVcpus<LocalApic>(cpus, "qemu64", _ => null);
-            Machine.SetBoot(() =>
+            Machine.SetBoot(_ =>
             {
                 Boots++;
                 _booted.TrySetResult();

@@ -7,15 +7,15 @@ namespace Gauntlet.Vmm.Devices.Pci;
 /// The host bridge's way to PCI configuration space (mechanism 1) on one bus, and the reset control register that sits inside its ports.
 /// </summary>
 /// <remarks>
-/// Intel 82441FX (440FX) data sheet, 3.1 (CONFADD, CONFDATA); reset control: 82371SB (PIIX3) data sheet, 2.5.8 (RC, 0xcf9). A byte at 0xcf9 is the
-/// reset control register, a doubleword at 0xcf8 the configuration address; no other access to 0xcf8-0xcfb does anything.
+/// Intel 82441FX (440FX) data sheet, 3.1 (CONFADD, CONFDATA), and as it Intel 3 Series chip sets, 3.4; reset control: 82371SB (PIIX3) data sheet, 2.5.8
+/// (RC, 0xcf9), as ICH9, 13.7.5. A byte at 0xcf9 is the reset control register, a doubleword at 0xcf8 the configuration address; no other access to 0xcf8-0xcfb does anything.
 /// </remarks>
-public sealed class I440Fx : IPortDevice, IResettable, ISaveable
+public sealed class PciHost : IPortDevice, IResettable, ISaveable
 {
     public const ushort BasePort = 0xcf8;
 
     private const int SlotCount = 32, FunctionCount = 8;
-    private const uint Enable = 1u << 31, AddressMask = 0x80fffffc;
+    private const uint Enable = 1u << 31, AddressMask = 0x80ffffff;
     private const uint ResetControlOffset = 1, DataOffset = 4;
     private const byte ResetSystem = 2, ResetCpu = 4, ResetWritable = 6;
 
@@ -24,9 +24,10 @@ public sealed class I440Fx : IPortDevice, IResettable, ISaveable
     private uint _address;
     private byte _resetControl;
 
-    public I440Fx(IMachineControl machine) => _machine = machine;
+    /// <param name="name">As QEMU names the chip set's: <c>i440FX-pcihost</c>.</param>
+    public PciHost(IMachineControl machine, string name = "i440FX-pcihost") => (_machine, Name) = (machine, name);
 
-    public string Name => "i440FX-pcihost";
+    public string Name { get; }
 
     public IReadOnlyList<RegisterMap> Regions { get; } =
     [
@@ -52,10 +53,15 @@ public sealed class I440Fx : IPortDevice, IResettable, ISaveable
         place = config;
     }
 
-    /// <summary>The first slot without a function 0, from the third on; -1 when there is none.</summary>
-    public int FindFreeSlot()
+    /// <summary>The function at an address of configuration space, or null.</summary>
+    /// <param name="bus">There is only bus 0.</param>
+    /// <param name="slotAndFunction">Slot in bits 3 to 7, function in bits 0 to 2.</param>
+    public PciFunction? Find(int bus, int slotAndFunction) => bus == 0 ? _functions[slotAndFunction] : null;
+
+    /// <summary>The first slot without a function 0, from this one on; -1 when there is none.</summary>
+    public int FindFreeSlot(int first)
     {
-        for (var slot = 2; slot < SlotCount; slot++)
+        for (var slot = first; slot < SlotCount; slot++)
         {
             if (_functions[slot * FunctionCount] is null)
                 return slot;
@@ -105,13 +111,10 @@ public sealed class I440Fx : IPortDevice, IResettable, ISaveable
             function?.Load(ref reader);
     }
 
-    private int ConfigOffset(uint offset) => (int)((_address & 0xfc) | (offset - DataOffset));
+    // Bits 0 and 1 of the address are reserved; there are drivers that set them instead of choosing among the data ports.
+    private int ConfigOffset(uint offset) => (int)((_address & 0xff) | (offset - DataOffset));
 
-    private PciFunction? Selected()
-    {
-        var onThisBus = (_address & Enable) != 0 && (_address >> 16 & 0xff) == 0;
-        return onThisBus ? _functions[_address >> 8 & 0xff] : null;
-    }
+    private PciFunction? Selected() => (_address & Enable) != 0 ? Find((int)(_address >> 16 & 0xff), (int)(_address >> 8 & 0xff)) : null;
 
     // The reset happens when RCPU goes from 0 to 1.
     private void WriteResetControl(byte value)

@@ -1,0 +1,389 @@
+using System.Buffers.Binary;
+using Gauntlet.Vmm.State;
+using Gauntlet.Vmm.Storage;
+
+namespace Gauntlet.Vmm.Devices.Storage;
+
+/// <summary>A hard disk: PIO, multiple and DMA transfers with 28 and 48 address bits or cylinders, flush, and trim.</summary>
+/// <remarks>
+/// ATA/ATAPI-7 volume 1 (T13 1532D), 6.17 (IDENTIFY DEVICE), 6.50 (SET FEATURES), and each command's section; ATA8-ACS, 7.10 (DATA SET MANAGEMENT).
+/// </remarks>
+public sealed class AtaDisk : AtaDrive, IDisposable
+{
+    public const int SectorBytes = 512;
+
+    /// <summary>Longest serial number and firmware revision, in bytes (6.17, words 10 to 19 and 23 to 26).</summary>
+    public const int MaxSerialBytes = 20, MaxRevisionBytes = 8;
+
+    private const int MaxMultiple = 16, SectorsOf28Bits = 256, SectorsOf48Bits = 65536;
+    private const long Lba28Limit = 1L << 28;
+    private const int DefaultHeads = 16, DefaultSectorsPerTrack = 63, MaxCylinders = 16383;
+    private const int TrimRangeBytes = 8, TrimCountShift = 48;
+
+    private readonly IBlockImage _image;
+    private readonly string _serial, _revision;
+
+    // What the command moves, and where it is on the disk next, in bytes.
+    private Content _content;
+    private long _at;
+    private byte _multiple, _heads, _sectorsPerTrack, _transferMode;
+    private bool _hasWriteCache;
+
+    private enum Content : byte
+    {
+        Sectors,
+        Identity,
+        TrimRanges,
+    }
+
+    /// <param name="image">The disk's content; the drive's own from here on.</param>
+    /// <param name="serial">At most <see cref="MaxSerialBytes"/> ASCII characters.</param>
+    /// <param name="revision">At most <see cref="MaxRevisionBytes"/> ASCII characters.</param>
+    public AtaDisk(IBlockImage image, string serial = "", string revision = "1.0")
+    {
+        (_image, _serial, _revision) = (image, serial, revision);
+        ResetHard();
+    }
+
+    public override string TypeName => "ide-hd";
+
+    /// <summary>In sectors.</summary>
+    public long Sectors => _image.Bytes / SectorBytes;
+
+    public void Dispose() => _image.Dispose();
+
+    internal override void Save(StateWriter writer)
+    {
+        base.Save(writer);
+        writer.Byte((byte)_content);
+        writer.Int64(_at);
+        foreach (var setting in (ReadOnlySpan<byte>)[_multiple, _heads, _sectorsPerTrack, _transferMode])
+            writer.Byte(setting);
+        writer.Bool(_hasWriteCache);
+    }
+
+    internal override void Load(ref StateReader reader)
+    {
+        base.Load(ref reader);
+        var content = reader.Byte();
+        _content = (Content)content;
+        _at = reader.Int64();
+        (_multiple, _heads, _sectorsPerTrack, _transferMode) = (reader.Byte(), reader.Byte(), reader.Byte(), reader.Byte());
+        _hasWriteCache = reader.Bool();
+        if (content > (byte)Content.TrimRanges || _multiple > MaxMultiple || _heads is 0 or > DefaultHeads || _sectorsPerTrack is 0)
+            throw new StateFormatException($"{TypeName}: {_multiple} sectors a block, {_heads} heads, {_sectorsPerTrack} sectors a track");
+    }
+
+    protected override void SetSignature()
+    {
+        (Count, LbaLow, LbaMid, LbaHigh) = (1, 1, 0, 0);
+        Status = Ready | SeekComplete;
+    }
+
+    protected override void OnReset() =>
+        (_multiple, _heads, _sectorsPerTrack, _transferMode, _hasWriteCache, _content, _at) = (0, DefaultHeads, DefaultSectorsPerTrack, 0, true, Content.Sectors, 0);
+
+    protected override void OnCommand(byte command)
+    {
+        _content = Content.Sectors;
+        switch (command)
+        {
+            case 0x20 or 0x21:
+                Move(AtaTransfer.PioIn, isWide: false, 1);
+                break;
+            case 0x24:
+                Move(AtaTransfer.PioIn, isWide: true, 1);
+                break;
+            case 0xc4:
+                Move(AtaTransfer.PioIn, isWide: false, _multiple);
+                break;
+            case 0x29:
+                Move(AtaTransfer.PioIn, isWide: true, _multiple);
+                break;
+            case 0x30 or 0x31 or 0x3c:
+                Move(AtaTransfer.PioOut, isWide: false, 1);
+                break;
+            case 0x34:
+                Move(AtaTransfer.PioOut, isWide: true, 1);
+                break;
+            case 0xc5:
+                Move(AtaTransfer.PioOut, isWide: false, _multiple);
+                break;
+            case 0x39 or 0xce:
+                Move(AtaTransfer.PioOut, isWide: true, _multiple);
+                break;
+            case 0xc8 or 0xc9:
+                Move(AtaTransfer.DmaIn, isWide: false, 1);
+                break;
+            case 0x25:
+                Move(AtaTransfer.DmaIn, isWide: true, 1);
+                break;
+            case 0xca or 0xcb:
+                Move(AtaTransfer.DmaOut, isWide: false, 1);
+                break;
+            case 0x35 or 0x3d:
+                Move(AtaTransfer.DmaOut, isWide: true, 1);
+                break;
+            case 0x40 or 0x41 or 0x42:
+                Verify(isWide: command == 0x42);
+                break;
+            case 0x06:
+                Trim();
+                break;
+            case 0xe7 or 0xea:
+                Flush();
+                break;
+            case 0xec:
+                _content = Content.Identity;
+                StartPio(AtaTransfer.PioIn, SectorBytes, SectorBytes);
+                break;
+            case 0xef:
+                SetFeatures();
+                break;
+            case 0xc6:
+                SetMultiple();
+                break;
+            case 0x91:
+                SetGeometry();
+                break;
+            case 0xf8 or 0x27:
+                ReadNativeMax(isWide: command == 0x27);
+                break;
+            case 0xe5 or 0x98:
+                // Active or idle.
+                Count = 0xff;
+                Succeed();
+                break;
+            case (>= 0x10 and <= 0x1f) or (>= 0x70 and <= 0x7f) or 0xe0 or 0xe1 or 0xe2 or 0xe3 or 0xe6 or (>= 0x94 and <= 0x97) or 0x99:
+                // Recalibrate, seek, power: nothing moves and nothing sleeps.
+                Succeed();
+                break;
+            default:
+                Fail(Aborted);
+                break;
+        }
+    }
+
+    protected override bool Produce(Span<byte> destination)
+    {
+        if (_content == Content.Identity)
+        {
+            Identify(destination);
+            return true;
+        }
+        if (!IsInside(_at, destination.Length) || !_image.TryRead(_at, destination))
+            return false;
+        _at += destination.Length;
+        return true;
+    }
+
+    protected override bool Consume(ReadOnlySpan<byte> source)
+    {
+        if (_content == Content.TrimRanges)
+            return TrimRanges(source);
+        if (_image.IsReadOnly || !IsInside(_at, source.Length) || !_image.TryWrite(_at, source))
+            return false;
+        _at += source.Length;
+        return true;
+    }
+
+    // What is written without a cache lasts before the command is done.
+    private protected override void OnTransferred(AtaTransfer transfer)
+    {
+        if (transfer is AtaTransfer.PioOut or AtaTransfer.DmaOut && !_hasWriteCache && !_image.TryFlush())
+            Fail(Aborted);
+        else if (transfer != AtaTransfer.PioIn)
+            Interrupt();
+    }
+
+    protected override void OnTransferFailed() => Fail(_content == Content.TrimRanges ? Aborted : Uncorrectable);
+
+    private bool IsInside(long offset, long bytes) => offset >= 0 && bytes <= _image.Bytes && offset <= _image.Bytes - bytes;
+
+    private void Move(AtaTransfer transfer, bool isWide, int blockSectors)
+    {
+        // Multiple transfers are off until they are set up (6.34).
+        if (blockSectors == 0 || (transfer is AtaTransfer.PioOut or AtaTransfer.DmaOut && _image.IsReadOnly))
+        {
+            Fail(Aborted);
+            return;
+        }
+        if (!TryGetRange(isWide, out _at, out var bytes))
+        {
+            Fail(IdNotFound);
+            return;
+        }
+        if (transfer is AtaTransfer.PioIn or AtaTransfer.PioOut)
+            StartPio(transfer, bytes, blockSectors * SectorBytes);
+        else
+            StartDma(transfer, bytes);
+    }
+
+    // A count of 0 is the most there can be (volume 1, 6.2). False when it is not all on the disk.
+    private bool TryGetRange(bool isWide, out long offset, out long bytes)
+    {
+        long count = isWide ? PreviousCount << 8 | Count : Count;
+        if (count == 0)
+            count = isWide ? SectorsOf48Bits : SectorsOf28Bits;
+        bytes = count * SectorBytes;
+        long sector;
+        if (isWide)
+        {
+            sector = (long)LbaLow | (long)LbaMid << 8 | (long)LbaHigh << 16 | (long)PreviousLbaLow << 24 | (long)PreviousLbaMid << 32 | (long)PreviousLbaHigh << 40;
+        }
+        else if ((Device & LbaMode) != 0)
+        {
+            sector = (uint)(LbaLow | LbaMid << 8 | LbaHigh << 16 | (Device & 0xf) << 24);
+        }
+        else
+        {
+            var (cylinder, head) = (LbaMid | LbaHigh << 8, Device & 0xf);
+            offset = -1;
+            if (LbaLow == 0 || LbaLow > _sectorsPerTrack || head >= _heads)
+                return false;
+            sector = ((long)cylinder * _heads + head) * _sectorsPerTrack + LbaLow - 1;
+        }
+        offset = sector * SectorBytes;
+        return IsInside(offset, bytes);
+    }
+
+    private void Verify(bool isWide)
+    {
+        if (TryGetRange(isWide, out _, out _))
+            Succeed();
+        else
+            Fail(IdNotFound);
+    }
+
+    private void Flush()
+    {
+        if (_image.IsReadOnly || _image.TryFlush())
+            Succeed();
+        else
+            Fail(Aborted);
+    }
+
+    // ATA8-ACS, 7.10: bit 0 of the feature register; so many blocks of ranges come by DMA. Word 105 says that there is one at most, so that the count's
+    // value before does not matter, which not all drivers write.
+    private void Trim()
+    {
+        var blocks = (int)Count;
+        if ((Feature & 1) == 0 || _image.IsReadOnly || blocks == 0)
+        {
+            Fail(Aborted);
+            return;
+        }
+        _content = Content.TrimRanges;
+        StartDma(AtaTransfer.DmaOut, (long)blocks * SectorBytes);
+    }
+
+    // Each a sector in 48 bits and a count in 16, of which 0 is an unused one. What is not on the disk fails the command.
+    private bool TrimRanges(ReadOnlySpan<byte> ranges)
+    {
+        for (; ranges.Length >= TrimRangeBytes; ranges = ranges[TrimRangeBytes..])
+        {
+            var range = BinaryPrimitives.ReadUInt64LittleEndian(ranges);
+            var (offset, bytes) = ((long)(range & (1UL << TrimCountShift) - 1) * SectorBytes, (long)(range >> TrimCountShift) * SectorBytes);
+            if (bytes == 0)
+                continue;
+            if (!IsInside(offset, bytes))
+                return false;
+            _image.TryDiscard(offset, bytes);
+        }
+        return true;
+    }
+
+    private void SetFeatures()
+    {
+        switch (Feature)
+        {
+            case 0x02:
+                _hasWriteCache = true;
+                break;
+            case 0x82:
+                _hasWriteCache = false;
+                if (!_image.IsReadOnly && !_image.TryFlush())
+                {
+                    Fail(Aborted);
+                    return;
+                }
+                break;
+            case 0x03 when Count >> 3 is 0 or 1 || (Count >> 3 == 4 && (Count & 7) <= 2) || (Count >> 3 == 8 && (Count & 7) <= 5):
+                // PIO, multiword DMA 0 to 2, Ultra DMA 0 to 5: all the same speed here.
+                _transferMode = Count;
+                break;
+            case 0x05 or 0x85 or 0x42 or 0xc2 or 0xaa or 0x55 or 0x66 or 0xcc:
+                break;
+            default:
+                Fail(Aborted);
+                return;
+        }
+        Succeed();
+    }
+
+    private void SetMultiple()
+    {
+        if (Count > MaxMultiple || (Count & (Count - 1)) != 0)
+        {
+            Fail(Aborted);
+            return;
+        }
+        _multiple = Count;
+        Succeed();
+    }
+
+    // INITIALIZE DEVICE PARAMETERS (ATA-5, 8.16): sectors a track, and the highest head.
+    private void SetGeometry()
+    {
+        if (Count == 0)
+        {
+            Fail(Aborted);
+            return;
+        }
+        (_sectorsPerTrack, _heads) = (Count, (byte)((Device & 0xf) + 1));
+        Succeed();
+    }
+
+    private void ReadNativeMax(bool isWide)
+    {
+        var last = Sectors - 1;
+        if (!isWide)
+            last = Math.Min(last, Lba28Limit - 1);
+        SetAddress(last, isWide);
+        Succeed();
+    }
+
+    private void Identify(Span<byte> data)
+    {
+        data.Clear();
+        var cylinders = (int)Math.Min(Sectors / (DefaultHeads * DefaultSectorsPerTrack), MaxCylinders);
+        var current = (int)Math.Min(Sectors / (_heads * _sectorsPerTrack), ushort.MaxValue);
+        var words = new AtaIdentity(data);
+        words[0] = 1 << 6;
+        (words[1], words[3], words[6]) = (cylinders, DefaultHeads, DefaultSectorsPerTrack);
+        words.SetText(10, 20, _serial);
+        words.SetText(23, 8, _revision);
+        words.SetText(27, 40, "GVMM HARDDISK");
+        words[47] = 0x8000 | MaxMultiple;
+        // LBA, DMA, IORDY.
+        words[49] = 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11;
+        words[50] = 1 << 14;
+        words[53] = 7;
+        (words[54], words[55], words[56]) = (current, _heads, _sectorsPerTrack);
+        words.SetDouble(57, (uint)(current * _heads * _sectorsPerTrack));
+        words[59] = _multiple == 0 ? 0 : 1 << 8 | _multiple;
+        words.SetDouble(60, (uint)Math.Min(Sectors, Lba28Limit - 1));
+        words.SetTransferModes(_transferMode);
+        // DATA SET MANAGEMENT reads back no certain data.
+        (words[69], words[105], words[169]) = (0, _image.IsReadOnly ? 0 : 1, _image.IsReadOnly ? 0 : 1);
+        words[80] = 0xf0;
+        words[81] = 0;
+        var cache = 1 << 5;
+        (words[82], words[83], words[84]) = (cache, 1 << 14 | 1 << 13 | 1 << 12 | 1 << 10, 1 << 14);
+        (words[85], words[86], words[87]) = (_hasWriteCache ? cache : 0, 1 << 13 | 1 << 12 | 1 << 10, 1 << 14);
+        // Device 0, by jumper; passed; cable of 80 wires.
+        words[93] = 1 << 14 | 1 << 13 | 1 | 1 << 3 | 1 << 1;
+        words.SetDouble(100, (uint)Sectors);
+        words.SetDouble(102, (uint)(Sectors >> 32));
+    }
+}
