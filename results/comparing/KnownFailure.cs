@@ -18,8 +18,8 @@ public sealed record KnownFailure
     /// <summary>Pattern on names of subtests that fail; null: the case itself does.</summary>
     public string? Subtest { get; init; }
 
-    /// <summary>Patterns by axis of the cell, see <see cref="Axes"/>; an axis that a cell leaves open is the empty text.</summary>
-    public IReadOnlyDictionary<string, string> Cell { get; init; } = new Dictionary<string, string>();
+    /// <summary>Patterns by axis of the cell, see <see cref="Axes"/>, of which one set must match; an axis that a cell leaves open is the empty text. Empty: every cell.</summary>
+    public IReadOnlyList<IReadOnlyDictionary<string, string>> Cells { get; init; } = [];
 
     /// <summary>Patterns by host fact (<see cref="Run.Host"/>); a fact that the host lacks is the empty text.</summary>
     public IReadOnlyDictionary<string, string> Host { get; init; } = new Dictionary<string, string>();
@@ -36,6 +36,9 @@ public sealed record KnownFailure
     /// <summary>It fails only at times, so that a pass is no news.</summary>
     public bool Intermittent { get; init; }
 
+    /// <summary>It brings down what is below the VMM, so that an infra error is this failure too.</summary>
+    public bool Infra { get; init; }
+
     /// <summary>Where it is written, for messages: <c>matrices/known-failures.yaml:12</c>.</summary>
     public required string Source { get; init; }
 
@@ -44,7 +47,7 @@ public sealed record KnownFailure
     /// <summary>It speaks of this job, its date and its subtests apart.</summary>
     public bool Concerns(Job job, IReadOnlyDictionary<string, string> host) =>
         Wildcard.Matches(Suite, job.Suite) && Wildcard.Matches(Case, job.Case)
-        && Cell.All(axis => Wildcard.Matches(axis.Value, ValueOf(job.Cell, axis.Key)))
+        && (Cells.Count == 0 || Cells.Any(cell => cell.All(axis => Wildcard.Matches(axis.Value, ValueOf(job.Cell, axis.Key)))))
         && Host.All(fact => Wildcard.Matches(fact.Value, host.GetValueOrDefault(fact.Key, "")));
 
     /// <summary>For a result's reason: <c>why (owner, until 2027-06-30; known-failures.yaml:12)</c>.</summary>

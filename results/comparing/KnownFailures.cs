@@ -38,10 +38,10 @@ public sealed class KnownFailures
     /// <param name="today">The day that entries expire by.</param>
     public JobResult Apply(JobResult result, IReadOnlyDictionary<string, string> host, DateOnly today)
     {
-        if (Entries.Count == 0 || result.Attempts.Count == 0 || !result.Verdict.WasExecuted())
+        if (Entries.Count == 0 || result.Attempts.Count == 0 || !(result.Verdict.WasExecuted() || result.Verdict == Verdict.InfraError))
             return result;
 
-        var concerned = Entries.Where(entry => entry.Concerns(result.Job, host)).ToList();
+        var concerned = Entries.Where(entry => entry.Concerns(result.Job, host) && (entry.Infra || result.Verdict != Verdict.InfraError)).ToList();
         if (concerned.Count == 0)
             return result;
 
@@ -70,6 +70,7 @@ public sealed class KnownFailures
             return attempt.Verdict switch
             {
                 Verdict.Fail or Verdict.Timeout or Verdict.Crash => judged with { Verdict = Verdict.KnownFail, Reason = $"known: {whole}; it was {Was(attempt)}" },
+                Verdict.InfraError when whole.Infra => judged with { Verdict = Verdict.KnownFail, Reason = $"known: {whole}; it was {Was(attempt)}" },
                 Verdict.Pass when !whole.Intermittent => judged with { Verdict = Verdict.UnexpectedPass, Reason = $"passes, although it is known to fail: {whole}" },
                 _ => judged,
             };
@@ -119,7 +120,7 @@ public sealed class KnownFailures
 
     private static KnownFailure ReadEntry(YamlMap map)
     {
-        map.RefuseOthersThan("suite", "case", "subtest", "cell", "host", "reason", "owner", "expires", "intermittent");
+        map.RefuseOthersThan("suite", "case", "subtest", "cell", "host", "reason", "owner", "expires", "intermittent", "infra");
         if (map.Has("subtest") && string.IsNullOrEmpty(map.Text("subtest")))
             throw map.Error("'subtest' is empty; leave it out when the case itself fails.", "subtest");
         return new KnownFailure
@@ -127,26 +128,22 @@ public sealed class KnownFailures
             Suite = map.RequiredText("suite"),
             Case = map.RequiredText("case"),
             Subtest = map.Text("subtest"),
-            Cell = Patterns(map, "cell", KnownFailure.Axes),
-            Host = Patterns(map, "host", null),
+            Cells = [.. (map.IsList("cell") ? map.Maps("cell") : map.Map("cell") is { } one ? [one] : []).Select(cell => Patterns(cell, KnownFailure.Axes))],
+            Host = map.Map("host") is { } host ? Patterns(host, null) : [],
             Reason = map.RequiredText("reason"),
             Owner = map.RequiredText("owner"),
             Expires = ReadDay(map, "expires"),
             Intermittent = map.Flag("intermittent") ?? false,
+            Infra = map.Flag("infra") ?? false,
             Source = map.Position(),
         };
     }
 
-    private static Dictionary<string, string> Patterns(YamlMap map, string key, IReadOnlyList<string>? known)
+    private static Dictionary<string, string> Patterns(YamlMap map, IReadOnlyList<string>? known)
     {
-        var patterns = new Dictionary<string, string>(StringComparer.Ordinal);
-        if (map.Map(key) is not { } inner)
-            return patterns;
         if (known is not null)
-            inner.RefuseOthersThan([.. known]);
-        foreach (var name in inner.Keys)
-            patterns[name] = inner.RequiredText(name);
-        return patterns;
+            map.RefuseOthersThan([.. known]);
+        return map.Keys.ToDictionary(name => name, map.RequiredText, StringComparer.Ordinal);
     }
 
     private static DateOnly? ReadDay(YamlMap map, string key)

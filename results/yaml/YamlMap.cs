@@ -110,6 +110,9 @@ public sealed class YamlMap
         _ => throw Error($"'{key}' must be a mapping (key: value).", key),
     };
 
+    /// <summary>The value is a list, where it may also be a mapping.</summary>
+    public bool IsList(string key) => Find(key) is YamlSequenceNode;
+
     /// <summary>A list of mappings. Empty when the key is missing.</summary>
     public IReadOnlyList<YamlMap> Maps(string key) => Find(key) switch
     {

@@ -78,8 +78,8 @@ internal sealed class KnownFailureFile
     /// <summary>Names of the case's subtests that are known to fail; null among them: the case as a whole.</summary>
     public IReadOnlyList<string?> On(string arch, string suite, string name, string vmm, string accel) =>
     [
-        .. Failures.Where(entry => entry.Suite == suite && entry.Host.Count == 0 && Fits(entry.Case, name) && Fits(entry.Cell.GetValueOrDefault("vmm"), vmm)
-                                   && Fits(entry.Cell.GetValueOrDefault("accel"), accel) && Fits(entry.Cell.GetValueOrDefault("arch"), arch)).Select(entry => entry.Subtest),
+        .. Failures.Where(entry => entry.Suite == suite && entry.Host.Count == 0 && Fits(entry.Case, name) && entry.Cells.Any(cell =>
+            Fits(cell.GetValueOrDefault("vmm"), vmm) && Fits(cell.GetValueOrDefault("accel"), accel) && Fits(cell.GetValueOrDefault("arch"), arch))).Select(entry => entry.Subtest),
     ];
 
     public static bool Fits(string? pattern, string text) =>
@@ -93,7 +93,11 @@ internal sealed class KnownFailureFile
 
         public string? Subtest { get; set; }
 
-        public Dictionary<string, string> Cell { get; set; } = [];
+        /// <summary>A mapping, or a list of them.</summary>
+        public object? Cell { get; set; }
+
+        public IReadOnlyList<Dictionary<string, string>> Cells =>
+            [.. (Cell as List<object> ?? [Cell ?? new Dictionary<object, object>()]).Cast<Dictionary<object, object>>().Select(cell => cell.ToDictionary(axis => (string)axis.Key, axis => (string)axis.Value))];
 
         public Dictionary<string, string> Host { get; set; } = [];
     }

@@ -53,6 +53,25 @@ public sealed class KnownFailuresTests
         Assert.Equal(["known.yaml:3"], list.Unmatched.Select(e => e.Source));
     }
 
+    [Theory]
+    [InlineData("[{vmm: gvmm}, {vmm: qemu, accel: t?g}]", true)]
+    [InlineData("[{vmm: gvmm}, {vmm: qemu, accel: kvm}]", false)]
+    [InlineData("[]", true)]
+    public void One_of_several_cells_must_match(string cells, bool concerned)
+    {
+        var list = Parse($"  - {{suite: smoke, case: paging, cell: {cells}, reason: r, owner: o}}\n");
+        Assert.Equal(concerned ? Verdict.KnownFail : Verdict.Fail, list.Apply(Samples.Result(Samples.Job("paging"), Verdict.Fail), Host, Today).Verdict);
+    }
+
+    [Fact]
+    public void What_brings_down_more_than_its_vmm_is_known_as_an_infra_error_too()
+    {
+        var list = Parse("  - {suite: smoke, case: paging, reason: r, owner: o, infra: true}\n  - {suite: smoke, case: paging, subtest: x, reason: s, owner: o}\n");
+        var result = list.Apply(Samples.Result(Samples.Job("paging"), Verdict.InfraError), Host, Today);
+        Assert.Equal(Verdict.KnownFail, result.Verdict);
+        Assert.StartsWith("known: r (o; known.yaml:3); it was infra-error", result.Reason, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void An_entry_that_something_came_under_is_not_reported()
     {
