@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Matrix;
+using Gauntlet.Harness.Nesting;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Results.Records;
 using Gauntlet.Results.Store;
@@ -22,6 +23,7 @@ public sealed class MatrixCommands : ICommandModule
         var vmms = Several("--vmm", "Instead of the matrix's VMMs", "NAME[@VERSION]");
         var accels = Several("--accel", "Instead of the matrix's accelerators", "ACCEL");
         var archs = Several("--arch", "Instead of the matrix's architectures", "ARCH");
+        var hostKernels = Several("--host-kernel", "Kernels under the VMM in cells of nested-linux", "PATH|PACKAGE");
         var group = new Option<string?>("--group", "-g") { Description = "Only cases of this group", HelpName = "GROUP" };
         var all = new Option<bool>("--all", "-a") { Description = "Also cases of the group 'nodefault'" };
         var pairwise = new Option<bool>("--pairwise") { Description = "Cells in which all pairs of axis values meet, instead of all cells" };
@@ -30,7 +32,7 @@ public sealed class MatrixCommands : ICommandModule
         var jobCount = new Option<int>("--jobs", "-j") { Description = "CPUs that the run of --budget keeps busy", DefaultValueFactory = _ => Environment.ProcessorCount };
         var results = new Option<string?>("--results") { Description = "Results store that --budget looks at: a folder, or postgres://user:password@host/database", HelpName = "DIR|URL" };
         var json = new Option<bool>("--json") { Description = "As JSON" };
-        var show = new Command("show", "Print a matrix's cells, and why each skipped one is skipped") { matrix, suites, vmms, accels, archs, group, all, pairwise, budget, jobCount, results, json };
+        var show = new Command("show", "Print a matrix's cells, and why each skipped one is skipped") { matrix, suites, vmms, accels, archs, hostKernels, group, all, pairwise, budget, jobCount, results, json };
         show.SetAction(async (parsed, cancellation) =>
         {
             var context = SuiteContext.ForProcess(parsed.GetValue(archs) is [var only] ? only : null);
@@ -41,7 +43,7 @@ public sealed class MatrixCommands : ICommandModule
                 : named.SelectMany(name => SuiteLoader.LoadFor(name, parsed.GetValue(archs) is { Length: > 0 } asked ? asked : definition.Archs, context)).ToList();
             // Suites that are named bring their architecture with them.
             var wanted = parsed.GetValue(archs)!.Length > 0 || named.Length == 0 ? parsed.GetValue(archs)! : [.. loaded.Select(suite => suite.Arch).Distinct()];
-            var cells = definition.Expand(new MatrixOverrides(parsed.GetValue(vmms)!, parsed.GetValue(accels)!, wanted));
+            var cells = definition.Expand(new MatrixOverrides(parsed.GetValue(vmms)!, parsed.GetValue(accels)!, wanted) { HostKernels = L1Supply.Kernels(parsed.GetValue(hostKernels)!) });
             var drivers = DriverRegistry.For(definition.Vmms);
             var statuses = await drivers.AskAsync(cells, cancellation);
             if (parsed.GetValue(pairwise))

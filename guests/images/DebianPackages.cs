@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using Gauntlet.Guests.Sources;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Guests.Images;
@@ -20,6 +21,14 @@ public sealed partial class DebianPackages(string cache)
     private static readonly TimeSpan LockLimit = TimeSpan.FromMinutes(10);
 
     private static readonly TimeSpan LockInterval = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>In the user's cache folder.</summary>
+    public static DebianPackages ForUser() => new(UserCache.Folder("debian"));
+
+    /// <summary>A package was unpacked before, or this host has what it takes to fetch one. Whether there is one of the name is not asked.</summary>
+    public bool CanProvide(string package, DebianArchitecture architecture) =>
+        ReadLatest(Path.Combine(cache, architecture.Debian, package + ".latest")) is not null
+        || ((string[])["apt-get", "dpkg-deb"]).All(tool => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, tool))));
 
     /// <summary>A package's files.</summary>
     /// <param name="Folder">Unpacked.</param>

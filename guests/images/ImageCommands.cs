@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using Gauntlet.Guests.Sources;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Guests.Images;
@@ -53,7 +52,7 @@ internal static class ImageCommands
                 Commands = parsed.GetValue(run)!,
                 Packing = parsed.GetValue(packing),
             };
-            var (linux, initramfs) = await recipe.BuildAsync(new DebianPackages(UserCache.Folder("debian")), cancellation);
+            var (linux, initramfs) = await recipe.BuildAsync(DebianPackages.ForUser(), cancellation);
             Directory.CreateDirectory(parsed.GetValue(folder)!);
             File.Copy(linux.Image, Path.Combine(parsed.GetValue(folder)!, "kernel"), overwrite: true);
             await WriteAsync(Path.Combine(parsed.GetValue(folder)!, "initramfs"), initramfs, cancellation);

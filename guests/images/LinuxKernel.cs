@@ -4,7 +4,7 @@ namespace Gauntlet.Guests.Images;
 
 /// <summary>A Linux kernel to boot, with its modules where it has some.</summary>
 /// <param name="Image">The file that a VMM loads: bzImage, Image, vmlinux.</param>
-/// <param name="Modules"><c>lib/modules/RELEASE</c>; null: none.</param>
+/// <param name="Modules"><c>lib/modules/RELEASE</c>, or the source tree that they lie in; null: none.</param>
 /// <param name="Name">For people: the package with its version, or the file's name.</param>
 public sealed record LinuxKernel(string Image, string? Modules, string Name)
 {
@@ -36,7 +36,7 @@ public sealed record LinuxKernel(string Image, string? Modules, string Name)
     {
         var built = Path.Combine(folder, BuiltImages[architecture.Name]);
         if (File.Exists(built))
-            return new LinuxKernel(built, null, built);
+            return new LinuxKernel(built, File.Exists(Path.Combine(folder, "modules.builtin")) ? folder : null, built);
         var boot = Path.Combine(folder, "boot");
         var image = Directory.Exists(boot) ? Directory.EnumerateFiles(boot, "vmlinu*").Order(StringComparer.Ordinal).LastOrDefault() : null;
         if (image is null)

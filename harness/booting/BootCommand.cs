@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using Gauntlet.Guests.Images;
-using Gauntlet.Guests.Sources;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Scheduling;
 using Gauntlet.Terminal;
@@ -73,7 +72,7 @@ public sealed class BootCommand : ICommandModule
     private static async Task<(BootMachine Machine, string Kernel)> MachineAsync(ParseResult line, BootOptions options, CancellationToken cancellation)
     {
         var architecture = DebianArchitecture.Of(line.GetValue(options.Arch)!);
-        var packages = new DebianPackages(UserCache.Folder("debian"));
+        var packages = DebianPackages.ForUser();
         var append = line.GetValue(options.Append);
         var machine = new BootMachine
         {

@@ -1,6 +1,7 @@
 using Gauntlet.Guests.Sources;
 using Gauntlet.Harness.Building;
 using Gauntlet.Harness.Matrix;
+using Gauntlet.Harness.Nesting;
 using Gauntlet.Harness.Scheduling;
 using Gauntlet.Results.Records;
 
@@ -20,10 +21,11 @@ public sealed class DriverRegistry(IEnumerable<IVmmDriver> drivers)
         launcher ??= new AttemptLauncher();
         var cache = ProbeCache.ForUser();
         VmmDeclaration? Declared(string name) => declarations.FirstOrDefault(declaration => declaration.Name == name);
+        var l1s = new L1Supply(new QemuStyleDriver("qemu", Qemu(null), launcher, cache), KvmHost.Probe);
         return new DriverRegistry(
         [
-            new QemuStyleDriver("gvmm", Gvmm(Declared("gvmm")), launcher, cache, new RevisionBuilder("gvmm", Declared("gvmm"), builds)),
-            new QemuStyleDriver("qemu", Qemu(Declared("qemu")), launcher, cache, new RevisionBuilder("qemu", Declared("qemu"), builds)),
+            new QemuStyleDriver("gvmm", Gvmm(Declared("gvmm")), launcher, cache, new RevisionBuilder("gvmm", Declared("gvmm"), builds), l1s),
+            new QemuStyleDriver("qemu", Qemu(Declared("qemu")), launcher, cache, new RevisionBuilder("qemu", Declared("qemu"), builds), l1s),
             .. declarations.Where(declaration => declaration.Command is not null)
                 .Select(declaration => new CommandDriver(declaration, new RevisionBuilder(declaration.Name, declaration, builds))),
         ]);

@@ -1,3 +1,4 @@
+using Gauntlet.Harness.Nesting;
 using Gauntlet.Results.Records;
 
 namespace Gauntlet.Harness.Drivers;
@@ -73,6 +74,9 @@ public sealed record LaunchPlan
 
     /// <summary>It may reach the host's network. Else it gets none, where the host permits that.</summary>
     public bool Network { get; init; }
+
+    /// <summary>The Linux to run the command in, with this host's files; null: it runs on this host.</summary>
+    public L1Spec? L1 { get; init; }
 
     /// <summary>ELF file with the guest's symbols, for naming where a hung vCPU is; may not exist; null: none.</summary>
     public string? SymbolFile { get; init; }

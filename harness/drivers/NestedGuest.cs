@@ -15,9 +15,6 @@ public static class NestedGuest
     /// <summary>Why a case with more vCPUs is skipped.</summary>
     public const string OneCpuOnly = "the L1 has one vCPU";
 
-    /// <summary>What AMD's KVM says of nesting; Intel's offers no SVM, which is what the L1 is written for.</summary>
-    private const string KvmNesting = "/sys/module/kvm_amd/parameters/nested";
-
     /// <summary>Where the L1 looks for its payload; as in <c>guests/hypervisors/ARCH/payload.h</c>.</summary>
     private static readonly Dictionary<string, ulong> PayloadAddress = new() { ["x86_64"] = 0x700_0000, ["aarch64"] = 0x4400_0000, ["riscv64"] = 0x8400_0000 };
 
@@ -44,11 +41,12 @@ public static class NestedGuest
         cell.Arch == "x86_64" && kvm.Kind == KvmKind.Hardware && nesting?.Trim() is "1" or "Y" ? "kvm" : "tcg";
 
     /// <summary>For <see cref="OuterAccel"/>: read now.</summary>
-    public static string? KvmNestingParameter()
+    /// <param name="module">AMD's by default: Intel's offers no SVM, which is what the L1 is written for.</param>
+    public static string? KvmNestingParameter(string module = "kvm_amd")
     {
         try
         {
-            return File.ReadAllText(KvmNesting);
+            return File.ReadAllText($"/sys/module/{module}/parameters/nested");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Gauntlet.Harness.Nesting;
 using Gauntlet.Results.Records;
 
 namespace Gauntlet.Harness.Drivers;
@@ -16,13 +17,15 @@ internal static class QemuCommandLine
     private const long OverheadBytes = 256L << 20;
 
     /// <param name="kvm">What KVM this host has; only looked at for kvm cells.</param>
+    /// <param name="qmpSocket">Null: no QMP.</param>
     /// <param name="nestedOn">For nested cells, what the L1 hypervisor runs on.</param>
     /// <param name="environment">Where kvm-unit-tests' variables are looked up: EL2, FIRMWARE_OVERRIDE, TARGET_CPU_OVERRIDE, MACHINE_OVERRIDE.</param>
     /// <exception cref="CannotRunException">There is no command line for the cell's architecture.</exception>
-    public static IReadOnlyList<string> Build(Job job, VmmProbe probe, KvmKind kvm, string qmpSocket, Func<string, string?> environment, string nestedOn = "tcg")
+    public static IReadOnlyList<string> Build(Job job, VmmProbe probe, KvmKind kvm, string? qmpSocket, Func<string, string?> environment, string nestedOn = "tcg")
     {
         var nested = job.Cell.Accel == NestedGuest.Accel;
-        var cell = nested ? job.Cell with { Accel = nestedOn, Cpu = NestedGuest.Cpu(job.Cell, nestedOn) } : job.Cell;
+        var cell = job.Cell.Accel == L1Supply.Accel ? job.Cell with { Accel = L1Supply.AccelInside(job.Cell.Accel) }
+            : nested ? job.Cell with { Accel = nestedOn, Cpu = NestedGuest.Cpu(job.Cell, nestedOn) } : job.Cell;
         List<string> line = [probe.Program!];
         line.AddRange(cell.Arch switch
         {
@@ -40,7 +43,8 @@ internal static class QemuCommandLine
         line.AddRange(job.VmmArguments);
         if (job.Initrd is not null)
             line.AddRange(["-initrd", job.Initrd]);
-        line.AddRange(["-qmp", $"unix:{qmpSocket},server=on,wait=off"]);
+        if (qmpSocket is not null)
+            line.AddRange(["-qmp", $"unix:{qmpSocket},server=on,wait=off"]);
         if (cell.Accel == "kvm" && kvm == KvmKind.Software)
             HideArchCapabilities(line);
         return line;

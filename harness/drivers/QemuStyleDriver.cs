@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Gauntlet.Harness.Building;
+using Gauntlet.Harness.Nesting;
 using Gauntlet.Harness.Scheduling;
 using Gauntlet.Results.Records;
 
@@ -13,7 +14,9 @@ namespace Gauntlet.Harness.Drivers;
 /// <param name="launcher">Starts it for probing.</param>
 /// <param name="cache">Keeps what it answered.</param>
 /// <param name="revisions">Builds it at revisions; null: nothing does.</param>
-public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttemptLauncher launcher, ProbeCache cache, RevisionBuilder? revisions = null) : IVmmDriver
+/// <param name="l1s">Has what runs below it in cells of nested-linux; null: nothing.</param>
+public sealed class QemuStyleDriver(
+    string name, IProgramFinder programs, IAttemptLauncher launcher, ProbeCache cache, RevisionBuilder? revisions = null, L1Supply? l1s = null) : IVmmDriver
 {
     private static int s_sockets;
 
@@ -33,12 +36,17 @@ public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttem
             return $"{probe.Program} is version {probe.Version}, not {version}; name its program under 'versions' in the matrix";
         if (WhyNotArch(cell, probe) is { } wrongArch)
             return wrongArch;
-        if (cell.Accel == "nested-linux")
-            return $"{name} cannot run a guest hypervisor here yet: there is no L1 image for {cell.Accel}";
+        if (cell.Machine is { } machine && !probe.Machines.Contains(machine))
+            return $"{probe.Program} has no machine type {machine}";
+        if (cell.Accel != L1Supply.Accel && cell.HostKernel is { } kernel)
+            return $"this host runs its own kernel, not {kernel}; {L1Supply.Accel} boots others";
         if (cell.Accel == NestedGuest.Accel)
             return NestedGuest.WhyNot(cell, probe, NestedOn(cell));
-        if (!probe.Accelerators.Contains(cell.Accel))
-            return $"{probe.Program} was built without {cell.Accel}; it has {string.Join(", ", probe.Accelerators)}";
+        if (cell.Accel == L1Supply.Accel && (l1s is null ? "there is no L1 here" : await l1s.WhyNotAsync(cell, cancellation)) is { } noL1)
+            return noL1;
+        var accel = L1Supply.AccelInside(cell.Accel);
+        if (!probe.Accelerators.Contains(accel))
+            return $"{probe.Program} was built without {accel}; it has {string.Join(", ", probe.Accelerators)}";
         if (cell.Accel == "kvm")
         {
             if (cell.Arch != HostArch && !(cell.Arch == "i386" && HostArch == "x86_64"))
@@ -46,9 +54,7 @@ public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttem
             if (_kvm.Value.Problem is { } problem)
                 return problem;
         }
-        if (cell.Machine is { } machine && !probe.Machines.Contains(machine))
-            return $"{probe.Program} has no machine type {machine}";
-        return cell.HostKernel is { } kernel ? $"this host runs its own kernel, not {kernel}" : null;
+        return null;
     }
 
     public async Task<LaunchPlan> PlanAsync(Job job, string scratch, CancellationToken cancellation)
@@ -56,6 +62,8 @@ public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttem
         var probe = await ProbeAsync(job.Cell.Arch, job.Cell.VmmVersion, cancellation);
         if (probe.Problem is not null)
             throw new CannotRunException(probe.Problem);
+        if (job.Cell.Accel == L1Supply.Accel)
+            return await PlanInL1Async(job, probe, cancellation);
         // Not below the scratch folder: a command line that is run again by hand must find a place for it.
         var socket = Path.Combine(
             Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"gauntlet-{Environment.ProcessId}-{Interlocked.Increment(ref s_sockets)}.qmp"));
@@ -72,6 +80,24 @@ public sealed class QemuStyleDriver(string name, IProgramFinder programs, IAttem
             BusyThreads = job.Smp,
             MemoryBytes = QemuCommandLine.MemoryBytes(line),
             SymbolFile = SymbolFile(job.Image),
+        };
+    }
+
+    /// <summary>The command that would run it here on KVM, in an L1. Nobody outside can talk QMP to it, and so there is none.</summary>
+    private async Task<LaunchPlan> PlanInL1Async(Job job, VmmProbe probe, CancellationToken cancellation)
+    {
+        var line = QemuCommandLine.Build(job, probe, KvmKind.Hardware, null, System.Environment.GetEnvironmentVariable);
+        var l1 = await l1s!.FindAsync(job.Cell, job.Smp, QemuCommandLine.MemoryBytes(line), cancellation);
+        return new LaunchPlan
+        {
+            CommandLine = line,
+            Environment = new Dictionary<string, string>(job.Environment) { ["TMPDIR"] = L1Agent.Scratch },
+            WorkingDirectory = "/",
+            DebugExit = QemuCommandLine.HasDebugExit(job.Cell.Arch),
+            TimeLimitByCpu = true,
+            BusyThreads = l1.Cpus,
+            MemoryBytes = l1.MemoryBytes,
+            L1 = l1,
         };
     }
 

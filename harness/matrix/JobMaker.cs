@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Gauntlet.Harness.Drivers;
+using Gauntlet.Harness.Nesting;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Linux;
 using Gauntlet.Results.Records;
@@ -89,7 +90,7 @@ public static class JobMaker
                 VmmArguments = Arguments(suite, testCase, status.Cell),
                 Smp = testCase.Smp,
                 MemoryMiB = testCase.MemoryMiB,
-                TimeoutSeconds = (options.Timeout ?? testCase.Timeout ?? options.DefaultTimeout).TotalSeconds,
+                TimeoutSeconds = (options.Timeout ?? (testCase.Timeout ?? options.DefaultTimeout) * (status.Cell.Accel == L1Supply.Accel ? L1Supply.TimeFactor : 1)).TotalSeconds,
                 Convention = testCase.Convention,
                 Expect = testCase.Expect,
                 Reject = testCase.Reject,
@@ -118,6 +119,7 @@ public static class JobMaker
         if (cell.Accel == NestedGuest.Accel && testCase.Smp > 1)
             return NestedGuest.OneCpuOnly;
         return Disabled(suite, testCase, cell)
+            ?? (cell.Accel == L1Supply.Accel && testCase.Checks.Count > 0 ? $"{testCase.Checks[0]} is asked of this host's kernel, and the case would run on an L1's" : null)
             ?? testCase.Checks.Select(FailedCheck).FirstOrDefault(reason => reason is not null)
             ?? testCase.SkipReason
             ?? MissingFile(testCase)
@@ -137,8 +139,11 @@ public static class JobMaker
     }
 
     // ACCEL=tcg,thread=single: the properties are the user's, the accelerator is the cell's.
-    private static string AccelText(Suite suite, Cell cell) =>
-        suite.Variables.GetValueOrDefault("ACCEL") is { } text && text.StartsWith(cell.Accel + ",", StringComparison.Ordinal) ? text : cell.Accel;
+    private static string AccelText(Suite suite, Cell cell)
+    {
+        var accel = L1Supply.AccelInside(cell.Accel);
+        return suite.Variables.GetValueOrDefault("ACCEL") is { } text && text.StartsWith(accel + ",", StringComparison.Ordinal) ? text : accel;
+    }
 
     private static string? Disabled(Suite suite, TestCase testCase, Cell cell)
     {
@@ -194,7 +199,8 @@ public static class JobMaker
         var machine = testCase.Machine is { } wanted && cell.Machine is null ? wanted : null;
         var accel = AccelText(suite, cell);
         // Its runner puts them behind -machine accel= on x86, and further -machine options add up; elsewhere they belong to -accel, which the driver writes.
-        var properties = accel.Length > cell.Accel.Length && suite.Arch is "x86_64" or "i386" ? accel[(cell.Accel.Length + 1)..] : null;
+        var comma = accel.IndexOf(',', StringComparison.Ordinal);
+        var properties = comma >= 0 && suite.Arch is "x86_64" or "i386" ? accel[(comma + 1)..] : null;
         if (machine is null && string.IsNullOrEmpty(properties))
             return testCase.VmmArguments;
         var arguments = new List<string>();
@@ -212,7 +218,7 @@ public static class JobMaker
         if (options.All)
             variables = new Dictionary<string, string>(variables) { ["ERRATA_FORCE"] = "y" };
         return EnvironmentFile.Build(
-            new EnvironmentFacts(variables.GetValueOrDefault("TARGET", ""), status.Cell.Accel, status.VmmVersion, options.KernelRelease), variables);
+            new EnvironmentFacts(variables.GetValueOrDefault("TARGET", ""), L1Supply.AccelInside(status.Cell.Accel), status.VmmVersion, status.Cell.Accel == L1Supply.Accel ? "" : options.KernelRelease), variables);
     }
 
     private static string? Chosen(Suite suite, string variable) => suite.Variables.GetValueOrDefault(variable) is { Length: > 0 } value ? value : null;

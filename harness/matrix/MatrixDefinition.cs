@@ -9,6 +9,9 @@ namespace Gauntlet.Harness.Matrix;
 /// <param name="Archs"><c>--arch</c>, or those of the suites.</param>
 public sealed record MatrixOverrides(IReadOnlyList<string> Vmms, IReadOnlyList<string> Accels, IReadOnlyList<string> Archs)
 {
+    /// <summary><c>--host-kernel</c>.</summary>
+    public IReadOnlyList<string> HostKernels { get; init; } = [];
+
     public static readonly MatrixOverrides None = new([], [], []);
 }
 
@@ -49,7 +52,7 @@ public sealed record MatrixDefinition
     /// <exception cref="UserException">A cell is incomplete or names what there isn't, or none is left.</exception>
     public IReadOnlyList<Cell> Expand(MatrixOverrides overrides)
     {
-        var axes = Override(Override(Override(Axes, "arch", overrides.Archs), "accel", overrides.Accels), "vmm", overrides.Vmms);
+        var axes = Override(Override(Override(Override(Axes, "arch", overrides.Archs), "accel", overrides.Accels), "vmm", overrides.Vmms), "host-kernel", overrides.HostKernels);
         IReadOnlyList<IReadOnlyDictionary<string, string>> combinations;
         try
         {
@@ -62,7 +65,7 @@ public sealed record MatrixDefinition
 
         // An include entry may bring back what the user didn't ask for.
         var cells = combinations
-            .Where(combination => Asked(overrides.Vmms, combination, "vmm") && Asked(overrides.Accels, combination, "accel") && Asked(overrides.Archs, combination, "arch"))
+            .Where(combination => Asked(overrides.Vmms, combination, "vmm") && Asked(overrides.Accels, combination, "accel") && Asked(overrides.Archs, combination, "arch") && Asked(overrides.HostKernels, combination, "host-kernel"))
             .Select(MakeCell).Distinct().ToList();
         return cells.Count > 0 ? cells : throw new UserException($"{Source}: no cell is left after exclude and the command line's choice.");
     }

@@ -21,9 +21,15 @@ internal sealed class RunOptions
 
     public Option<string[]> Vmm { get; } = new("--vmm") { Description = "gvmm, qemu, or one that the matrix declares; qemu@9.1 for a version. Several with commas." };
 
-    public Option<string[]> Accel { get; } = new("--accel") { Description = "kvm, tcg. Several with commas." };
+    public Option<string[]> Accel { get; } = new("--accel") { Description = "kvm, tcg, nested, nested-linux. Several with commas." };
 
     public Option<string[]> Arch { get; } = new("--arch") { Description = "x86_64, aarch64, riscv64. Without: the suites'. Several with commas." };
+
+    public Option<string[]> HostKernel { get; } = new("--host-kernel")
+    {
+        Description = "Kernel under the VMM, booted as L1: a bzImage, a built source tree, or a Debian package. Means --accel nested-linux. Several with commas.",
+        HelpName = "PATH|PACKAGE",
+    };
 
     public Option<string> Matrix { get; } = new("--matrix") { Description = "Matrix by name or file.", DefaultValueFactory = _ => MatrixFile.DefaultName };
 
@@ -116,7 +122,7 @@ internal sealed class RunOptions
     {
         command.Arguments.Add(Tests);
         foreach (var option in (Option[])
-            [Suite, Vmm, Accel, Arch, Matrix, Pairwise, Budget, Results, Group, All, Only, Skip, Jobs, TimeoutSeconds, Repeat, Retries, FailFast, Shard, Seed, RerunFailed, Continue, KnownFailures,
+            [Suite, Vmm, Accel, Arch, HostKernel, Matrix, Pairwise, Budget, Results, Group, All, Only, Skip, Jobs, TimeoutSeconds, Repeat, Retries, FailFast, Shard, Seed, RerunFailed, Continue, KnownFailures,
              Baseline, Report, Branch, Revision, Tap, Json, List, Verbose, NoStallWatch, Network])
             command.Options.Add(option);
     }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Matrix;
+using Gauntlet.Harness.Nesting;
 using Gauntlet.Harness.Scheduling;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Results.Records;
@@ -22,8 +23,9 @@ internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, 
         var context = SuiteContext.ForProcess(archs.Length == 1 ? archs[0] : null);
         var matrix = MatrixFile.Load(line.GetValue(options.Matrix)!, context.TreeRoot);
         var suites = LoadSuites(line.GetValue(options.Suite) is { Length: > 0 } named ? named : matrix.Suites, archs.Length > 0 ? archs : matrix.Archs, context);
-        var cells = matrix.Expand(new MatrixOverrides(
-            Listed(line, options.Vmm), Accels(Listed(line, options.Accel), context), archs.Length > 0 ? archs : Archs(suites, matrix)));
+        var kernels = L1Supply.Kernels(Listed(line, options.HostKernel));
+        var accels = kernels.Count > 0 && line.GetResult(options.Accel) is null ? [L1Supply.Accel] : Accels(Listed(line, options.Accel), context);
+        var cells = matrix.Expand(new MatrixOverrides(Listed(line, options.Vmm), accels, archs.Length > 0 ? archs : Archs(suites, matrix)) { HostKernels = kernels });
         var drivers = DriverRegistry.For(matrix.Vmms, launcher);
         var statuses = await drivers.AskAsync(cells, cancellation);
         var notes = suites.SelectMany(suite => suite.Notes.Select(note => $"{suite.Name}: {note}")).ToList();

@@ -106,6 +106,9 @@ public sealed record AttemptExit(
     /// <summary>When its first byte of standard output came, as <see cref="System.Diagnostics.Stopwatch.GetTimestamp"/> counts; 0: never.</summary>
     public long FirstOutputTimestamp { get; init; }
 
+    /// <summary>What failed below the VMM, so that nothing can be said of it: the L1 that it ran in; null: nothing.</summary>
+    public string? InfraFault { get; init; }
+
     /// <summary>What isolation this host did not permit; null: nothing is missing.</summary>
     public string? IsolationNote { get; init; }
 }

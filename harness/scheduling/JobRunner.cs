@@ -150,7 +150,7 @@ public sealed class JobRunner(DriverRegistry drivers, IAttemptLauncher launcher,
         }
 
         var console = monitor.Finish();
-        var judgement = Judge.Of(job, plan, exit, console, options.HostKvm);
+        var judgement = Judge.Of(job, plan, exit, console, plan.L1 is null ? options.HostKvm : null);
         return new Attempt
         {
             Number = number,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Gauntlet.Harness.Drivers;
+using Gauntlet.Harness.Nesting;
 using Gauntlet.Results.Comparing;
 using Gauntlet.Results.Records;
 using Gauntlet.Results.Store;
@@ -117,5 +118,6 @@ public sealed class RunSession(IStore store, JobRunner runner, RunSessionOptions
 
     /// <summary>What a job may need before its plan is made: its guest's RAM by the arguments, and a VMM's own.</summary>
     private static long Memory(Job job) => QemuCommandLine.MemoryBytes(
-        job.MemoryMiB is { } memory ? ["-m", memory.ToString(CultureInfo.InvariantCulture), .. job.VmmArguments] : job.VmmArguments);
+        job.MemoryMiB is { } memory ? ["-m", memory.ToString(CultureInfo.InvariantCulture), .. job.VmmArguments] : job.VmmArguments)
+        + (job.Cell.Accel == L1Supply.Accel ? L1Supply.LeastMemoryBytes : 0);
 }

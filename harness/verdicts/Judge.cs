@@ -25,6 +25,8 @@ public static class Judge
     /// <param name="hostKvm">The host's kind of KVM, <c>software</c> or <c>hardware</c>; null: not known. What a software KVM can't execute is a known failure of that KVM.</param>
     public static Judgement Of(Job job, LaunchPlan plan, AttemptExit exit, ConsoleReport console, string? hostKvm = null)
     {
+        if (exit.InfraFault is { } below)
+            return new Judgement(Verdict.InfraError, below);
         var errors = VmmMessages.Read(exit.StandardError);
         if (errors.StoppedByKvm is { } fault)
         {

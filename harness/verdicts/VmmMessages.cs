@@ -76,7 +76,7 @@ public sealed partial class VmmMessages
     [GeneratedRegex("terminating on signal ([0-9]{1,3})", RegexOptions.CultureInvariant)]
     private static partial Regex Terminating();
 
-    [GeneratedRegex("^(CPU [0-9]{1,4}: )?KVM internal error|^error: kvm run failed|^KVM: entry failed", RegexOptions.CultureInvariant)]
+    [GeneratedRegex("^(CPU [0-9]{1,4}: )?(KVM internal error|the processor refuses to enter the guest)|^error: kvm run failed|^KVM: entry failed", RegexOptions.CultureInvariant)]
     private static partial Regex KvmFaultPattern();
 
     [GeneratedRegex(

@@ -57,15 +57,24 @@ public sealed class Supervisor : IDisposable
             Architecture.Arm64 => "aarch64",
             var other => throw new PlatformNotSupportedException($"There is no process supervisor for {other} hosts."),
         };
-        using var resource = typeof(Supervisor).Assembly.GetManifestResourceStream($"supervise-{arch}")
-            ?? throw new PlatformNotSupportedException($"This build has no process supervisor for {arch} hosts.");
+        var bytes = Image(arch);
         var descriptor = Libc.memfd_create("supervise", Libc.MFD_CLOEXEC);
         if (descriptor < 0)
             throw LinuxException.ForErrno("making a memory file for the process supervisor");
         _image = new SafeFileHandle(descriptor, ownsHandle: true);
+        RandomAccess.Write(_image, bytes, 0);
+    }
+
+    /// <summary>The supervisor as a program, for a Linux that this host runs as a guest.</summary>
+    /// <param name="arch">As the kernel names it.</param>
+    /// <exception cref="PlatformNotSupportedException">There is none for it.</exception>
+    public static byte[] Image(string arch)
+    {
+        using var resource = typeof(Supervisor).Assembly.GetManifestResourceStream($"supervise-{arch}")
+            ?? throw new PlatformNotSupportedException($"This build has no process supervisor for {arch} hosts.");
         var bytes = new byte[resource.Length];
         resource.ReadExactly(bytes);
-        RandomAccess.Write(_image, bytes, 0);
+        return bytes;
     }
 
     /// <summary>Starts a program. When the calling thread ends, so does the program: Linux ties the parent's death signal to the thread.</summary>

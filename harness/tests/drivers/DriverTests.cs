@@ -62,6 +62,25 @@ public sealed class DriverTests
     }
 
     [Fact]
+    public void In_an_L1_the_command_is_that_for_kvm_without_a_socket_that_nobody_can_reach()
+    {
+        var line = string.Join(' ', QemuCommandLine.Build(Job("x86_64", "nested-linux"), Probe, KvmKind.Hardware, null, _ => null));
+        Assert.Contains("-machine accel=kvm -kernel /image", line, StringComparison.Ordinal);
+        Assert.DoesNotContain("-qmp", line, StringComparison.Ordinal);
+    }
+
+    [QemuFact]
+    public async Task What_cannot_run_in_a_Linux_booted_for_it_says_why()
+    {
+        using var launcher = new AttemptLauncher();
+        var qemu = DriverRegistry.For([], launcher).Find("qemu")!;
+        var cell = new Cell("qemu", "nested-linux", "x86_64");
+        Assert.Contains("not for riscv64 on", await qemu.WhyNotAsync(cell with { Arch = "riscv64" }, default), StringComparison.Ordinal);
+        Assert.Contains("/no/bzImage is not there", await qemu.WhyNotAsync(cell with { HostKernel = "/no/bzImage" }, default), StringComparison.Ordinal);
+        Assert.Contains("nested-linux boots others", await qemu.WhyNotAsync(cell with { Accel = "tcg", HostKernel = "/no/bzImage" }, default), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Where_riscv_has_no_max_cpu_the_generic_one_is_taken()
     {
         var old = Probe with { Cpus = ["rv64-riscv-cpu", "sifive-u54-riscv-cpu"] };

@@ -53,6 +53,25 @@ public sealed class JobMakerTests : IDisposable
     }
 
     [Fact]
+    public void InAnL1CasesForKvmRunAndGetTheTimeThatAnEmulatedVmmTakes()
+    {
+        var l1 = Status("nested-linux");
+        Assert.Null(Make("accel = kvm", l1).SkipReason);
+        Assert.Equal("accel tcg only, this cell has nested-linux", Make("accel = tcg", l1).SkipReason);
+        Assert.Null(Make("smp = 2", l1).SkipReason);
+        Assert.Equal(300, Make("timeout = 30", l1).TimeoutSeconds);
+        Assert.Equal(5, Make("timeout = 30", l1, new JobOptions { Timeout = TimeSpan.FromSeconds(5) }).TimeoutSeconds);
+        // The guest is told of KVM, and not of a kernel that it does not run on.
+        var environment = Make("", l1, new JobOptions { KernelRelease = "9.9.9-host" }).EnvironmentFile;
+        Assert.Contains("QEMU_ACCEL=kvm\n", environment, StringComparison.Ordinal);
+        Assert.DoesNotContain("9.9.9", environment, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AHostsFileSaysNothingOfAnL1() =>
+        Assert.StartsWith($"{image}=image is asked of this host's kernel", Make($"check = {image}=image", Status("nested-linux")).SkipReason, StringComparison.Ordinal);
+
+    [Fact]
     public void AGroupTakesOnlyItsCasesAndNodefaultOnes()
     {
         Assert.Empty(JobMaker.Make(Suite("groups = apic"), Status(), new JobOptions { Group = "svm" }));

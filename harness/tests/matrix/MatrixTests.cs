@@ -80,6 +80,11 @@ public sealed class MatrixTests
     }
 
     [Fact]
+    public void KernelsOfTheCommandLineAreAnAxis() => Assert.Equal(
+        ["gvmm/nested-linux/x86_64,host-kernel=/a/bzImage", "gvmm/nested-linux/x86_64,host-kernel=linux-image-amd64"],
+        Cells("matrix: {vmm: [gvmm], accel: [kvm, tcg], arch: [x86_64]}\n", new MatrixOverrides([], ["nested-linux"], []) { HostKernels = ["/a/bzImage", "linux-image-amd64"] }));
+
+    [Fact]
     public void CommandsAreDeclaredWithTheirTemplate()
     {
         var definition = Parse("""

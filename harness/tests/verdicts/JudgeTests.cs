@@ -31,6 +31,10 @@ public sealed class JudgeTests
     public void TheGuestsWordThroughTheDebugExit(int status, string console, string errors, Verdict verdict, string? reason) =>
         AssertJudged(verdict, reason, Judge(Job(), console, Exit(status, errors: errors)));
 
+    [Fact]
+    public void WhatFailsBelowTheVmmIsNoVerdictOnIt() =>
+        AssertJudged(Verdict.InfraError, "the L1 died", Judge(Job(), Passing, Exit(1) with { InfraFault = "the L1 died" }));
+
     [Theory]
     [InlineData(0, "PASS: a\nEXIT: STATUS=1\n", Verdict.Pass, null)]
     [InlineData(1, "PASS: a\nEXIT: STATUS=1\n", Verdict.Pass, null)]
