@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Gauntlet.Guests.Building;
 using Gauntlet.Guests.Images;
+using Gauntlet.Guests.Sources;
 using Gauntlet.Terminal;
 using Spectre.Console;
 
@@ -49,15 +50,24 @@ public sealed class GuestsCommands : ICommandModule
             DefaultValueFactory = _ => "",
         };
         var checkOption = new Option<bool>("--check") { Description = "Build elsewhere and compare with the prebuilt images; 1 when one differs." };
-        var command = new Command("build", "Compile images with clang and lld.")
+        var sourceOption = new Option<string?>("--source")
         {
-            imagesArgument, guestsOption, outOption, suffixOption, checkOption,
+            Description = "Build another suite's sources instead: 'kut' from this checkout of kvm-unit-tests, at this revision, else as its files are.",
+            HelpName = "DIR[@REV]",
+        };
+        var archOption = new Option<string>("--arch") { Description = "With --source: the architecture.", DefaultValueFactory = _ => "x86_64" };
+        var command = new Command("build", "Compile images with clang and lld, or another suite from its sources.")
+        {
+            imagesArgument, guestsOption, outOption, suffixOption, checkOption, sourceOption, archOption,
         };
         command.WithExample("gauntlet guests build", "all images, into the tree, after a change of their sources")
             .WithExample("gauntlet guests build cpu --out /var/tmp/images", "one suite's, elsewhere")
             .WithExample("gauntlet guests build --check", "whether the prebuilt images are what their sources give");
+        command.WithExample("gauntlet guests build kut --source ~/kvm-unit-tests@v1.2 --arch aarch64", "kvm-unit-tests at a revision; prints the folder for --suite");
         command.SetAction(async (parse, cancellation) =>
         {
+            if (parse.GetValue(sourceOption) is { } source)
+                return await BuildSourceAsync(output, parse.GetValue(imagesArgument) ?? [], source, parse.GetValue(archOption)!, cancellation);
             var tree = Tree(parse);
             var images = Select(tree, parse.GetValue(imagesArgument) ?? []);
             var tools = await Toolchain.FindAsync(parse.GetValue(suffixOption) ?? "", cancellation);
@@ -66,6 +76,16 @@ public sealed class GuestsCommands : ICommandModule
                 : await BuildAsync(output, tree, images, tools, parse.GetValue(outOption), cancellation);
         });
         return command;
+    }
+
+    private static async Task<int> BuildSourceAsync(Output output, string[] names, string source, string arch, CancellationToken cancellation)
+    {
+        if (names is not [KvmUnitTests.Guest])
+            throw new UserException($"--source is for '{KvmUnitTests.Guest}' alone: gauntlet guests build {KvmUnitTests.Guest} --source DIR@REV");
+        var (checkout, revision) = KvmUnitTests.Parse(source);
+        var (folder, _) = await KvmUnitTests.BuildAsync(checkout, revision, arch, BuildCache.ForUser(), cancellation);
+        await output.Out.WriteLineAsync(folder);
+        return ExitCode.Success;
     }
 
     private static async Task<int> BuildAsync(

@@ -30,6 +30,7 @@ public sealed class RunCommand : ICommandModule
             .WithExample("gauntlet run --matrix full --retries 2 --report out", "everything that this host can run, with reports for CI")
             .WithExample("gauntlet run --matrix full --pairwise --budget 20m", "the cells worth most, in which all pairs of axis values meet")
             .WithExample("gauntlet run --host-kernel arch/x86/boot/bzImage --vmm qemu --suite ~/kvm-unit-tests", "a kernel's own KVM, in a Linux booted for it")
+            .WithExample("gauntlet run --vmm qemu --guest kut@/src/kvm-unit-tests:HEAD~5,kut@/src/kvm-unit-tests:HEAD", "two revisions of a suite side by side")
             .WithExample("gauntlet run --rerun-failed", "what failed in the latest run")
             .WithExample("gauntlet run 'apic*' --repeat 20 --skip '*@*/kvm/*'", "some cases, often, not on KVM");
     }
@@ -120,7 +121,7 @@ public sealed class RunCommand : ICommandModule
             throw new UserException("--tap and --json both want standard output; give one, and --report DIR for the other.");
         if (line.GetResult(options.Continue) is null)
             return;
-        foreach (var option in (Option[])[options.Suite, options.Vmm, options.Accel, options.Arch, options.HostKernel, options.Group, options.Only, options.Skip, options.Pairwise, options.Budget, options.Shard, options.RerunFailed])
+        foreach (var option in (Option[])[options.Suite, options.Vmm, options.Accel, options.Arch, options.HostKernel, options.Guest, options.Group, options.Only, options.Skip, options.Pairwise, options.Budget, options.Shard, options.RerunFailed])
         {
             if (line.GetResult(option) is { Implicit: false })
                 throw new UserException($"--continue goes on with the jobs that the run has; {option.Name} cannot change them.");

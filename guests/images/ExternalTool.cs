@@ -20,7 +20,9 @@ public static class ExternalTool
         IReadOnlyList<string> command, string hint, CancellationToken cancellation, string? folder = null, IReadOnlyDictionary<string, string>? variables = null,
         Stream? log = null, ReadOnlyMemory<byte> input = default)
     {
-        var start = new ProcessStartInfo(command[0], command.Skip(1))
+        // Else a path such as ./configure would be looked up from this process's folder.
+        var program = folder is not null && command[0].Contains('/') ? Path.GetFullPath(command[0], Path.GetFullPath(folder)) : command[0];
+        var start = new ProcessStartInfo(program, command.Skip(1))
         {
             WorkingDirectory = folder ?? "",
             RedirectStandardInput = true,

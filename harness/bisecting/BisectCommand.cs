@@ -22,6 +22,7 @@ public sealed class BisectCommand : ICommandModule
     private static readonly Option<string> s_bad = new("--bad") { Description = "Revision at which it fails", HelpName = "REV", DefaultValueFactory = _ => "HEAD" };
     private static readonly Option<string> s_vmm = new("--vmm") { Description = "gvmm, qemu, or one that the matrix declares with 'source'", DefaultValueFactory = _ => "gvmm" };
     private static readonly Option<string?> s_source = new("--source") { Description = "Checkout of the VMM; without: this one for gvmm, else the matrix's 'source'", HelpName = "DIR" };
+    private static readonly Option<string?> s_guest = new("--guest") { Description = "Bisect a suite instead of the VMM: 'kut', kvm-unit-tests of the checkout --source", HelpName = "NAME" };
     private static readonly Option<string> s_matrix = new("--matrix") { Description = "Matrix that declares the VMM, by name or file", DefaultValueFactory = _ => MatrixFile.DefaultName };
     private static readonly Option<string[]> s_suite = new("--suite", "-s") { Description = "Suite of the case; without: every in-tree suite", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
     private static readonly Option<string> s_accel = new("--accel") { Description = "Accelerator", DefaultValueFactory = _ => "tcg" };
@@ -35,9 +36,9 @@ public sealed class BisectCommand : ICommandModule
 
     public IEnumerable<Command> CreateCommands(Output output)
     {
-        var command = new Command("bisect", "Find the commit of a VMM at which a case began to fail: builds each step, runs it, and says what is certain.")
+        var command = new Command("bisect", "Find the commit of a VMM, or of a suite, at which a case began to fail: builds each step, runs it, and says what is certain.")
         {
-            s_case, s_good, s_bad, s_vmm, s_source, s_matrix, s_suite, s_accel, s_arch, s_machine, s_repeat, s_timeout, s_results, s_json,
+            s_case, s_good, s_bad, s_vmm, s_source, s_guest, s_matrix, s_suite, s_accel, s_arch, s_machine, s_repeat, s_timeout, s_results, s_json,
         };
         s_repeat.Validators.Add(result =>
         {
@@ -48,6 +49,7 @@ public sealed class BisectCommand : ICommandModule
         yield return command
             .WithExample("gauntlet bisect --good v0.1 --bad HEAD -- cpu/flags", "gvmm of this checkout, with its TCG")
             .WithExample("gauntlet bisect --vmm qemu --source ~/qemu --good v9.0.0 --bad v9.1.0 --suite ~/kvm-unit-tests --repeat 3 -- apic", "QEMU, each step three times")
+            .WithExample("gauntlet bisect --vmm qemu --guest kut --source ~/kvm-unit-tests --good v1.1 --bad v1.2 -- msr", "the suite's commits, on the installed QEMU")
             .WithExample("gauntlet bisect --good HEAD~20 --accel kvm --json -- devices/serial", "for a script");
     }
 
@@ -57,13 +59,19 @@ public sealed class BisectCommand : ICommandModule
         var matrix = MatrixFile.Load(line.GetValue(s_matrix)!, context.TreeRoot);
         var vmm = line.GetValue(s_vmm)!;
         var declared = matrix.Vmms.FirstOrDefault(declaration => declaration.Name == vmm);
-        var checkout = line.GetValue(s_source) is { } named ? Path.GetFullPath(named) : declared?.Source ?? (vmm == "gvmm" ? context.TreeRoot : null)
-            ?? throw new UserException($"Where the sources of {vmm} are is not known; name their checkout with --source.");
+        var guest = line.GetValue(s_guest);
+        if (guest is not (null or KvmUnitTests.Guest))
+            throw new UserException($"'{guest}' is no suite whose revisions are built; there is {KvmUnitTests.Guest}.");
+        if (guest is not null && line.GetResult(s_suite) is { Implicit: false })
+            throw new UserException("--guest is the suite: --suite would name another.");
+        var checkout = line.GetValue(s_source) is { } named ? Path.GetFullPath(named) : guest is not null ? null : declared?.Source ?? (vmm == "gvmm" ? context.TreeRoot : null);
+        if (checkout is null)
+            throw new UserException($"Where the sources of {guest ?? vmm} are is not known; name their checkout with --source.");
         using var store = ResultStore.Open(line.GetValue(s_results));
         using var launcher = new AttemptLauncher();
         var drivers = DriverRegistry.For(matrix.Vmms, launcher);
         var one = new Trial(line, drivers, store, launcher, context, checkout);
-        one.Begin(vmm);
+        one.Begin();
         BisectResult result;
         try
         {
@@ -101,14 +109,16 @@ public sealed class BisectCommand : ICommandModule
     /// <summary>Runs the case at a commit.</summary>
     private sealed class Trial(ParseResult line, DriverRegistry drivers, ResultStore store, AttemptLauncher launcher, SuiteContext context, string checkout)
     {
-        private readonly List<Suite> _suites = line.GetValue(s_suite)! is { Length: > 0 } named
+        private readonly string? _guest = line.GetValue(s_guest);
+        private readonly List<Suite> _suites = line.GetValue(s_guest) is not null ? []
+            : line.GetValue(s_suite)! is { Length: > 0 } named
             ? [.. named.Select(name => SuiteLoader.Load(name, context))]
             : [.. SuiteLoader.LoadInTree(line.GetValue(s_arch), context)];
         private readonly JobPattern _case = new(line.GetValue(s_case)!);
         private readonly JobRunner _runner = new(drivers, launcher, store, new JobRunnerOptions());
         private Run? _run;
 
-        public void Begin(string vmm)
+        public void Begin()
         {
             var now = DateTime.UtcNow;
             _run = new Run
@@ -120,7 +130,8 @@ public sealed class BisectCommand : ICommandModule
                 Host = HostFacts.Collect(KvmHost.Probe(), []),
             };
             // So that a mistake in the case's name is told before anything is built.
-            _ = JobAt(new CellStatus(Cell("HEAD"), null, null));
+            if (_guest is null)
+                _ = JobAt(new CellStatus(Cell("HEAD"), null, null), _suites);
             store.BeginRun(_run, []);
         }
 
@@ -131,7 +142,19 @@ public sealed class BisectCommand : ICommandModule
             var status = (await drivers.AskAsync([Cell($"{checkout}:{commit}")], cancellation))[0];
             if (status.SkipReason is { } why)
                 return (StepVerdict.Skipped, why);
-            var job = JobAt(status);
+            IReadOnlyList<Suite> suites = _suites;
+            if (_guest is not null)
+            {
+                try
+                {
+                    suites = [await GuestSuites.BuildAsync(status.Cell.GuestVersion!, status.Cell.Arch, context, cancellation)];
+                }
+                catch (UserException e)
+                {
+                    return (StepVerdict.Skipped, e.Message);
+                }
+            }
+            var job = JobAt(status, suites);
             var results = new List<JobResult>();
             for (var repetition = 1; repetition <= line.GetValue(s_repeat); repetition++)
             {
@@ -148,12 +171,14 @@ public sealed class BisectCommand : ICommandModule
                 : (StepVerdict.Flaky, string.Create(CultureInfo.InvariantCulture, $"failed {failed.Count} of {judged.Count} times: {failed[0].Reason}"));
         }
 
-        private Cell Cell(string version) => new(line.GetValue(s_vmm)!, line.GetValue(s_accel)!, line.GetValue(s_arch)!, version, line.GetValue(s_machine));
+        private Cell Cell(string version) => new(
+            line.GetValue(s_vmm)!, line.GetValue(s_accel)!, line.GetValue(s_arch)!, _guest is null ? version : null, line.GetValue(s_machine),
+            Guest: _guest, GuestVersion: _guest is null ? null : version);
 
-        private Job JobAt(CellStatus status)
+        private Job JobAt(CellStatus status, IReadOnlyList<Suite> suites)
         {
             var options = new JobOptions { All = true, Timeout = line.GetValue(s_timeout) is { } seconds ? TimeSpan.FromSeconds(seconds) : null, KernelRelease = JobOptions.HostKernelRelease() };
-            var jobs = _suites.SelectMany(suite => JobMaker.Make(suite, status, options)).Where(_case.Matches).ToList();
+            var jobs = suites.SelectMany(suite => JobMaker.Make(suite, status, options)).Where(_case.Matches).ToList();
             return jobs switch
             {
                 [{ SkipReason: null } only] => only,

@@ -9,6 +9,9 @@ namespace Gauntlet.Harness.Matrix;
 /// <param name="Archs"><c>--arch</c>, or those of the suites.</param>
 public sealed record MatrixOverrides(IReadOnlyList<string> Vmms, IReadOnlyList<string> Accels, IReadOnlyList<string> Archs)
 {
+    /// <summary><c>--guest</c>.</summary>
+    public IReadOnlyList<string> Guests { get; init; } = [];
+
     /// <summary><c>--host-kernel</c>.</summary>
     public IReadOnlyList<string> HostKernels { get; init; } = [];
 
@@ -53,6 +56,7 @@ public sealed record MatrixDefinition
     public IReadOnlyList<Cell> Expand(MatrixOverrides overrides)
     {
         var axes = Override(Override(Override(Override(Axes, "arch", overrides.Archs), "accel", overrides.Accels), "vmm", overrides.Vmms), "host-kernel", overrides.HostKernels);
+        axes = Override(axes, "guest", overrides.Guests);
         IReadOnlyList<IReadOnlyDictionary<string, string>> combinations;
         try
         {
@@ -65,7 +69,8 @@ public sealed record MatrixDefinition
 
         // An include entry may bring back what the user didn't ask for.
         var cells = combinations
-            .Where(combination => Asked(overrides.Vmms, combination, "vmm") && Asked(overrides.Accels, combination, "accel") && Asked(overrides.Archs, combination, "arch") && Asked(overrides.HostKernels, combination, "host-kernel"))
+            .Where(combination => Asked(overrides.Vmms, combination, "vmm") && Asked(overrides.Accels, combination, "accel") && Asked(overrides.Archs, combination, "arch") && Asked(overrides.HostKernels, combination, "host-kernel")
+                && Asked(overrides.Guests, combination, "guest"))
             .Select(MakeCell).Distinct().ToList();
         return cells.Count > 0 ? cells : throw new UserException($"{Source}: no cell is left after exclude and the command line's choice.");
     }
@@ -85,11 +90,12 @@ public sealed record MatrixDefinition
     private Cell MakeCell(IReadOnlyDictionary<string, string> combination)
     {
         var vmm = Required(combination, "vmm").Split('@', 2);
+        var guest = combination.GetValueOrDefault("guest")?.Split('@', 2);
         var cell = new Cell(
             vmm[0], Required(combination, "accel"), Required(combination, "arch"),
             combination.GetValueOrDefault("vmm-version") ?? (vmm.Length > 1 ? vmm[1] : null),
             combination.GetValueOrDefault("machine"), combination.GetValueOrDefault("cpu"),
-            combination.GetValueOrDefault("guest"), combination.GetValueOrDefault("guest-version"), combination.GetValueOrDefault("host-kernel"));
+            guest?[0], combination.GetValueOrDefault("guest-version") ?? guest?.ElementAtOrDefault(1), combination.GetValueOrDefault("host-kernel"));
         var declared = Vmms.FirstOrDefault(declaration => declaration.Name == cell.Vmm);
         if (declared is null && !BuiltInVmms.Contains(cell.Vmm))
             throw new UserException($"{Source}: the VMM '{cell.Vmm}' is neither {string.Join(" nor ", BuiltInVmms)}, nor declared under 'vmms'.");

@@ -31,6 +31,12 @@ internal sealed class RunOptions
         HelpName = "PATH|PACKAGE",
     };
 
+    public Option<string[]> Guest { get; } = new("--guest")
+    {
+        Description = "Instead of suites: kut@/path/of/kvm-unit-tests:REV, built at that revision. Several with commas are an axis.",
+        HelpName = "NAME@VERSION",
+    };
+
     public Option<string> Matrix { get; } = new("--matrix") { Description = "Matrix by name or file.", DefaultValueFactory = _ => MatrixFile.DefaultName };
 
     public Option<bool> Pairwise { get; } = new("--pairwise") { Description = "Cells in which all pairs of axis values meet, instead of all cells." };
@@ -122,7 +128,7 @@ internal sealed class RunOptions
     {
         command.Arguments.Add(Tests);
         foreach (var option in (Option[])
-            [Suite, Vmm, Accel, Arch, HostKernel, Matrix, Pairwise, Budget, Results, Group, All, Only, Skip, Jobs, TimeoutSeconds, Repeat, Retries, FailFast, Shard, Seed, RerunFailed, Continue, KnownFailures,
+            [Suite, Vmm, Accel, Arch, HostKernel, Guest, Matrix, Pairwise, Budget, Results, Group, All, Only, Skip, Jobs, TimeoutSeconds, Repeat, Retries, FailFast, Shard, Seed, RerunFailed, Continue, KnownFailures,
              Baseline, Report, Branch, Revision, Tap, Json, List, Verbose, NoStallWatch, Network])
             command.Options.Add(option);
     }

@@ -25,7 +25,8 @@ internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, 
         var suites = LoadSuites(line.GetValue(options.Suite) is { Length: > 0 } named ? named : matrix.Suites, archs.Length > 0 ? archs : matrix.Archs, context);
         var kernels = L1Supply.Kernels(Listed(line, options.HostKernel));
         var accels = kernels.Count > 0 && line.GetResult(options.Accel) is null ? [L1Supply.Accel] : Accels(Listed(line, options.Accel), context);
-        var cells = matrix.Expand(new MatrixOverrides(Listed(line, options.Vmm), accels, archs.Length > 0 ? archs : Archs(suites, matrix)) { HostKernels = kernels });
+        var cells = matrix.Expand(new MatrixOverrides(Listed(line, options.Vmm), accels, archs.Length > 0 ? archs : Archs(suites, matrix)) { HostKernels = kernels, Guests = Listed(line, options.Guest) });
+        var guests = await GuestSuites.BuildAsync(cells, context, cancellation);
         var drivers = DriverRegistry.For(matrix.Vmms, launcher);
         var statuses = await drivers.AskAsync(cells, cancellation);
         var notes = suites.SelectMany(suite => suite.Notes.Select(note => $"{suite.Name}: {note}")).ToList();
@@ -34,7 +35,7 @@ internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, 
             statuses = Pairwise.Reduce(statuses);
             notes.Add($"--pairwise: {statuses.Count} of {cells.Count} cells");
         }
-        var jobs = MakeJobs(line, options, suites, statuses, store);
+        var jobs = MakeJobs(line, options, suites, guests, statuses, store);
         jobs = Choose(line, options, jobs, store);
         if (line.GetValue(options.Budget) is { } budget)
         {
@@ -88,7 +89,8 @@ internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, 
         : context.Variables.GetValueOrDefault("ACCEL") is { Length: > 0 } accel ? [accel.Split(',')[0]]
         : [];
 
-    private static List<Job> MakeJobs(ParseResult line, RunOptions options, IReadOnlyList<Suite> suites, IReadOnlyList<CellStatus> statuses, IStore store)
+    private static List<Job> MakeJobs(
+        ParseResult line, RunOptions options, IReadOnlyList<Suite> suites, GuestSuites guests, IReadOnlyList<CellStatus> statuses, IStore store)
     {
         var timeout = line.GetValue(options.TimeoutSeconds) is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
         var jobOptions = new JobOptions
@@ -101,10 +103,10 @@ internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, 
         var timings = timeout is null ? store.GetTimings() : new Dictionary<string, JobTiming>();
         var repeat = line.GetValue(options.Repeat);
         var jobs = new List<Job>();
-        foreach (var suite in suites)
+        foreach (var suite in suites.Concat(guests.All))
         {
             var unlimited = suite.Cases.Where(testCase => testCase.Timeout is null).Select(testCase => testCase.Name).ToHashSet(StringComparer.Ordinal);
-            foreach (var job in statuses.SelectMany(status => JobMaker.Make(suite, status, jobOptions)))
+            foreach (var job in statuses.Where(status => guests.Takes(status.Cell, suite)).SelectMany(status => JobMaker.Make(suite, status, jobOptions)))
             {
                 var timed = unlimited.Contains(job.Case) ? job with { TimeoutSeconds = JobOrder.TimeoutSeconds(job, timings) } : job;
                 for (var repetition = 1; repetition <= repeat; repetition++)
