@@ -2,7 +2,7 @@ using System.Globalization;
 using Gauntlet.Harness.Bench;
 using Gauntlet.Harness.Suites;
 
-// harness/bench/run --kut DIR [-j N] [--compare-verdicts | --overhead]
+// harness/bench/run --kut DIR [-j N] [--compare-verdicts | --overhead], or --boot [ROUNDS]
 string? checkout = null, gauntlet = null;
 var (jobs, mode) = (Environment.ProcessorCount, "all");
 TimeSpan briefCase = TimeSpan.FromSeconds(1);
@@ -23,8 +23,11 @@ for (var i = 0; i < args.Length; i++)
         case "--compare-verdicts" or "--overhead":
             mode = args[i];
             break;
+        case "--boot":
+            var rounds = i + 1 < args.Length && int.TryParse(args[i + 1], NumberStyles.None, CultureInfo.InvariantCulture, out var given) && given > 0 ? given : 15;
+            return await BootOverhead.MeasureAsync(rounds) ? 0 : 1;
         default:
-            Console.Error.WriteLine($"'{args[i]}' is not understood. usage: harness/bench/run --kut DIR [-j N] [--compare-verdicts | --overhead]");
+            Console.Error.WriteLine($"'{args[i]}' is not understood. usage: harness/bench/run --kut DIR [-j N] [--compare-verdicts | --overhead] | --boot [ROUNDS]");
             return 2;
     }
 }
