@@ -1,8 +1,5 @@
-using Gauntlet.Harness.Suites;
-using Gauntlet.Results.Yaml;
 using Gauntlet.Terminal;
 using Gauntlet.Vmm.Accel;
-using Gauntlet.Vmm.Boot;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Pci;
@@ -26,10 +23,6 @@ public static class TargetCatalogue
 {
     private const string Vmm = "Gauntlet.Vmm.";
 
-    // Magic, flags 16 (addresses follow), checksum; header, load, end of data and of bss, entry (Multiboot Specification 0.6.96, 3.1).
-    private static readonly byte[] Multiboot =
-        Convert.FromHexString("02b0ad1b" + "00000100" + "fe4f51e4" + "00001000" + "00001000" + "24001000" + "00201000" + "20001000" + "f4f4f4f4");
-
     private static readonly DateTime Start = new(2026, 2, 28, 23, 59, 58, DateTimeKind.Utc);
 
     public static IReadOnlyList<TargetEntry> All { get; } =
@@ -46,10 +39,7 @@ public static class TargetCatalogue
         new("pc-testdev", "kvm-unit-tests' device", NewPcTestDev, Vmm + "Devices.Test.", Vmm + "Devices.Interrupt."),
         new("pci-testdev", "PCI configuration and a function with BARs", NewPci, Vmm + "Devices.Pci."),
         new("pc", "the whole board: every device, RAM, interrupt wiring", NewPc, Vmm + "Devices.", Vmm + "Bus.", Vmm + "Memory."),
-        new("multiboot", "multiboot and ELF images", () => new ParserTarget(
-            bytes => _ = new MultibootProgram("image", bytes, "arguments", []), exception => exception is BootException, Multiboot), Vmm + "Boot."),
-        new("unittests-cfg", "unittests.cfg", () => ParserTarget.OfText(text => CfgReader.Read(text, "unittests.cfg", []), exception => exception is UserException, "[DEFAULT]\n[smp]\nfile = smptest.flat\nsmp = 2\nextra_params = -cpu max\ntimeout = 9\ngroups = a b\n"), "Gauntlet.Harness.Suites."),
-        new("yaml", "suite and matrix YAML", () => ParserTarget.OfText(text => YamlFile.Parse(text, "file.yaml"), exception => exception is UserException, "schema: 1\nitems:\n  - name: \"a\"\n    list: [1, two]\n  - {b: c}\n"), "Gauntlet.Results.Yaml."),
+        .. ParserTargets.All,
     ];
 
     /// <summary>What of the assemblies is woven for a target; of one that is not in the catalogue, the bus's.</summary>
