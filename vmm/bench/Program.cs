@@ -1,6 +1,7 @@
 using Gauntlet.Vmm.Bench.Exits;
 using Gauntlet.Vmm.Bench.Startup;
 using Gauntlet.Vmm.Bench.Tcg;
+using Gauntlet.Vmm.Bench.Virtio;
 
 switch (args)
 {
@@ -10,7 +11,9 @@ switch (args)
         return StartupBench.Run(rest);
     case ["tcg", .. var rest]:
         return TcgBench.Run(rest);
+    case ["virtio", .. var rest]:
+        return VirtioBench.Run(rest);
     default:
-        Console.Error.WriteLine("usage: vmm/bench/run BENCHMARK\n  exits [ROUNDS]   a KVM exit's round trip by kind: gvmm's vCPU loop against a bare C loop\n  startup [ROUNDS] from spawn to the first console byte and to the end: gvmm against QEMU\n  tcg [ROUNDS] [LOOP]  loops under the translator, host code and interpreter: against QEMU's");
+        Console.Error.WriteLine("usage: vmm/bench/run BENCHMARK\n  exits [ROUNDS]   a KVM exit's round trip by kind: gvmm's vCPU loop against a bare C loop\n  startup [ROUNDS] from spawn to the first console byte and to the end: gvmm against QEMU\n  tcg [ROUNDS] [LOOP]  loops under the translator, host code and interpreter: against QEMU's\n  virtio [ROUNDS]  disk requests and network frames a second: gvmm against QEMU");
         return 2;
 }

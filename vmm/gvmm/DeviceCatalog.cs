@@ -61,8 +61,8 @@ public static class DeviceCatalog
                     board.AddPvPanicPci(Slot(option));
                     break;
                 case "virtio-rng-pci":
-                    Expect(option, "addr");
-                    board.AddVirtio(new VirtioRng(board.Machine.Memory, board.Machine.Clock, HostEntropy.Instance), Slot(option));
+                    ExpectVirtio(option);
+                    board.AddVirtio(new VirtioRng(board.Machine.Memory, board.Machine.Clock, HostEntropy.Instance) { WithheldFeatures = Withheld(option) }, Slot(option));
                     break;
                 case "virtio-blk-pci":
                     AddDisk(board, option, backends.Drives);
@@ -98,7 +98,7 @@ public static class DeviceCatalog
             foreach (var drive in drives)
             {
                 if (drive.IsVirtio)
-                    board.AddVirtio(NewDisk(board, drive.Id, Drives.Open(drive), ""));
+                    board.AddVirtio(NewDisk(board, drive.Id, Drives.Open(drive), "", VirtioFeature.RingPacked));
             }
         }
         catch (InvalidOperationException taken)
@@ -109,38 +109,38 @@ public static class DeviceCatalog
 
     private static void AddDisk(PcBoard board, DeviceOption option, Drives drives)
     {
-        Expect(option, "addr", "drive", "serial");
+        ExpectVirtio(option, "drive", "serial");
         if (!option.Properties.TryGetValue("drive", out var id))
             throw new OptionException($"-device {option.Driver}: drive property not set");
         var serial = option.Properties.TryGetValue("serial", out var text) ? text : "";
         if (System.Text.Encoding.UTF8.GetByteCount(serial) > VirtioBlk.MaxSerialBytes)
             throw new OptionException($"-device {option.Driver}: serial '{serial}' is longer than {VirtioBlk.MaxSerialBytes} bytes");
-        board.AddVirtio(NewDisk(board, id, drives.Take(option.Driver, id), serial), Slot(option));
+        board.AddVirtio(NewDisk(board, id, drives.Take(option.Driver, id), serial, Withheld(option)), Slot(option));
     }
 
-    private static VirtioBlk NewDisk(PcBoard board, string name, IBlockImage image, string serial)
+    private static VirtioBlk NewDisk(PcBoard board, string name, IBlockImage image, string serial, ulong withheld)
     {
         var worker = new BlockWorker(name);
-        var disk = new VirtioBlk(board.Machine.Memory, board.Machine.Clock, image, serial, worker);
+        var disk = new VirtioBlk(board.Machine.Memory, board.Machine.Clock, image, serial, worker) { WithheldFeatures = withheld, DriveId = name };
         worker.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, disk.Poll).Raise);
         return disk;
     }
 
     private static void AddNetwork(PcBoard board, DeviceOption option, Networks networks)
     {
-        Expect(option, "addr", "netdev", "mac");
+        ExpectVirtio(option, "netdev", "mac");
         var address = networks.NextAddress(option.Driver, option.Properties.TryGetValue("mac", out var text) ? text : null);
         INetworkLink link = option.Properties.TryGetValue("netdev", out var id) ? networks.Take(option.Driver, id) : NullNetworkLink.Instance;
-        var device = new VirtioNet(board.Machine.Memory, board.Machine.Clock, link, address);
+        var device = new VirtioNet(board.Machine.Memory, board.Machine.Clock, link, address) { WithheldFeatures = Withheld(option) };
         link.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
         board.AddVirtio(device, Slot(option));
     }
 
     private static void AddSerial(PcBoard board, DeviceOption option, Backends backends)
     {
-        Expect(option, "addr", "max_ports");
+        ExpectVirtio(option, "max_ports");
         _ = Number(option, "max_ports", VirtioSerial.MaxPorts, 1, VirtioSerial.MaxPorts);
-        var device = new VirtioSerial(board.Machine.Memory, board.Machine.Clock);
+        var device = new VirtioSerial(board.Machine.Memory, board.Machine.Clock) { WithheldFeatures = Withheld(option) };
         board.AddVirtio(device, Slot(option));
         backends.Add(option.Properties.TryGetValue("id", out var id) ? id : "", device);
     }
@@ -186,6 +186,26 @@ public static class DeviceCatalog
             ? text
             : throw new OptionException($"-device {option.Driver}: {property} '{text}' is not at most {max} ASCII characters");
     }
+
+    // What every virtio device on PCI takes; there is no legacy interface to switch off.
+    private static void ExpectVirtio(DeviceOption option, params string[] known) =>
+        Expect(option, [.. known, "addr", "packed", "event_idx", "indirect_desc", "queue_reset", "disable-legacy"]);
+
+    // As QEMU: packed rings only where asked for, since some drivers accept what they cannot do.
+    private static ulong Withheld(DeviceOption option)
+    {
+        return Unless("packed", false, VirtioFeature.RingPacked) | Unless("event_idx", true, VirtioFeature.EventIndex)
+            | Unless("indirect_desc", true, VirtioFeature.IndirectDescriptors) | Unless("queue_reset", true, VirtioFeature.RingReset);
+
+        ulong Unless(string property, bool absent, ulong feature) => Switch(option, property, absent) ? 0 : feature;
+    }
+
+    private static bool Switch(DeviceOption option, string property, bool absent) => !option.Properties.TryGetValue(property, out var text) ? absent : text switch
+    {
+        "on" or "yes" or "true" or "y" => true,
+        "off" or "no" or "false" or "n" => false,
+        _ => throw new OptionException($"-device {option.Driver}: {property} is on or off, not '{text}'"),
+    };
 
     // As QEMU: a slot in hexadecimal, and after a dot its function, of which only 0 can be chosen.
     private static int? Slot(DeviceOption option)

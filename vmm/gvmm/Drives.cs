@@ -30,7 +30,9 @@ public sealed class Drives(IReadOnlyList<DriveOption> options)
     {
         if (option.File == "null-co://")
             return new NullImage(option.NullBytes, option.ReadOnly);
-        var image = BlockImages.Open(option.File, option.Format, option.ReadOnly);
+        var image = BlockImages.Open(option.File, option.Format, option.ReadOnly || option.IsSnapshot);
+        if (option is { IsSnapshot: true, ReadOnly: false })
+            return new OverlayImage(image);
         return option is { Cache: BlockCache.Writeback, Discards: true } ? image : new PolicyImage(image, option.Cache, option.Discards);
     }
 }

@@ -19,6 +19,8 @@ public sealed class Networks : IDisposable
         {
             if (Find(option.Id) is not null)
                 throw new OptionException($"-netdev: id '{option.Id}' is there twice");
+            if (option.Kind == NetdevKind.Hub && _all.Exists(other => other is LoneHubPort))
+                throw new OptionException($"-netdev hubport,id={option.Id}: a hub has one port here; connect devices by sockets");
             _all.Add(Open(option));
         }
         foreach (var dump in options.FrameDumps)
@@ -83,6 +85,8 @@ public sealed class Networks : IDisposable
     {
         switch (option.Kind)
         {
+            case NetdevKind.Hub:
+                return new LoneHubPort(option.Id);
             case NetdevKind.User:
                 return UserNetwork.Start(option.Id, option.Forwards);
             case NetdevKind.Tap:

@@ -135,6 +135,7 @@ public sealed class PcBoard : IDisposable
             bus.MapPorts(_pic, I8259.ElcrRegion, 0x4d0);
             bus.MapMmio(ioApic, 0, IoApic.DefaultAddress);
         }
+        Msi = new MessageWrites(Msi, Machine.Memory);
         _pm = new AcpiPm(Lines[AcpiTables.SciIrq], clock, Machine, isIch9: config.Model == PcModel.Q35);
         Machine.PowerButton = _pm.PressPowerButton;
         var hasOwnPit = config.HasPit && accelerator.IrqChip is not { HasPit: true };

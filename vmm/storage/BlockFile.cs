@@ -81,6 +81,19 @@ internal static class BlockFile
         }
     }
 
+    public static bool TrySetLength(SafeFileHandle file, long bytes)
+    {
+        try
+        {
+            RandomAccess.SetLength(file, bytes);
+            return true;
+        }
+        catch (Exception why) when (why is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Makes a hole that reads as zeros, without changing the file's length; false where the file system cannot.</summary>
     public static bool TryPunch(SafeFileHandle file, long offset, long length) =>
         Libc.fallocate(file, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, length) == 0;

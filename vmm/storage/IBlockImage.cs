@@ -16,6 +16,10 @@ public interface IBlockImage : IDisposable
     /// <summary>Everything written so far lasts when this returns true.</summary>
     bool TryFlush();
 
+    /// <summary>Makes the disk larger, with zeros, or cuts it off; false where the image cannot.</summary>
+    /// <param name="bytes">A multiple of 512, above 0.</param>
+    bool TryResize(long bytes) => false;
+
     /// <summary>The guest needs these bytes no more: what they read as afterwards is not said. A hint, done or not.</summary>
     bool TryDiscard(long offset, long length);
 

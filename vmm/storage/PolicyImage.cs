@@ -28,6 +28,8 @@ public sealed class PolicyImage(IBlockImage inner, BlockCache cache, bool discar
 
     public bool TryFlush() => cache == BlockCache.Unsafe || inner.TryFlush();
 
+    public bool TryResize(long bytes) => inner.TryResize(bytes);
+
     public bool TryDiscard(long offset, long length) => !discards || inner.TryDiscard(offset, length);
 
     public bool TryWriteZeroes(long offset, long length, bool mayUnmap) => inner.TryWriteZeroes(offset, length, mayUnmap && discards) && FlushAfterWrite();

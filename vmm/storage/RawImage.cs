@@ -18,7 +18,7 @@ public sealed class RawImage : IBlockImage
         Bytes = (BlockFile.LengthOf(_file, path) + SectorBytes - 1) / SectorBytes * SectorBytes;
     }
 
-    public long Bytes { get; }
+    public long Bytes { get; private set; }
 
     public bool IsReadOnly { get; }
 
@@ -27,6 +27,14 @@ public sealed class RawImage : IBlockImage
     public bool TryWrite(long offset, ReadOnlySpan<byte> source) => BlockFile.TryWrite(_file, offset, source);
 
     public bool TryFlush() => BlockFile.TryFlush(_file);
+
+    public bool TryResize(long bytes)
+    {
+        if (IsReadOnly || !BlockFile.TrySetLength(_file, bytes))
+            return false;
+        Bytes = bytes;
+        return true;
+    }
 
     public bool TryDiscard(long offset, long length)
     {

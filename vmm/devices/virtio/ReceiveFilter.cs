@@ -68,10 +68,10 @@ internal sealed class ReceiveFilter
     /// <summary>Whether the driver wants it.</summary>
     public bool Passes(ReadOnlySpan<byte> frame)
     {
-        if (frame.Length < EthernetFrame.HeaderBytes)
-            return false;
         if (_modes[Promiscuous])
             return true;
+        if (frame.Length < EthernetFrame.HeaderBytes)
+            return false;
         if (HasVlanFilter && frame.Length >= VlanTagOffset + VlanTagBytes && BinaryPrimitives.ReadUInt16BigEndian(frame[VlanTagOffset..]) == VlanType)
         {
             var vlan = BinaryPrimitives.ReadUInt16BigEndian(frame[(VlanTagOffset + 2)..]) & VlanIdMask;

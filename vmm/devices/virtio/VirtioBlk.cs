@@ -141,6 +141,23 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
         Serve(queue);
     }
 
+    /// <summary>What the disk is known as to the host's user; empty: nothing.</summary>
+    public string DriveId { get; init; } = "";
+
+    /// <summary>Gives the disk another size, of which the driver is told; false where the image cannot have it. With the device lock held.</summary>
+    public bool TryResize(long bytes)
+    {
+        if (bytes <= 0 || bytes % SectorBytes != 0)
+            return false;
+        _worker?.Drain();
+        if (!_image.TryResize(bytes))
+            return false;
+        BinaryPrimitives.WriteInt64LittleEndian(_configuration, bytes / SectorBytes);
+        if (IsLive)
+            SignalConfiguration();
+        return true;
+    }
+
     /// <summary>Takes back what the worker has done. With the device lock held.</summary>
     public void Poll()
     {

@@ -39,7 +39,7 @@ internal sealed class VirtioCommon(VirtioDevice device)
         set => _driverFeatureSelect = value;
     }
 
-    public uint DeviceFeatures => Half(Offered, _deviceFeatureSelect);
+    public uint DeviceFeatures => Half(device.OfferedFeatures, _deviceFeatureSelect);
 
     public uint DriverFeatures
     {
@@ -57,8 +57,6 @@ internal sealed class VirtioCommon(VirtioDevice device)
     /// <summary>The selected queue, null when there is none of that number.</summary>
     public Virtqueue? Selected => QueueSelect < device.Queues.Count ? device.Queues[QueueSelect] : null;
 
-    private ulong Offered => device.DeviceFeatures | VirtioFeature.Transport;
-
     /// <summary>A write to the status register; true when it was a reset.</summary>
     public bool WriteStatus(byte value)
     {
@@ -72,7 +70,7 @@ internal sealed class VirtioCommon(VirtioDevice device)
         if ((wanted & VirtioStatus.FeaturesOk) != 0 && (Status & VirtioStatus.FeaturesOk) == 0)
         {
             // 2.2.2, 6: only what is offered, and never without VERSION_1: FEATURES_OK then does not stick.
-            if ((_driverFeatures & ~Offered) != 0 || (_driverFeatures & VirtioFeature.Version1) == 0)
+            if ((_driverFeatures & ~device.OfferedFeatures) != 0 || (_driverFeatures & VirtioFeature.Version1) == 0)
                 wanted &= ~VirtioStatus.FeaturesOk;
             else
                 device.SetFeatures(_driverFeatures);
@@ -103,6 +101,13 @@ internal sealed class VirtioCommon(VirtioDevice device)
     public void ResetSelectedQueue()
     {
         if (Selected is not null && (device.NegotiatedFeatures & VirtioFeature.RingReset) != 0)
+            device.ResetQueue(QueueSelect);
+    }
+
+    /// <summary>4.2.2, QueueReady: the driver takes a queue back; complete when the write is.</summary>
+    public void StopSelectedQueue()
+    {
+        if (Selected is not null)
             device.ResetQueue(QueueSelect);
     }
 

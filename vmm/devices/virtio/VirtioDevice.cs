@@ -9,7 +9,7 @@ public static class VirtioFeature
 {
     public const ulong IndirectDescriptors = 1UL << 28, EventIndex = 1UL << 29, Version1 = 1UL << 32, RingPacked = 1UL << 34, RingReset = 1UL << 40;
 
-    /// <summary>What every device here offers.</summary>
+    /// <summary>What every device here can offer.</summary>
     public const ulong Transport = IndirectDescriptors | EventIndex | Version1 | RingPacked | RingReset;
 }
 
@@ -60,6 +60,12 @@ public abstract class VirtioDevice
 
     /// <summary>What the device type offers, beside <see cref="VirtioFeature.Transport"/>.</summary>
     public virtual ulong DeviceFeatures => 0;
+
+    /// <summary>Ring forms and other <see cref="VirtioFeature.Transport"/> features that are kept from the driver.</summary>
+    public ulong WithheldFeatures { get; init; }
+
+    /// <summary>All that the driver may accept.</summary>
+    internal ulong OfferedFeatures => DeviceFeatures | (VirtioFeature.Transport & ~WithheldFeatures);
 
     /// <summary>The device-specific configuration, as a register map declares it; empty when there is none.</summary>
     public virtual IReadOnlyList<Register> ConfigurationRegisters => [];
@@ -139,7 +145,7 @@ public abstract class VirtioDevice
     internal void Load(ref StateReader reader)
     {
         OnReset();
-        SetFeatures(reader.UInt64() & (DeviceFeatures | VirtioFeature.Transport));
+        SetFeatures(reader.UInt64() & OfferedFeatures);
         IsLive = reader.Bool();
         _postponed = reader.UInt64() & ulong.MaxValue >> (64 - Queues.Count);
         foreach (var queue in Queues)
@@ -156,6 +162,27 @@ public abstract class VirtioDevice
     public virtual byte ReadConfiguration(int offset) => 0;
 
     public virtual void WriteConfiguration(int offset, byte value) { }
+
+    /// <summary>Bytes of the configuration as one value; what is behind its end reads as 0.</summary>
+    internal ulong ReadConfigurationField(uint offset, int size)
+    {
+        ulong value = 0;
+        for (var i = 0; i < size; i++)
+        {
+            if (offset + i < ConfigurationBytes)
+                value |= (ulong)ReadConfiguration((int)offset + i) << (i * 8);
+        }
+        return value;
+    }
+
+    internal void WriteConfigurationField(uint offset, int size, ulong value)
+    {
+        for (var i = 0; i < size; i++)
+        {
+            if (offset + i < ConfigurationBytes)
+                WriteConfiguration((int)offset + i, (byte)(value >> (i * 8)));
+        }
+    }
 
     /// <summary>Handles one chain and gives it back (<see cref="Virtqueue.Push(uint)"/>); true to be given the next one, false when the queue is to wait.</summary>
     protected abstract bool HandleChain(int queue, Virtqueue ring);

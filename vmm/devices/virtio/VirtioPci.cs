@@ -79,7 +79,7 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
             case IsrOffset:
                 return offset == IsrOffset ? TakeIsr() : 0u;
             case ConfigurationOffset:
-                return ReadConfiguration((uint)offset - ConfigurationOffset, size);
+                return _device.ReadConfigurationField((uint)offset - ConfigurationOffset, size);
             default:
                 return 0;
         }
@@ -99,7 +99,7 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
                     WriteCommon((uint)offset + (uint)done, Math.Min(size - done, 4), (uint)(value >> (done * 8)));
                 break;
             case ConfigurationOffset:
-                WriteConfiguration((uint)offset - ConfigurationOffset, size, value);
+                _device.WriteConfigurationField((uint)offset - ConfigurationOffset, size, value);
                 break;
             case NotifyOffset when Function.IsBusMaster:
                 // Without NOTIFICATION_DATA the address alone tells the queue (4.1.5.2).
@@ -295,26 +295,6 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
                 break;
             default:
                 break;
-        }
-    }
-
-    private ulong ReadConfiguration(uint offset, int size)
-    {
-        ulong value = 0;
-        for (var i = 0; i < size; i++)
-        {
-            if (offset + i < _device.ConfigurationBytes)
-                value |= (ulong)_device.ReadConfiguration((int)offset + i) << (i * 8);
-        }
-        return value;
-    }
-
-    private void WriteConfiguration(uint offset, int size, ulong value)
-    {
-        for (var i = 0; i < size; i++)
-        {
-            if (offset + i < _device.ConfigurationBytes)
-                _device.WriteConfiguration((int)offset + i, (byte)(value >> (i * 8)));
         }
     }
 

@@ -38,6 +38,9 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
     /// <summary>What the guest discards is given back to the host.</summary>
     public bool Discards { get; init; } = true;
 
+    /// <summary>What the guest writes is gone with the machine.</summary>
+    public bool IsSnapshot { get; init; }
+
     /// <summary>Bytes of a <c>null-co://</c> disk.</summary>
     public long NullBytes { get; init; } = 1L << 30;
 
@@ -65,14 +68,16 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
             "ignore" or "off" => false,
             var other => throw new OptionException($"-drive discard={other}: there are unmap and ignore"),
         };
+        var snapshot = list.TakeSwitch("snapshot") ?? false;
         var size = list.Take("size") ?? list.Take("file.size");
         if (size is not null && file != "null-co://")
             throw new OptionException($"-drive size={size}: a file has its own; it is for null-co://");
         // A disk that reads as nothing reads as zeros here in any case.
         _ = list.TakeSwitch("read-zeroes");
         _ = list.TakeSwitch("file.read-zeroes");
+        _ = list.TakeSwitch("auto-read-only");
         _ = list.Take("aio");
-        list.ExpectEmpty("file, id, if, format, readonly, media, index, bus, unit, cache, discard, aio, size");
+        list.ExpectEmpty("file, id, if, format, readonly, snapshot, media, index, bus, unit, cache, discard, aio, size");
         if (string.IsNullOrEmpty(file))
             throw new OptionException($"-drive {argument}: no file given");
         var device = name switch
@@ -93,6 +98,7 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
         {
             Cache = cache,
             Discards = discards,
+            IsSnapshot = snapshot,
             IsCdRom = media == "cdrom",
             Index = index ?? (bus is null && unit is null ? null : (bus ?? 0) * 2 + (unit ?? 0)),
         };

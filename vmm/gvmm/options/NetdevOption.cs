@@ -11,6 +11,9 @@ public enum NetdevKind
     Datagram,
     Tap,
     User,
+
+    /// <summary>A hub with one port: it leads nowhere.</summary>
+    Hub,
 }
 
 /// <summary>One <c>-netdev</c>: the host's end of a network device's cable.</summary>
@@ -38,7 +41,7 @@ public sealed record NetdevOption(string Id, NetdevKind Kind)
     public static NetdevOption Parse(string argument)
     {
         var list = new PropertyList("-netdev", argument, "type");
-        var type = list.Take("type") ?? throw new OptionException($"-netdev {argument}: no type given; there are socket, stream, dgram, tap and user");
+        var type = list.Take("type") ?? throw new OptionException($"-netdev {argument}: no type given; there are socket, stream, dgram, tap, user and hubport");
         var id = list.Take("id");
         if (string.IsNullOrEmpty(id))
             throw new OptionException($"-netdev {argument}: no id= given, by which a device finds it");
@@ -49,7 +52,8 @@ public sealed record NetdevOption(string Id, NetdevKind Kind)
             "dgram" => ParseDatagram(list, id),
             "tap" => ParseTap(list, id),
             "user" => ParseUser(list, id),
-            _ => throw new OptionException($"-netdev {type}: there are socket, stream, dgram, tap and user"),
+            "hubport" => ParseHub(list, id),
+            _ => throw new OptionException($"-netdev {type}: there are socket, stream, dgram, tap, user and hubport"),
         };
     }
 
@@ -112,6 +116,13 @@ public sealed record NetdevOption(string Id, NetdevKind Kind)
         _ = list.Take("hostfwd");
         list.ExpectEmpty("id, hostfwd");
         return new NetdevOption(id, NetdevKind.User) { Forwards = forwards };
+    }
+
+    private static NetdevOption ParseHub(PropertyList list, string id)
+    {
+        _ = list.Take("hubid") ?? throw new OptionException("-netdev hubport: no hubid= given");
+        list.ExpectEmpty("id, hubid");
+        return new NetdevOption(id, NetdevKind.Hub);
     }
 
     // QEMU's tcp|udp:[hostaddr]:hostport-[guestaddr]:guestport, as passt's [address/]hostport:guestport.

@@ -97,6 +97,7 @@ public sealed class QmpCommands
         Add(new HostCommands(context).All);
         Add(new MonitorCommands(context).All);
         Add(new MigrationCommands(context).All);
+        Add(new DiskCommands(context).All);
     }
 
     public IReadOnlyList<QmpCommand> All => _all;

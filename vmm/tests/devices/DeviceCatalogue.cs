@@ -59,6 +59,7 @@ internal static class DeviceCatalogue
         ["virtio-net-pci"] = () => NewVirtio((memory, clock) => new VirtioNet(memory, clock, new ChattyNetwork(), MacAddress.Default(0))),
         ["virtio-serial-pci"] = () => NewVirtio((memory, clock) => NewSerial(memory, clock, NullStreamLink.Instance)),
         ["virtio-serial-pci on a busy line"] = () => NewVirtio((memory, clock) => NewSerial(memory, clock, new BusyStream())),
+        ["virtio-rng-device"] = () => NewVirtioMmio((memory, clock) => new VirtioRng(memory, clock, new CountingEntropy())),
         ["virtio-blk-pci"] = () => NewVirtio((memory, clock) => new VirtioBlk(memory, clock, new MemoryImage(1 << 16), "serial")),
     };
 
@@ -183,6 +184,16 @@ internal static class DeviceCatalogue
         bus.MapPorts(host, 0, PciHost.BasePort);
         host.Reset();
         return new Bench { Bus = bus, Clock = clock, Devices = [host, transport] };
+    }
+
+    /// <summary>A virtio device behind registers in memory, at an address of its own.</summary>
+    public static Bench NewVirtioMmio(Func<IGuestMemory, IClock, VirtioDevice> make, IIrqLine? line = null, ArrayMemory? memory = null)
+    {
+        var clock = Rig.NewClock();
+        var bus = new IoBus();
+        var transport = new VirtioMmio(make(memory ?? NoisyMemory(), clock), line ?? new RecordingLine());
+        bus.MapMmio(transport, 0, 0xfeb00000);
+        return new Bench { Bus = bus, Clock = clock, Devices = [transport] };
     }
 
     private static ArrayMemory NoisyMemory()

@@ -107,6 +107,32 @@ public sealed class VirtioBlkTests
         Assert.Equal(0UL, rig.Read(4, 4) & (1 << 13 | 1 << 14));
     }
 
+    [Fact]
+    public void A_disk_that_changes_its_size_tells_the_driver()
+    {
+        var path = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllBytes(path, new byte[4096]);
+            VirtioBlk? disk = null;
+            var rig = new VirtioPciRig((memory, clock) => disk = new VirtioBlk(memory, clock, new RawImage(path, readOnly: false)));
+            rig.Start();
+            var generation = rig.Read(0x15, 1);
+            Assert.True(disk!.TryResize(8192));
+            Assert.Equal(16UL, rig.Read(0x2000, 8));
+            Assert.NotEqual(generation, rig.Read(0x15, 1));
+            Assert.Equal(2UL, rig.Read(0x1000, 1));
+            Assert.Equal(8192, new FileInfo(path).Length);
+            Assert.False(disk.TryResize(100));
+            Assert.False(disk.TryResize(-512));
+            rig.Transport.Dispose();
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
