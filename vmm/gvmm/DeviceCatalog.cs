@@ -5,6 +5,7 @@ using Gauntlet.Vmm.Devices.Storage;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Machines;
+using Gauntlet.Vmm.Memory;
 using Gauntlet.Vmm.Network;
 using Gauntlet.Vmm.Program.Options;
 using Gauntlet.Vmm.Storage;
@@ -15,7 +16,7 @@ namespace Gauntlet.Vmm.Program;
 public static class DeviceCatalog
 {
     /// <summary>By name.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "pvpanic", "pvpanic-pci", "ide-hd", "ide-cd", "virtio-blk-pci",
+    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "pvpanic", "pvpanic-pci", "ide-hd", "ide-cd", "virtio-balloon-pci", "virtio-blk-pci",
         "virtio-net-pci", "virtio-rng-pci", "virtio-serial-pci", "virtconsole", "virtserialport"];
 
     /// <summary>For messages.</summary>
@@ -63,6 +64,11 @@ public static class DeviceCatalog
                 case "virtio-rng-pci":
                     ExpectVirtio(option);
                     board.AddVirtio(new VirtioRng(board.Machine.Memory, board.Machine.Clock, HostEntropy.Instance) { WithheldFeatures = Withheld(option) }, Slot(option));
+                    break;
+                case "virtio-balloon-pci":
+                    ExpectVirtio(option);
+                    var balloon = new VirtioBalloon(board.Machine.Memory, board.Machine.Clock, new ReclaimableMemory(board.Machine.Memory)) { WithheldFeatures = Withheld(option) };
+                    board.AddVirtio(balloon, Slot(option));
                     break;
                 case "virtio-blk-pci":
                     AddDisk(board, option, backends.Drives);

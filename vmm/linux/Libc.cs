@@ -22,6 +22,12 @@ public static unsafe partial class Libc
     [LibraryImport(Library, SetLastError = true)]
     public static partial int mprotect(nint addr, nuint length, int prot);
 
+    public const int MADV_REMOVE = 9;
+
+    /// <summary>madvise(2). Returns -1 on failure.</summary>
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int madvise(nint addr, nuint length, int advice);
+
     /// <summary>munmap(2).</summary>
     [LibraryImport(Library, SetLastError = true)]
     public static partial int munmap(nint addr, nuint length);

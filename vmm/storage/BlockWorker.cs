@@ -94,8 +94,10 @@ public sealed class BlockWorker : IDisposable
             _running?.Cancel();
             _ended = true;
             Monitor.PulseAll(_gate);
+            // Not for the thread: it may be on its way into the device, whose lock the caller may hold.
+            AwaitIdle();
+            _completed.Clear();
         }
-        _thread?.Join();
     }
 
     private void AwaitIdle()

@@ -98,6 +98,7 @@ public sealed class QmpCommands
         Add(new MonitorCommands(context).All);
         Add(new MigrationCommands(context).All);
         Add(new DiskCommands(context).All);
+        Add(new BalloonCommands(context).All);
     }
 
     public IReadOnlyList<QmpCommand> All => _all;

@@ -13,6 +13,7 @@
 #include "processor.h"
 #include "report.h"
 #include "string.h"
+#include "timeout.h"
 #include "tsc.h"
 #include "virtio_pci.h"
 

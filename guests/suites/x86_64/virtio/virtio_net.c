@@ -11,6 +11,7 @@
 #include "processor.h"
 #include "report.h"
 #include "string.h"
+#include "timeout.h"
 #include "tsc.h"
 #include "virtio_pci.h"
 
