@@ -12,6 +12,8 @@ internal static class Comparison
 
     public static int Run(ComparisonOptions options)
     {
+        // Away from any repository and tree: both would ask it for the commits that a log names.
+        Directory.SetCurrentDirectory(Path.GetTempPath());
         var kinds = new SortedDictionary<string, (int Both, int OnlyTheirs, int OnlyOurs)>(StringComparer.Ordinal);
         var differences = new List<string>();
         var exitCodes = 0;
@@ -106,8 +108,6 @@ internal static class Comparison
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            // Away from any repository: Linux's asks git for the commits that a log names.
-            WorkingDirectory = Path.GetTempPath(),
             StandardOutputEncoding = Encoding.Latin1,
         };
         using var perl = Process.Start(start)!;

@@ -79,7 +79,7 @@ internal sealed record ComparisonOptions(
             : [.. Directory.EnumerateFiles(patches, "*", SearchOption.AllDirectories).Where(IsPatch).Order(StringComparer.Ordinal)];
         if (files.Length == 0)
             throw new CheckException($"no .patch, .diff, .eml, .c or .h files in {patches}");
-        return new ComparisonOptions(Path.GetFullPath(checkpatch), [.. files.Select(Path.GetFullPath)], rules, release, cache, time, program, shown, extra);
+        return new ComparisonOptions(Path.GetFullPath(checkpatch), [.. files.Select(Path.GetFullPath)], rules, release, cache is null ? null : Path.GetFullPath(cache), time, program is null ? null : Path.GetFullPath(program), shown, extra);
     }
 
     private static bool IsPatch(string path) => Path.GetExtension(path) is ".patch" or ".diff" or ".eml" or ".c" or ".h";

@@ -132,6 +132,8 @@ internal sealed class CheckRun(CheckOptions options, CheckSetup setup)
             MaxLineLength = setup.MaxLineLength,
             Root = setup.Root,
             Spelling = setup.Spelling,
+            ConstStructures = setup.ConstStructures,
+            HasCommit = setup.HasCommit,
         };
         var document = options.Legacy || input.WholeFile ? null : PatchParser.Parse(message.Text);
         // A mode, an empty file, a binary one: a patch without hunks is one too.

@@ -47,6 +47,12 @@ internal sealed class CheckSetup
     /// <summary>Words that are often misspelled; null when there is no list.</summary>
     public Spelling? Spelling { get; private init; }
 
+    /// <summary>Names of structures that are normally constant; null when the tree has no list of them.</summary>
+    public IReadOnlySet<string>? ConstStructures { get; private init; }
+
+    /// <summary>Whether the repository has a commit; null when there is no repository to ask.</summary>
+    public Predicate<string>? HasCommit { get; private init; }
+
     public CDialect Dialect => RuleSetName == "linux" ? CDialect.Linux : CDialect.Qemu;
 
     /// <summary>QEMU's <c>--strict</c> fails on warnings; Linux's shows matters of taste, and its checkpatch fails on any finding.</summary>
@@ -61,7 +67,12 @@ internal sealed class CheckSetup
         var name = options.Rules ?? configuration?.Rules ?? (root is not null && IsLinux(root) ? "linux" : "qemu");
         if (Array.IndexOf(RuleSetNames, name) < 0)
             throw new CheckException($"unknown rule set {name}: there are {string.Join(", ", RuleSetNames)}");
-        return new CheckSetup(options, name, root, configuration) { Spelling = ReadSpelling(options, name, root) };
+        return new CheckSetup(options, name, root, configuration) 
+        {
+            Spelling = ReadSpelling(options, name, root),
+            ConstStructures = name == "linux" && root is not null ? ReadConstStructures(new BaseTree(options, root)) : null,
+            HasCommit = name == "linux" ? CommitLookup.In(options) : null,
+        };
     }
 
     public RuleSet CreateRules() => CreateRules(RuleSetName);
@@ -119,6 +130,11 @@ internal sealed class CheckSetup
             throw new CheckException($"cannot read the list of misspelled words {options.CodespellFile}: {e.Message}; install codespell, or name a list with --codespellfile");
         }
     }
+
+    private static HashSet<string>? ReadConstStructures(BaseTree tree) =>
+        tree.Read("scripts/const_structs.checkpatch") is { } text
+            ? [.. text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(line => line[0] != '#' && !line.AsSpan().ContainsAny(' ', '\t'))]
+            : null;
 
     /// <summary>Apart, so that the YAML library is loaded only when there is a configuration.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]

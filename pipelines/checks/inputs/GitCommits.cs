@@ -51,6 +51,9 @@ internal sealed class GitCommits(string folder)
     public string SubjectOf(string id) =>
         TryRun(["log", "-1", "--no-show-signature", "--format=%s", "--end-of-options", id], out _) is { } subject ? Encoding.UTF8.GetString(subject).TrimEnd('\n') : "";
 
+    /// <summary>Whether there is a commit of this name.</summary>
+    public bool HasCommit(string id) => TryRun(["rev-parse", "--quiet", "--verify", "--end-of-options", id + "^{commit}"], out _) is not null;
+
     /// <summary>A file as a commit has it; null when it has none.</summary>
     public string? FileAt(string commit, string path)
     {

@@ -36,7 +36,7 @@ public sealed class PatchScan
         Types = types;
         Learner = new TypeLearner(types);
         Values = new ValueAnnotator(types);
-        Statements = new StatementScanner(lines, Clean);
+        Statements = new StatementScanner(lines, Clean, types.Dialect.EndsAtDefinitions);
     }
 
     /// <summary>Longer lines are not read as code: nobody writes them, and patterns need not be quick on them.</summary>
@@ -64,6 +64,12 @@ public sealed class PatchScan
 
     /// <summary>Root of the source tree that the patch is for; null when there is none.</summary>
     public string? Root { get; init; }
+
+    /// <summary>Whether the repository has a commit, by its name; null when there is no repository to ask.</summary>
+    public Predicate<string>? HasCommit { get; init; }
+
+    /// <summary>Names of structures that are normally constant; null when the tree has no list of them.</summary>
+    public IReadOnlySet<string>? ConstStructures { get; init; }
 
     /// <summary>Words that are often misspelled; null when there is no list.</summary>
     public Spelling? Spelling { get; init; }
@@ -250,6 +256,22 @@ public sealed class PatchScan
         return text.ToString();
     }
 
+    /// <summary>Lines as they are from this one to another by its number; in a removed one's place stands the next that is not.</summary>
+    public string RawLinesThrough(int last)
+    {
+        var next = last;
+        while (Lines.Has(next - 1) && CleanText.IsRemoved(Lines[next - 1]))
+            next++;
+        var texts = new string[Math.Max(last - Number + 1, 0)];
+        for (var number = last; number >= Number; number--)
+        {
+            if (Lines.Has(number - 1) && !CleanText.IsRemoved(Lines[number - 1]))
+                next = number;
+            texts[number - Number] = Lines.LineString(next - 1);
+        }
+        return string.Join('\n', texts) + "\n";
+    }
+
     /// <summary>A statement's text, markers of its lines blanked.</summary>
     public ReadOnlySpan<char> TextOf(in Statement statement) => Clean.Blanked[statement.Start..statement.End];
 
@@ -275,7 +297,7 @@ public sealed class PatchScan
     public void ReportPatch(Rule rule, string? message = null, Excerpt excerpt = Excerpt.None) => Add(rule, message, excerpt, 0, null);
 
     /// <summary>A scan of the same patch from its start, which another thread may move.</summary>
-    public PatchScan CreateTwin() => new(Lines, Clean, Types.Copy(), _selection) { WholeFile = WholeFile, MaxLineLength = MaxLineLength, Root = Root };
+    public PatchScan CreateTwin() => new(Lines, Clean, Types.Copy(), _selection) { WholeFile = WholeFile, MaxLineLength = MaxLineLength, Root = Root, ConstStructures = ConstStructures };
 
     /// <summary>Adds what a twin found, for each line after what was found here.</summary>
     public void AddFindings(PatchScan twin)

@@ -27,6 +27,9 @@ public sealed class CDialect
     /// <summary>Whether <c>//</c> begins a comment like any other.</summary>
     public bool HasLineComments { get; init; }
 
+    /// <summary>Whether a macro's definition ends the statement that it stands in.</summary>
+    public bool EndsAtDefinitions { get; init; }
+
     /// <summary>Columns that nested code goes further in.</summary>
     public int IndentWidth { get; init; }
 
@@ -68,6 +71,7 @@ public sealed class CDialect
         InlineWords = ["inline", "__always_inline", "noinline", "__inline", "__inline__"],
         KnowsSigned = true,
         HasLineComments = true,
+        EndsAtDefinitions = true,
         IndentWidth = 8,
         TypeWords =
         [

@@ -29,8 +29,12 @@ public sealed class StatementScanner
     /// <summary>How far to look ahead once the budget is spent. Keeps the time linear for input that is made to be slow.</summary>
     private const int ExhaustedLookahead = 512;
 
+    /// <summary>Characters after which no further line of a directive is read; nobody writes longer ones.</summary>
+    private const int MaxDirective = 16 * 1024;
+
     private readonly TextLines _raw;
     private readonly CleanText _clean;
+    private readonly bool _endsAtDefinitions;
     private readonly List<(char Bracket, int Level)> _conditionals = [];
     private readonly List<int> _levels = [];
     private long _budget;
@@ -41,10 +45,12 @@ public sealed class StatementScanner
     private int _memoRemaining;
     private Statement _memo;
 
-    public StatementScanner(TextLines raw, CleanText clean)
+    /// <param name="endsAtDefinitions">A macro's definition ends with its last line, and with it a statement that it stands in.</param>
+    public StatementScanner(TextLines raw, CleanText clean, bool endsAtDefinitions)
     {
         _raw = raw;
         _clean = clean;
+        _endsAtDefinitions = endsAtDefinitions;
         _budget = BaseBudget + (long)BudgetPerCharacter * raw.Text.Length;
     }
 
@@ -60,6 +66,23 @@ public sealed class StatementScanner
             return _memo with { Start = start, ConditionEnd = Math.Max(start, _memo.ConditionEnd) };
         }
         return FollowStatement(lineNumber, remaining, offset, first);
+    }
+
+    /// <summary>A preprocessor directive with its continuation lines, their markers kept, without the last line's end.</summary>
+    public ReadOnlySpan<char> DirectiveAt(int lineNumber, int remaining)
+    {
+        var first = _clean.JoinedIndexOf(lineNumber - 1);
+        var start = _clean.StartOfJoined(first);
+        var limit = start + (_budget > 0 ? MaxDirective : ExhaustedLookahead);
+        var end = start;
+        for (var joined = first; remaining > 0 && joined < _clean.JoinedCount && end < limit; joined++, remaining--)
+        {
+            end = _clean.StartOfJoined(joined + 1);
+            if (end - 2 < start || _clean.Joined[end - 2] != '\\')
+                break;
+        }
+        _budget -= end - start;
+        return _clean.Joined[start..end].TrimEnd('\n');
     }
 
     private Statement FollowStatement(int lineNumber, int remaining, int offset, int first)
@@ -100,6 +123,8 @@ public sealed class StatementScanner
                 }
                 if (at >= end)
                     break;
+                if (_endsAtDefinitions && level == 0 && Directives.EndOfNamed(text[at..end], "define") >= 0)
+                    (bracket, level) = ('#', 1);
             }
             if (_conditionals.Count == 0)
                 _conditionals.Add(('\0', 0));
@@ -143,6 +168,12 @@ public sealed class StatementScanner
                         at++;
                     break;
                 }
+            }
+            else if (bracket == '#' && c == '\n' && previous != '\\')
+            {
+                (bracket, level) = ('\0', 0);
+                at++;
+                break;
             }
             previous = c;
             at++;

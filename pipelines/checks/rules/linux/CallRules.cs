@@ -152,7 +152,7 @@ internal static partial class CallRules
     };
 
     /// <summary>The mode that names of POSIX's <c>sys/stat.h</c> and Linux's sums of them stand for, as four octal digits.</summary>
-    private static string Octal(string names)
+    internal static string Octal(string names)
     {
         var mode = 0;
         foreach (var name in names.Split('|', StringSplitOptions.TrimEntries))
@@ -173,7 +173,7 @@ internal static partial class CallRules
 
     private static int Bits(string kind) => kind switch { "R" => 4, "W" => 2, "X" => 1, _ => 0 };
 
-    private const string ModeNames = "S_I(?:[RWX](?:USR|GRP|OTH|UGO)|RWX(?:UGO|U|G|O))";
+    internal const string ModeNames = "S_I(?:[RWX](?:USR|GRP|OTH|UGO)|RWX(?:UGO|U|G|O))";
 
     private const string BarrierNames = "(?:mb__(?:before|after)_atomic|store_release|load_acquire|store_mb|mb|rmb|wmb)";
 

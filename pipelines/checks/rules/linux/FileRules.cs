@@ -7,7 +7,7 @@ internal static partial class FileRules
 {
     public static LineRule[] Create() =>
     [
-        new SpdxTag(),
+        new KconfigHelp(), new SpdxTag(),
         new PatternRule("MAINTAINERS_STYLE", Severity.Warning, "MAINTAINERS entries use one tab after TYPE:", Entry, ":",
             "Scripts read the file.", new("M: A <a@b.c>", "MAINTAINERS"), new("M:\tA <a@b.c>", "MAINTAINERS"))
             { On = PatternRule.View.Raw, AppliesTo = file => file == "MAINTAINERS", Unless = EntryWithTab },

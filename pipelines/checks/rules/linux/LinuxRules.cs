@@ -3,20 +3,13 @@ using Gauntlet.Pipelines.Checks.Rules.Qemu;
 namespace Gauntlet.Pipelines.Checks.Rules.Linux;
 
 /// <summary>
-/// Types of Linux's checkpatch.pl, those that fire most. A type can have several messages; each is a rule here. The others are not done yet, see
+/// Types of Linux's checkpatch.pl. A type can have several messages; each is a rule here. Those not done yet:
 /// <see cref="NotYetDone"/>.
 /// </summary>
 internal sealed class LinuxRules : RuleSet
 {
-    /// <summary>They need a kernel tree, follow macros, or fire seldom.</summary>
-    public override IReadOnlyList<string> NotYetDone { get; } =
-    [
-        "ARCH_INCLUDE_LINUX", "CAMELCASE", "COMPLEX_MACRO", "CONFIG_DESCRIPTION", "CONST_STRUCT", "DEVICE_ATTR_FUNCTIONS", "DEVICE_ATTR_PERMS", "DEVICE_ATTR_RO",
-        "DEVICE_ATTR_RW", "DEVICE_ATTR_WO", "DO_WHILE_MACRO_WITH_TRAILING_SEMICOLON", "DT_SCHEMA_BINDING_PATCH", "DT_SPLIT_BINDING_PATCH", "EMBEDDED_FUNCTION_NAME", "EXPORT_SYMBOL",
-        "FUNCTION_ARGUMENTS", "INCLUDE_LINUX", "MACRO_ARG_PRECEDENCE", "MACRO_ARG_REUSE", "MACRO_WITH_FLOW_CONTROL", "MEMSET", "MINMAX", "MODIFIED_INCLUDE_ASM",
-        "MULTISTATEMENT_MACRO_USE_DO_WHILE", "NON_OCTAL_PERMISSIONS", "OBSOLETE", "PATCH_PREFIX", "SINGLE_STATEMENT_DO_WHILE_MACRO", "SSCANF_TO_KSTRTO", "UNDOCUMENTED_DT_STRING",
-        "UNDOCUMENTED_SETUP", "UNKNOWN_COMMIT_ID", "USE_RELATIVE_PATH", "VSPRINTF_POINTER_EXTENSION", "VSPRINTF_SPECIFIER_PX",
-    ];
+    /// <summary>They ask scripts and documents of a kernel tree.</summary>
+    public override IReadOnlyList<string> NotYetDone { get; } = ["OBSOLETE", "UNDOCUMENTED_DT_STRING"];
 
     public override string Name => "linux";
 
@@ -34,6 +27,28 @@ internal sealed class LinuxRules : RuleSet
         Severity.Error,
         "Does not appear to be a unified-diff format patch",
         () => new("Nothing could be checked.", new("From: A <a@b.c>\n\nlog\n\nSigned-off-by: A <a@b.c>\n"), new("From: A <a@b.c>\n\nlog\n\nSigned-off-by: A <a@b.c>\n---\n--- a/x.c\n+++ b/x.c\n@@ -1,0 +1 @@\n+int a;\n")));
+
+    public WholeRule PathPrefix { get; } = new(
+        "PATCH_PREFIX",
+        Severity.Warning,
+        "patch prefix exists, appears to be a -p0 patch",
+        () => new(
+            "git am takes the first part of a path off.",
+            new("--- hw/x.c\n+++ hw/x.c\n@@ -1,0 +1 @@\n+int a;\n"),
+            new("--- a/x.c\n+++ b/x.c\n@@ -1,0 +1 @@\n+int a;\n")));
+
+    public WholeRule OldHeaders { get; } = new(
+        "MODIFIED_INCLUDE_ASM",
+        Severity.Error,
+        "do not modify files in include/asm, change architecture specific files in include/asm-<architecture>",
+        () => new(
+            "It was a link to one architecture's headers.",
+            new("--- a/include/asm/x.h\n+++ b/include/asm/x.h\n@@ -1,0 +1 @@\n+int a;\n"),
+            new("--- a/include/asm-generic/x.h\n+++ b/include/asm-generic/x.h\n@@ -1,0 +1 @@\n+int a;\n")));
+
+    public BindingPatch Binding { get; } = new();
+
+    public EmbeddedFunctionName FunctionName { get; } = new();
 
     public FilesMoved FilesMoved { get; } = new();
 
@@ -60,7 +75,7 @@ internal sealed class LinuxRules : RuleSet
 
     public FixesForm Fixes { get; } = new();
 
-    public LineRule[] AfterLog { get; } = [new CorruptPatch(), new InvalidUtf8Check(), new RepeatedWord()];
+    public LineRule[] AfterLog { get; }
 
     public FreeSoftwareAddress Address { get; } = new();
 
@@ -93,11 +108,17 @@ internal sealed class LinuxRules : RuleSet
     public LinuxRules()
     {
         Assignment = new AssignmentInCondition();
+        AfterLog = [Binding, new CorruptPatch(), new InvalidUtf8Check(), new AbsolutePath(), new UnknownCommit(), new RepeatedWord()];
+        var macros = new ComplexMacro();
+        var header = new ArchitectureHeader();
+        var parameters = new UnnamedParameter();
         C =
         [
-            new OpenEndedLine(), .. ExpressionRules.Create(), .. DeclarationRules.Create(), .. CallRules.Create(), .. LoggingRules.Create(), .. SpacingRules.Create(), .. BlockRules.Create(Assignment),
+            new OpenEndedLine(), new ExportPlace(), .. ExpressionRules.Create(), .. DeclarationRules.Create(), new CamelCase(), header, header.InArchitecture, .. macros.All, FunctionName,
+            .. ArgumentRules.Create(), parameters.OnNextLine, parameters, new UndocumentedSetup(), .. CallRules.Create(), new ConstStructure(), .. LoggingRules.Create(), .. SpacingRules.Create(),
+            .. BlockRules.Create(Assignment),
         ];
-        All = [Assignment, .. Trailers.All, Fixes, .. Context, MissingSignOff, NotAPatch, Description, FilesMoved, Subject, DeclinedUtf8, Spelling, Dos, TrailingSpace, Address, .. Any, .. Log, .. AfterLog, .. File, .. Source, .. Layout, .. C];
+        All = [PathPrefix, OldHeaders, Binding.Schema, Assignment, .. Trailers.All, Fixes, .. Context, MissingSignOff, NotAPatch, Description, FilesMoved, Subject, DeclinedUtf8, Spelling, Dos, TrailingSpace, Address, .. Any, .. Log, .. AfterLog, .. File, .. Source, .. Layout, .. C];
     }
 
     public override IReadOnlyList<Rule> All { get; }

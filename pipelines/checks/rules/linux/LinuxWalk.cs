@@ -76,6 +76,7 @@ internal sealed class LinuxWalk
     private void BeginHunk()
     {
         _statementEnd = 0;
+        _rules.FunctionName.EnterHunk(_scan.Raw);
         foreach (var rule in _rules.All)
         {
             if (rule is IHunkRule hunkRule)
@@ -213,7 +214,20 @@ internal sealed class LinuxWalk
         while (end < line.Length && !Scan.IsSpace(line[end]))
             end++;
         Enter(line[name..end]);
+        CheckFileName(line[name..end]);
         return true;
+    }
+
+    private void CheckFileName(ReadOnlySpan<char> path)
+    {
+        if (_part == Part.Last)
+            return;
+        var slash = path.IndexOf('/');
+        var prefix = slash < 0 ? "" : path[..slash].ToString();
+        if (!_scan.WholeFile && _scan.Root is not null && prefix.Length > 0 && Path.Exists(Path.Combine(_scan.Root, prefix)))
+            _scan.ReportPatch(_rules.PathPrefix, $"patch prefix '{prefix}' exists, appears to be a -p0 patch");
+        if (_scan.File.StartsWith("include/asm/", StringComparison.Ordinal))
+            _scan.ReportPatch(_rules.OldHeaders);
     }
 
     private void Enter(ReadOnlySpan<char> path)
@@ -223,6 +237,8 @@ internal sealed class LinuxWalk
         _scan.InCommitLog = false;
         _scan.ShowsTaste = _scan.File.StartsWith("net/", StringComparison.Ordinal) || _scan.File.StartsWith("drivers/net/", StringComparison.Ordinal)
             || _scan.File.StartsWith("drivers/staging/", StringComparison.Ordinal);
+        if (_part != Part.Last)
+            _rules.Binding.EnterFile(_scan);
     }
 
     private static bool IsHeader(ReadOnlySpan<char> line)

@@ -53,6 +53,9 @@ internal sealed class PatternRule(string id, Severity severity, string message, 
     /// <summary>The statement's lines are shown.</summary>
     public bool ShowsStatement { get; init; }
 
+    /// <summary>The statement is shown, strings and comments blanked.</summary>
+    public bool ShowsBlanked { get; init; }
+
     public override void Check(PatchScan scan)
     {
         if (Severity == Severity.Check && !scan.ReportsTaste)
@@ -85,6 +88,8 @@ internal sealed class PatternRule(string id, Severity severity, string message, 
     {
         if (ShowsStatement)
             scan.ReportWithText(this, scan.RawLines(1 + scan.StatementText.Count('\n')), found);
+        else if (ShowsBlanked)
+            scan.ReportWithText(this, scan.StatementText + "\n", found);
         else if (ShowsPrevious)
             scan.ReportWithPrevious(this, found);
         else

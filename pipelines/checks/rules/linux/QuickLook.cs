@@ -72,6 +72,17 @@ internal static class QuickLook
         return open >= 0 && head.IndexOfAny(" \t\n*") > 0 && ClosesBeforeSemicolon(statement[open..]);
     }
 
+    /// <summary>A type and a name before the first parenthesis, and a brace after it closes.</summary>
+    public static bool MayBeginFunction(ReadOnlySpan<char> statement)
+    {
+        var open = statement.IndexOf('(');
+        var brace = statement.IndexOf('{');
+        if (open <= 1 || brace < open || !Scan.TrimEnd(statement[..brace]).EndsWith(")"))
+            return false;
+        var head = Scan.Trim(statement[1..open]);
+        return head.IndexOfAny("=.,;>#") < 0 && head.IndexOfAny(" \t\n*") > 0;
+    }
+
     private static bool ClosesBeforeSemicolon(ReadOnlySpan<char> brackets)
     {
         var depth = 0;
