@@ -123,7 +123,10 @@ internal static class Comparison
     private static string[] OurArguments(ComparisonOptions options, IEnumerable<string> patches)
     {
         string[] release = options.Release is null ? [] : ["--release", options.Release];
-        return ["--legacy", "--no-tree", "--rules", options.RuleSet, .. ShowTypes(options), .. release, .. options.ExtraArguments, .. patches];
+        // Linux's finds its list of misspelled words beside itself.
+        var words = Path.Combine(Path.GetDirectoryName(options.Checkpatch)!, "spelling.txt");
+        string[] spelling = options.RuleSet == "linux" && File.Exists(words) ? ["--codespellfile", words] : [];
+        return ["--legacy", "--no-tree", "--rules", options.RuleSet, .. spelling, .. ShowTypes(options), .. release, .. options.ExtraArguments, .. patches];
     }
 
     private static (string Report, int Exit) Ours(ComparisonOptions options, string patch)

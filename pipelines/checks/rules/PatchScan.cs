@@ -109,6 +109,9 @@ public sealed class PatchScan
     /// <summary>A statement is followed from this line; not so on the further lines of one that has no boundary inside.</summary>
     public bool StartsStatement { get; set; }
 
+    /// <summary>Patterns see the statement here although its start was on a line before: the line begins a control statement. Markers of its further lines stay.</summary>
+    public bool ShowsControl { get; set; }
+
     /// <summary>Path of the file that is changed, without the diff's prefix; empty before the first.</summary>
     public string File { get; set; } = "";
 
@@ -158,7 +161,7 @@ public sealed class PatchScan
     public bool MoveTo(int number)
     {
         Number = number;
-        _hasStatement = StartsStatement = false;
+        _hasStatement = StartsStatement = ShowsControl = false;
         _lineText = _spacedText = _rawText = _statementText = null;
         _characters = _rawCharacters = null;
         var line = Line;
@@ -230,7 +233,7 @@ public sealed class PatchScan
     }
 
     /// <summary>How much of a statement patterns see.</summary>
-    private const int MaxStatementText = 512;
+    private const int MaxStatementText = 1024;
 
     /// <summary>The statement for patterns: its first line's marker, then its text with the markers of further lines blanked. Empty when none is followed from here.</summary>
     public string StatementText
@@ -239,7 +242,7 @@ public sealed class PatchScan
         {
             if (_statementText is null)
             {
-                var text = StartsStatement ? TextOf(Statement) : default;
+                var text = StartsStatement ? TextOf(Statement) : ShowsControl ? Clean.Joined[Statement.Start..Statement.End] : default;
                 text = text.Length > MaxStatementText ? text[..MaxStatementText] : text;
                 _statementText = text.IsEmpty ? "" : string.Concat(Line[..1], text[1..]);
             }
@@ -316,7 +319,8 @@ public sealed class PatchScan
 
     private void Add(Rule rule, string? message, Excerpt excerpt, int argument, string? text)
     {
-        if (_selection.Selects(rule, ShowsTaste))
-            Findings.Add(new Finding(rule, rule.Severity, message ?? rule.Message, Number, File, Remaining != 0 ? FileLine : 0, excerpt, argument, text));
+        var severity = WholeFile && rule.IsMilderInFiles ? Severity.Check : rule.Severity;
+        if (_selection.Selects(rule, severity, ShowsTaste))
+            Findings.Add(new Finding(rule, severity, message ?? rule.Message, Number, File, Remaining != 0 ? FileLine : 0, excerpt, argument, text));
     }
 }

@@ -32,6 +32,9 @@ public abstract class Rule(string id, Severity severity, string message)
 
     public Severity Severity { get; } = severity;
 
+    /// <summary>A matter of taste in a whole file, which nobody is about to change.</summary>
+    public bool IsMilderInFiles { get; init; }
+
     /// <summary>What is reported; rules that name what they found replace it.</summary>
     public string Message { get; } = message;
 

@@ -17,8 +17,12 @@ public sealed class RuleSelection
     public bool Strict { get; init; } = true;
 
     /// <param name="taste">Matters of taste count where the rule found something, whatever <see cref="Strict"/> says.</param>
-    public bool Selects(Rule rule, bool taste = false) =>
-        (Strict || taste || rule.Severity != Severity.Check)
+    public bool Selects(Rule rule, bool taste = false) => Selects(rule, rule.Severity, taste);
+
+    /// <param name="severity">What the rule's finding weighs where it was found.</param>
+    /// <param name="taste">As above.</param>
+    public bool Selects(Rule rule, Severity severity, bool taste) =>
+        (Strict || taste || severity != Severity.Check)
         && (Release is null || rule.Since <= Release)
         && (Types.Count > 0 ? Types.Contains(rule.Id) : Ignored.Count == 0 || !Ignored.Contains(rule.Id));
 }

@@ -85,7 +85,7 @@ internal sealed partial class PointerFormat() : LineRule("VSPRINTF_POINTER_EXTEN
 
     public override void Check(PatchScan scan)
     {
-        if (!scan.StartsStatement || !scan.Has('('))
+        if (!scan.Has('('))
             return;
         var statement = scan.StatementText;
         if (!statement.Contains('"') || statement.Contains('{') || !HasFormat(statement))
@@ -175,7 +175,7 @@ internal sealed partial class SingleScan() : LineRule("SSCANF_TO_KSTRTO", Severi
 
     public override void Check(PatchScan scan)
     {
-        if (!scan.StartsStatement || !Scan.HasWord(scan.Line, "sscanf"))
+        if (!Scan.HasWord(scan.Line, "sscanf") || scan.StatementText.Length == 0)
             return;
         var shown = scan.RawLinesThrough(scan.Number + scan.StatementText.AsSpan().Count('\n'));
         if (shown.Length <= MaxText && Format().Match(shown) is { Success: true } match && match.Groups[1].ValueSpan.Count('%') == 1 && OneNumber().IsMatch(match.Groups[1].ValueSpan))
@@ -212,7 +212,7 @@ internal sealed partial class DeviceAttribute() : LineRule("DEVICE_ATTR_RW", Sev
 
     public override void Check(PatchScan scan)
     {
-        if (!scan.StartsStatement || !scan.StatementText.Contains("DEVICE_ATTR", StringComparison.Ordinal) || Attribute().Match(scan.StatementText) is not { Success: true } match)
+        if (!scan.StatementText.Contains("DEVICE_ATTR", StringComparison.Ordinal) || Attribute().Match(scan.StatementText) is not { Success: true } match)
             return;
         var (name, shown, show, store) = (match.Groups[1].Value, match.Groups[2].Value, match.Groups[3].Value, match.Groups[4].Value);
         var mode = Scan.Trim(shown) is ['0', ..] number ? number.ToString() : CallRules.Octal(shown);
@@ -246,7 +246,7 @@ internal sealed partial class NumericMode() : LineRule("NON_OCTAL_PERMISSIONS", 
 
     public override void Check(PatchScan scan)
     {
-        if (!scan.StartsStatement || !scan.Has('(') || !Function().IsMatch(scan.Line))
+        if (!scan.Has('(') || !Function().IsMatch(scan.Line) || scan.StatementText.Length == 0)
             return;
         var statement = scan.StatementText;
         // Each kind of call is looked at where it stands first.

@@ -9,13 +9,13 @@ internal static partial class CallRules
     public static LineRule[] Create() =>
     [
         new PatternRule("AVOID_BUG", Severity.Warning, "Do not crash the kernel unless it is absolutely unavoidable--use WARN_ON_ONCE() plus recovery code (if feasible) instead of BUG() or variants", Bug, "BUG",
-            "BUG takes down a machine that could go on.", new("\tBUG_ON(a);"), new("\tWARN_ON_ONCE(a);")),
+            "BUG takes down a machine that could go on.", new("\tBUG_ON(a);"), new("\tWARN_ON_ONCE(a);")) { IsMilderInFiles = true },
         new PatternRule("LINUX_VERSION_CODE", Severity.Warning, "LINUX_VERSION_CODE should be avoided, code should be for the version to which it is merged", VersionCode, "LINUX_VERSION_CODE",
             "Code in the tree is compiled with the tree's own version only.", new("#if LINUX_VERSION_CODE > 3"), new("#ifdef CONFIG_A")),
         new PatternRule("ENOSYS", Severity.Warning, "ENOSYS means 'invalid syscall nr' and nothing else", NoSystemCall, "ENOSYS",
             "User space takes it for a kernel without the system call.", new("\treturn -ENOSYS;"), new("\treturn -EINVAL;")),
         new PatternRule("ENOTSUPP", Severity.Warning, "ENOTSUPP is not a SUSV4 error code, prefer EOPNOTSUPP", NotSupported, "ENOTSUPP",
-            "User space does not know the number.", new("\treturn -ENOTSUPP;"), new("\treturn -EOPNOTSUPP;")),
+            "User space does not know the number.", new("\treturn -ENOTSUPP;"), new("\treturn -EOPNOTSUPP;")) { IsForPatches = true },
         new PatternRule("STRLCPY", Severity.Warning, "Prefer strscpy over strlcpy - see: https://lore.kernel.org/r/CAHk-=wgfRnXz0W3D37d01q3JFkr_i_uTL=V6A6G1oUZcprmknw@mail.gmail.com/", Strlcpy, "strlcpy",
             "strlcpy reads its source to the end, which may not be there.", new("\tstrlcpy(a, b, 4);"), new("\tstrscpy(a, b, 4);")),
         new PatternRule("YIELD", Severity.Warning, "Using yield() is generally wrong. See yield() kernel-doc (sched/core.c)", Yield, "yield",

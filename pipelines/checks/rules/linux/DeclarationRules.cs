@@ -260,7 +260,7 @@ internal sealed partial class KernelTypes() : LineRule("PREFER_KERNEL_TYPES", Se
     public override void Check(PatchScan scan)
     {
         var line = scan.Line;
-        if (!scan.ReportsTaste || line.Length > PatternRule.MaxLine || !line.Contains("int", StringComparison.Ordinal) || DeclarationRules.IsUserApi(scan.File) || scan.File.StartsWith("tools/", StringComparison.Ordinal))
+        if (!scan.ReportsTaste || line.Length > PatternRule.MaxLine || !line.Contains("int", StringComparison.Ordinal) || DeclarationRules.IsUserApi(scan.File) || Text.Scan.HasWord(scan.File, "tools"))
             return;
         Span<int> ends = stackalloc int[Source.TypeMatcher.MaxEnds];
         // The first declaration of the line is looked at, whatever its type.

@@ -54,7 +54,7 @@ internal static partial class ExpressionRules
         new PatternRule("VOLATILE", Severity.Warning, "Use of volatile is usually wrong: see Documentation/process/volatile-considered-harmful.rst", Volatile, "volatile",
             "It orders nothing between processors; locks and atomics do.", new("\tvolatile int a;"), new("\tasm volatile(\"a\");")) { Unless = AsmVolatile },
         new PatternRule("PREFER_FALLTHROUGH", Severity.Warning, "Prefer 'fallthrough;' over fallthrough comment", FallComment, "",
-            "The compiler knows the keyword.", new("\t\tf(); /* fall through */"), new("\t\tfallthrough;")) { On = PatternRule.View.Raw, Describe = InComment },
+            "The compiler knows the keyword.", new("\t\tf(); /* fall through */"), new("\t\tfallthrough;")) { IsMilderInFiles = true, On = PatternRule.View.Raw, Describe = InComment },
         new PatternRule("TABSTOP", Severity.Warning, "Statements should start on a tabstop", OffTabStop, "\t ",
             "The kernel indents by tabs of eight columns.", new("\t  return a;"), new("\treturn a;"))
             { On = PatternRule.View.Spaced, Describe = (_, match) => match.Groups[1].Length % 8 == 0 ? null : "Statements should start on a tabstop" },
@@ -243,7 +243,7 @@ internal sealed partial class ComparisonParentheses() : LineRule("UNNECESSARY_PA
     [GeneratedRegex(@"^.\s*if\s*\(((?>[^()]+|\((?>[^()]+|\((?>[^()]+|\([^()]*\))*\))*\))*)\)", RegexOptions.Singleline)]
     private static partial Regex Condition();
 
-    [GeneratedRegex(@"(?:^|[^\w&!~])\s*\(\s*([&!~]?\s*" + KernelC.Place + @"\s*(?:" + KernelC.Comparison + @"\s*" + KernelC.Argument + @")?)\s*\)")]
+    [GeneratedRegex(@"(?:^|[^\w&!~])+\s*\(\s*([&!~]?\s*" + KernelC.Place + @"\s*(?:" + KernelC.Comparison + @"\s*" + KernelC.Argument + @")?)\s*\)")]
     private static partial Regex Compared();
 
     [GeneratedRegex(@"^\s*\w+\s*$")]

@@ -56,7 +56,7 @@ internal sealed class LinuxRules : RuleSet
 
     public Utf8InDeclinedLog DeclinedUtf8 { get; } = new();
 
-    public MisspelledWord Spelling { get; } = new();
+    public MisspelledWord Spelling { get; } = new() { IsMilderInFiles = true };
 
     public DosLineEnding Dos { get; } = new();
 
@@ -77,16 +77,16 @@ internal sealed class LinuxRules : RuleSet
 
     public LineRule[] AfterLog { get; }
 
-    public FreeSoftwareAddress Address { get; } = new();
+    public FreeSoftwareAddress Address { get; } = new() { IsMilderInFiles = true };
 
     /// <summary>Lines of any file.</summary>
     public LineRule[] File { get; } = FileRules.Create();
 
     public LineRule[] Source { get; } =
     [
-        new LongLine("LONG_LINE", LongLine.Kind.Code, new("\ta_function_with_a_long_name(the_first_argument, the_second_argument, the_third_argument, the_last);")),
-        new LongLine("LONG_LINE_COMMENT", LongLine.Kind.Comment, new("\tint a; /* a comment that goes on and on until it is longer than any line of source code ought to be */")),
-        new LongLine("LONG_LINE_STRING", LongLine.Kind.String, new("\ta = f(b, \"a string that goes on and on until it is longer than any line of source code ought to be\");")),
+        new LongLine("LONG_LINE", LongLine.Kind.Code, new("\ta_function_with_a_long_name(the_first_argument, the_second_argument, the_third_argument, the_last);")) { IsMilderInFiles = true },
+        new LongLine("LONG_LINE_COMMENT", LongLine.Kind.Comment, new("\tint a; /* a comment that goes on and on until it is longer than any line of source code ought to be */")) { IsMilderInFiles = true },
+        new LongLine("LONG_LINE_STRING", LongLine.Kind.String, new("\ta = f(b, \"a string that goes on and on until it is longer than any line of source code ought to be\");")) { IsMilderInFiles = true },
         new FinalNewline(),
     ];
 
@@ -114,7 +114,7 @@ internal sealed class LinuxRules : RuleSet
         var parameters = new UnnamedParameter();
         C =
         [
-            new OpenEndedLine(), new ExportPlace(), .. ExpressionRules.Create(), .. DeclarationRules.Create(), new CamelCase(), header, header.InArchitecture, .. macros.All, FunctionName,
+            new OpenEndedLine(), new ExportPlace(), .. ExpressionRules.Create(), .. DeclarationRules.Create(), new CamelCase(), header, header.InArchitecture, .. macros.All, FunctionName, FunctionName.Brace,
             .. ArgumentRules.Create(), parameters.OnNextLine, parameters, new UndocumentedSetup(), .. CallRules.Create(), new ConstStructure(), .. LoggingRules.Create(), .. SpacingRules.Create(),
             .. BlockRules.Create(Assignment),
         ];

@@ -1,4 +1,5 @@
 using Gauntlet.Pipelines.Checks.Rules.Qemu;
+using Gauntlet.Pipelines.Checks.Source;
 using Gauntlet.Pipelines.Checks.Text;
 
 namespace Gauntlet.Pipelines.Checks.Rules.Linux;
@@ -121,7 +122,7 @@ internal sealed class LinuxWalk
 
     private void CheckC()
     {
-        if (_scan.HasStatement && _scan.Number > _statementEnd)
+        if (_scan.HasStatement && _scan.Number > _statementEnd && ShowsCode(_scan.Line))
         {
             _scan.StartsStatement = true;
             var statement = _scan.Statement;
@@ -130,6 +131,10 @@ internal sealed class LinuxWalk
             if (Scan.TrimEnd(text).TrimEnd(';').IndexOfAny('{', ';') < 0)
                 _statementEnd = statement.NextLine;
             _scan.Learner.Learn(text.Length > MaxDeclaration ? text[..MaxDeclaration] : text, _scan.ValueBefore == Source.ValueAnnotator.End);
+        }
+        else if (_scan.IsAdded && _scan.HasStatement && BeginsControl(_scan.Line))
+        {
+            _scan.ShowsControl = true;
         }
         if (_part != Part.Last)
         {
@@ -142,6 +147,26 @@ internal sealed class LinuxWalk
         foreach (var rule in _rules.C)
             rule.Check(_scan);
     }
+
+    /// <summary>Whether a line has anything but its marker, white space and comments: those begin no statement.</summary>
+    private static bool ShowsCode(ReadOnlySpan<char> line)
+    {
+        foreach (var c in line[1..])
+        {
+            if (c != CleanText.Comment && !Scan.IsSpace(c))
+                return true;
+        }
+        return false;
+    }
+
+    /// <summary>A line with the start of a control statement, no directive and no loop's end.</summary>
+    private static bool BeginsControl(ReadOnlySpan<char> line) =>
+        (Scan.FindCall(line, "if", spaces: true) >= 0 || Scan.FindCall(line, "while", spaces: true) >= 0 || Scan.FindCall(line, "for", spaces: true) >= 0
+            || line.Contains("for_each", StringComparison.Ordinal) || Scan.HasWord(line, "do") || Scan.HasWord(line, "else"))
+        && !Directives.IsDirective(line) && !EndsLoop(line);
+
+    private static bool EndsLoop(ReadOnlySpan<char> line) =>
+        line.IndexOf('}') is >= 0 and var brace && Scan.StartsAt(line, Scan.SkipSpace(line, brace + 1), "while");
 
     /// <summary>How much of a statement is looked at for types.</summary>
     private const int MaxDeclaration = 4096;

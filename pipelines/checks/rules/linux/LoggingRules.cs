@@ -52,7 +52,7 @@ internal static partial class LoggingRules
             { Describe = (scan, _) => KnownLicense().IsMatch(Quoted(scan)) ? null : $"unknown module license {Quoted(scan)}" },
         new PatternRule("MODULE_LICENSE", Severity.Warning, "Prefer \"GPL\" over \"GPL v2\" - see commit bf7fbeeae6db (\"module: Cure the MODULE_LICENSE \"GPL\" vs. \"GPL v2\" bogosity\")", ModuleLicense, "MODULE_LICENSE",
             "Both mean the same to the loader.", new("MODULE_LICENSE(\"GPL v2\");"), new("MODULE_LICENSE(\"GPL\");"))
-            { Describe = (scan, _) => Quoted(scan) == "\"GPL v2\"" ? "Prefer \"GPL\" over \"GPL v2\" - see commit bf7fbeeae6db (\"module: Cure the MODULE_LICENSE \"GPL\" vs. \"GPL v2\" bogosity\")" : null },
+            { IsForPatches = true, Describe = (scan, _) => Quoted(scan) == "\"GPL v2\"" ? "Prefer \"GPL\" over \"GPL v2\" - see commit bf7fbeeae6db (\"module: Cure the MODULE_LICENSE \"GPL\" vs. \"GPL v2\" bogosity\")" : null },
         new PatternRule("UNNECESSARY_MODIFIER", Severity.Warning, "Integer promotion: the modifier is unnecessary", ShortFormat, "%",
             "What is shorter than int is passed as int.", new("\tpr_err(\"%hd\\n\", a);"), new("\tpr_err(\"%d\\n\", a);"))
             { On = PatternRule.View.Raw, Every = true, Describe = (scan, match) => AnyLog().IsMatch(scan.LineText) ? $"Integer promotion: Using '{match.Groups[2].Value}' in '{match.Groups[1].Value}' is unnecessary" : null },

@@ -143,8 +143,31 @@ internal sealed partial class EmbeddedFunctionName() : LineRule("EMBEDDED_FUNCTI
             if (text.Length != _function.Length + 2 && Scan.HasWord(text, _function))
                 scan.Report(this, $"Prefer using '\"%s...\", __func__' to using '{_function}', this function's name, in a string");
         }
-        if (scan.StartsStatement && scan.StatementText is var statement && statement.Contains('{') && QuickLook.MayBeginFunction(statement) && Function().Match(statement) is { Success: true } match)
+        if (scan.StatementText is { Length: > 0 } statement && statement.Contains('{') && QuickLook.MayBeginFunction(statement) && Function().Match(statement) is { Success: true } match)
+        {
             _function = match.Groups[1].Value;
+            CheckBrace(scan, 1 + statement.AsSpan().Count('\n'));
+        }
+    }
+
+    public ReportedRule Brace { get; } = new(
+        "OPEN_BRACE", Severity.Error, "open brace '{' following function definitions go on the next line",
+        "A brace in the first column marks a function's start.", new("int f(int a,\n      int b) {\n\treturn a;\n}"), new("int f(int a,\n      int b)\n{\n\treturn a;\n}"));
+
+    /// <summary>Reports a brace that ends a definition's second or a further line.</summary>
+    private void CheckBrace(PatchScan scan, int count)
+    {
+        var lines = 0;
+        while (lines < count && scan.Statements.IndexAfter(scan.Number, lines++) is var index && scan.Lines.Has(index))
+        {
+            var line = scan.Lines[index];
+            var brace = line.IndexOf('{');
+            if (brace == 1 || (brace > 0 && lines == 1))
+                return;
+            if (brace > 0)
+                break;
+        }
+        scan.ReportWithText(Brace, scan.RawLines(lines));
     }
 
     /// <summary>The function's name on the line before its opening brace.</summary>
@@ -197,11 +220,12 @@ internal sealed partial class ExportPlace() : LineRule("EXPORT_SYMBOL", Severity
 
     public override void Check(PatchScan scan)
     {
+        var (judged, misplaced) = (_judged == scan.Number, _misplaced);
         if (scan.StartsStatement)
             JudgeNext(scan);
-        if (_judged != scan.Number && Scan.OnlySpaceFrom(scan.Previous, Math.Min(1, scan.Previous.Length)) && scan.Previous.Length > 0 && Exported(scan.Line) is not null)
-            (_judged, _misplaced) = (scan.Number, true);
-        if (_judged == scan.Number && _misplaced)
+        if (!judged && Scan.OnlySpaceFrom(scan.Previous, Math.Min(1, scan.Previous.Length)) && scan.Previous.Length > 0 && Exported(scan.Line) is not null)
+            (judged, misplaced) = (true, true);
+        if (judged && misplaced)
             scan.Report(this);
     }
 

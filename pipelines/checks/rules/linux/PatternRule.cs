@@ -44,6 +44,9 @@ internal sealed class PatternRule(string id, Severity severity, string message, 
     /// <summary>Says what was found; null when it is nothing.</summary>
     public Func<PatchScan, Match, string?>? Describe { get; init; }
 
+    /// <summary>The rule holds for what is new, not for whole files.</summary>
+    public bool IsForPatches { get; init; }
+
     /// <summary>Each match of a line is a finding, not the first only.</summary>
     public bool Every { get; init; }
 
@@ -63,7 +66,7 @@ internal sealed class PatternRule(string id, Severity severity, string message, 
         if (On != View.Statement && !(On == View.Raw ? scan.RawCharacters : scan.Characters).Covers(_needed))
             return;
         var line = On == View.Raw ? scan.Raw : On == View.Statement ? default : scan.Line;
-        if (line.Length > MaxLine || (AppliesTo is not null && !AppliesTo(scan.File)))
+        if (line.Length > MaxLine || (IsForPatches && scan.WholeFile) || (AppliesTo is not null && !AppliesTo(scan.File)))
             return;
         if (On == View.Statement)
             line = scan.StatementText;

@@ -15,12 +15,12 @@ internal static partial class SpacingRules
         var operators = new OperatorSpaces();
         return
         [
-            new SpaceBeforeBracket(), new SpaceBeforeParenthesis(Id, Severity.Warning), operators, operators.Preferred, operators.Ternary, new OpenBraceSpace(Id), new CloseBraceSpace(Id),
+            new SpaceBeforeBracket(), new SpaceBeforeParenthesis(Id, Severity.Warning), operators, operators.Preferred, operators.Ternary, new OpenBraceSpace(Id), new CloseBraceSpace(Id) { AllowsClosing = true },
             new InnerSpace(Id, '[', "space prohibited after that open square bracket '['", new("\ta[ 1] = 2;"), new("\ta[1] = 2;")),
             new InnerSpace(Id, ']', "space prohibited before that close square bracket ']'", new("\ta[1 ] = 2;"), new("\ta[1] = 2;")),
             new InnerSpace(Id, '(', "space prohibited after that open parenthesis '('", new("\tf( a);"), new("\tf(a);")),
             new InnerSpace(Id, ')', "space prohibited before that close parenthesis ')'", new("\tf(a );"), new("\tf(a);")),
-            new KeywordSpace(Id), new SpaceAfterTag(Id, Severity.Warning), new PointerStarPlace(),
+            new KeywordSpace(Id), new SpaceAfterTag(Id, Severity.Warning), new PointerStarPlace { Every = true },
             new PatternRule(Id, Severity.Warning, "space prohibited before semicolon", SpaceBeforeSemicolon, ";", "The semicolon ends the word before it.", new("\ta = b ;"), new("\ta = b;")),
             new PatternRule(Id, Severity.Check, "No space is necessary after a cast", SpaceAfterCast, ")", "A cast binds to what follows.", new("\ta = (int) b;"), new("\ta = (int)b;"))
                 { Describe = (scan, match) => SizeBefore().IsMatch(scan.LineText[..match.Index]) ? null : "No space is necessary after a cast" },

@@ -197,7 +197,7 @@ internal sealed partial class KconfigHelp() : LineRule("CONFIG_DESCRIPTION", Sev
 
     public override void Check(PatchScan scan)
     {
-        if (!scan.File.Contains("Kconfig", StringComparison.Ordinal) || !IsEntry(scan.Line))
+        if (!scan.IsAdded || !scan.File.Contains("Kconfig", StringComparison.Ordinal) || !IsEntry(scan.Line))
             return;
         var (needsHelp, hasHelp, length) = (false, false, 0);
         var index = scan.Number;

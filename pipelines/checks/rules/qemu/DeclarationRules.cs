@@ -94,14 +94,19 @@ internal sealed class PointerStarPlace() : LineRule("POINTER_LOCATION", Severity
         var code = scan.Code;
         if (!scan.Has('*') && !HasModifierWord(scan, code))
             return;
-        if (TryInParentheses(scan, code, out var from))
+        var found = false;
+        for (var at = 0; TryInParentheses(scan, code, ref at, out var from);)
         {
+            found = true;
             var to = Normalise(from);
             if (from != to)
                 scan.Report(this, $"\"(foo{from})\" should be \"(foo{to})\"");
+            if (!Every)
+                break;
         }
-        else if (TryBeforeName(scan, code, out from, out var name))
+        for (var at = 0; (Every || !found) && TryBeforeName(scan, code, ref at, out var from, out var name);)
         {
+            found = true;
             var to = Normalise(from);
             if (EndsWithModifier(scan.Types, to))
                 to += " ";
@@ -109,6 +114,9 @@ internal sealed class PointerStarPlace() : LineRule("POINTER_LOCATION", Severity
                 scan.Report(this, $"\"foo{from}bar\" should be \"foo{to}bar\"");
         }
     }
+
+    /// <summary>Each place of a line is looked at, not the first only.</summary>
+    public bool Every { get; init; }
 
     private static bool HasModifierWord(PatchScan scan, ReadOnlySpan<char> code)
     {
@@ -120,10 +128,10 @@ internal sealed class PointerStarPlace() : LineRule("POINTER_LOCATION", Severity
         return false;
     }
 
-    private static bool TryInParentheses(PatchScan scan, ReadOnlySpan<char> code, out string stars)
+    private static bool TryInParentheses(PatchScan scan, ReadOnlySpan<char> code, ref int open, out string stars)
     {
         Span<int> ends = stackalloc int[TypeMatcher.MaxEnds];
-        for (var open = 0; open < code.Length; open++)
+        for (; open < code.Length; open++)
         {
             if (code[open] != '(')
                 continue;
@@ -134,6 +142,7 @@ internal sealed class PointerStarPlace() : LineRule("POINTER_LOCATION", Severity
                 if (close > end && close < code.Length && code[close] == ')')
                 {
                     stars = code[end..close].ToString();
+                    open = close;
                     return true;
                 }
             }
@@ -142,10 +151,10 @@ internal sealed class PointerStarPlace() : LineRule("POINTER_LOCATION", Severity
         return false;
     }
 
-    private static bool TryBeforeName(PatchScan scan, ReadOnlySpan<char> code, out string stars, out string name)
+    private static bool TryBeforeName(PatchScan scan, ReadOnlySpan<char> code, ref int at, out string stars, out string name)
     {
         Span<int> ends = stackalloc int[TypeMatcher.MaxEnds];
-        for (var at = 0; at < code.Length; at++)
+        for (; at < code.Length; at++)
         {
             if (!Scan.IsIdentifierStart(code[at]) || (at > 0 && Scan.IsWord(code[at - 1])))
                 continue;
@@ -160,6 +169,7 @@ internal sealed class PointerStarPlace() : LineRule("POINTER_LOCATION", Severity
                 {
                     stars = code[end..stop].ToString();
                     name = code[stop..nameEnd].ToString();
+                    at = nameEnd;
                     return true;
                 }
                 // A modifier may be the name itself.
@@ -168,6 +178,7 @@ internal sealed class PointerStarPlace() : LineRule("POINTER_LOCATION", Severity
                 {
                     stars = code[end..shorter].ToString();
                     name = code[shorter..Scan.WordEnd(code, shorter)].ToString();
+                    at = shorter + name.Length;
                     return true;
                 }
             }

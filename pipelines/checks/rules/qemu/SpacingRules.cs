@@ -143,6 +143,9 @@ internal sealed class OpenBraceSpace(string id = "BRACE_SPACE") : LineRule(id, S
 
 internal sealed class CloseBraceSpace(string id = "CLOSE_BRACE_SPACE") : LineRule(id, Severity.Error, "space required after that close brace '}'")
 {
+    /// <summary>Braces may close one after the other.</summary>
+    public bool AllowsClosing { get; init; }
+
     public override Explanation Explanation => new("What follows the block is not part of it.", new("    do {\n        b();\n    }while (a);"), new("    do {\n        b();\n    } while (a);"));
 
     public override void Check(PatchScan scan)
@@ -152,7 +155,7 @@ internal sealed class CloseBraceSpace(string id = "CLOSE_BRACE_SPACE") : LineRul
         var code = scan.Code;
         for (var at = 0; at + 1 < code.Length; at++)
         {
-            if (code[at] == '}' && code[at + 1] is not (',' or ';' or ')') && !Scan.IsSpace(code[at + 1]))
+            if (code[at] == '}' && code[at + 1] is not (',' or ';' or ')') && !(AllowsClosing && code[at + 1] == '}') && !Scan.IsSpace(code[at + 1]))
             {
                 scan.Report(this);
                 return;
