@@ -201,8 +201,11 @@ public static class MailReader
         {
             var value = new StringBuilder();
             var inside = false;
-            foreach (var line in _text.EnumerateLines())
+            for (var rest = _text; !rest.IsEmpty;)
             {
+                var end = rest.IndexOf('\n');
+                var line = (end < 0 ? rest : rest[..end]).TrimEnd('\r');
+                rest = end < 0 ? default : rest[(end + 1)..];
                 if (inside && line is [' ' or '\t', ..])
                 {
                     value.Append(line);

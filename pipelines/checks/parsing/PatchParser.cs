@@ -86,6 +86,8 @@ public sealed class PatchParser
         return new PatchFile(header, facts.Change, facts.OldPath, facts.NewPath, facts.IsBinary, hunks);
     }
 
+    private static readonly string[] s_extendedHeaders = ["index ", "old mode ", "new mode ", "new file mode ", "deleted file mode ", "rename ", "copy ", "similarity index ", "dissimilarity index ", "Binary files ", "GIT binary patch", "literal ", "delta "];
+
     /// <summary>Whether the line goes on with a file's header: of git's known kinds, or the two paths.</summary>
     private bool IsHeader(bool isGit)
     {
@@ -94,7 +96,7 @@ public sealed class PatchParser
             return !line.StartsWith("--- ") || _lines[_at + 1].StartsWith("+++ ");
         if (!isGit)
             return false;
-        foreach (var word in (ReadOnlySpan<string>)["index ", "old mode ", "new mode ", "new file mode ", "deleted file mode ", "rename ", "copy ", "similarity index ", "dissimilarity index ", "Binary files ", "GIT binary patch", "literal ", "delta "])
+        foreach (var word in s_extendedHeaders)
         {
             if (line.StartsWith(word))
                 return true;

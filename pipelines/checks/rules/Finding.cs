@@ -28,13 +28,13 @@ public enum Excerpt
     Text,
 }
 
-/// <summary>Something that a rule found.</summary>
+/// <summary>Something that a rule found. A class, so that lists of it are compiled already when the program starts.</summary>
 /// <param name="Message">One line.</param>
 /// <param name="PatchLine">Line in the patch, from 1; 0 for the patch as a whole.</param>
 /// <param name="File">The file that the patch changes there; empty outside of files.</param>
 /// <param name="FileLine">Line in the file after the patch, from 1; 0 outside of hunks.</param>
 /// <param name="Argument">Column for <see cref="Excerpt.Pointer"/>, index of the line for <see cref="Excerpt.PreviousLine"/>.</param>
-public readonly record struct Finding(
+public sealed record Finding(
     Rule Rule,
     Severity Severity,
     string Message,

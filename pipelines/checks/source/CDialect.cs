@@ -19,7 +19,7 @@ public sealed class CDialect
     public required string[] InlineWords { get; init; }
 
     /// <summary>Types of one word beside those that <see cref="IsTypedefName"/> finds by their shape.</summary>
-    public required HashSet<string> TypeWords { get; init; }
+    public required string[] TypeWords { get; init; }
 
     /// <summary>Whether <c>signed</c> is read like <c>unsigned</c>.</summary>
     public bool KnowsSigned { get; init; }

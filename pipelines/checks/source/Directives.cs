@@ -13,6 +13,8 @@ internal enum ConditionalDirective
 /// <summary>Preprocessor directives (ISO C, section 6.10).</summary>
 internal static class Directives
 {
+    private static readonly string[] s_ifs = ["if", "ifdef", "ifndef"];
+
     /// <summary>Which directive of conditional inclusion stands at a position, its <c>#</c> there.</summary>
     public static ConditionalDirective ConditionalAt(ReadOnlySpan<char> text, int at)
     {
@@ -23,7 +25,7 @@ internal static class Directives
             return ConditionalDirective.Else;
         if (Scan.WordAt(text, name, "endif"))
             return ConditionalDirective.EndIf;
-        foreach (var word in (ReadOnlySpan<string>)["if", "ifdef", "ifndef"])
+        foreach (var word in s_ifs)
         {
             var end = name + word.Length;
             if (Scan.StartsAt(text, name, word) && end < text.Length && Scan.IsSpace(text[end]))

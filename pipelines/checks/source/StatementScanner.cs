@@ -35,7 +35,7 @@ public sealed class StatementScanner
     private readonly TextLines _raw;
     private readonly CleanText _clean;
     private readonly bool _endsAtDefinitions;
-    private readonly List<(char Bracket, int Level)> _conditionals = [];
+    private readonly ValueList<OpenConditional> _conditionals = new();
     private readonly List<int> _levels = [];
     private long _budget;
 
@@ -127,7 +127,7 @@ public sealed class StatementScanner
                     (bracket, level) = ('#', 1);
             }
             if (_conditionals.Count == 0)
-                _conditionals.Add(('\0', 0));
+                _conditionals.Add(new OpenConditional('\0', 0));
             var c = text[at];
             if (c == '#' && FollowConditional(text[at..end], ref bracket, ref level))
                 outermost = false;
@@ -195,14 +195,14 @@ public sealed class StatementScanner
         switch (Directives.ConditionalAt(text, 0))
         {
             case ConditionalDirective.If:
-                _conditionals.Add((bracket, level));
+                _conditionals.Add(new OpenConditional(bracket, level));
                 return true;
             case ConditionalDirective.Else:
                 (bracket, level) = _conditionals[Math.Max(_conditionals.Count - 2, 0)];
                 return true;
             case ConditionalDirective.EndIf:
                 (bracket, level) = _conditionals[^1];
-                _conditionals.RemoveAt(_conditionals.Count - 1);
+                _conditionals.RemoveLast();
                 return true;
             default:
                 return false;
@@ -220,25 +220,29 @@ public sealed class StatementScanner
 
     /// <summary>A conditional statement with its further arms: each a statement of its own, its condition first.</summary>
     /// <param name="level">Nesting left open by the first statement after the arms.</param>
-    public void ArmsAt(int lineNumber, int remaining, int offset, List<Statement> arms, out int level)
+    public void ArmsAt(int lineNumber, int remaining, int offset, ValueList<Statement> arms, out int level)
     {
         arms.Clear();
         var next = StatementAt(lineNumber, remaining, offset);
         arms.Add(next);
         level = next.Level;
-        if (next.Remaining <= 0 || !BeginsWith(next, repeated: false, ["if", "else", "do"]))
+        if (next.Remaining <= 0 || !BeginsWith(next, repeated: false, s_control))
             return;
         while (true)
         {
             next = StatementAt(next.NextLine, next.Remaining, next.NextOffset);
             level = next.Level;
-            if (next.Remaining <= 0 || !BeginsWith(next, repeated: true, ["else", "do"]))
+            if (next.Remaining <= 0 || !BeginsWith(next, repeated: true, s_furtherArms))
                 return;
             arms.Add(next);
         }
     }
 
-    private bool BeginsWith(in Statement statement, bool repeated, ReadOnlySpan<string> words)
+    private static readonly string[] s_control = ["if", "else", "do"];
+
+    private static readonly string[] s_furtherArms = ["else", "do"];
+
+    private bool BeginsWith(in Statement statement, bool repeated, string[] words)
     {
         var condition = _clean.Joined[statement.Start..statement.ConditionEnd];
         var at = repeated ? Scan.SkipSpaceAndMarkers(condition, 0) : SkipOneMarker(condition);
@@ -357,4 +361,7 @@ public sealed class StatementScanner
 
     /// <summary>How many lines above a line are searched for its comment's start.</summary>
     private const int MaxCommentLines = 200;
+
+    /// <summary>Where a preprocessor conditional began: the bracket that was open, and how deep.</summary>
+    private readonly record struct OpenConditional(char Bracket, int Level);
 }

@@ -232,7 +232,7 @@ public sealed class TypeLearner(TypeMatcher types)
     {
         var first = text.IndexOf('(');
         // A call has one word before it, or what no type has; a declaration has a type too, or typeof.
-        if (first < 0 || text[..first].IndexOfAny("=.,;{>") >= 0 || (Scan.Trim(text[..first]).LastIndexOfAny(" \t\n*]#") <= 0 && !text.Contains("typeof", StringComparison.Ordinal)))
+        if (first < 0 || Scan.HasAny(text[..first], "=.,;{>") || (!Scan.HasAny(Scan.Trim(text[..first]), " \t\n*]#") && !text.Contains("typeof", StringComparison.Ordinal)))
             return -1;
         var at = 1;
         if (Scan.StartsAt(text, at, "typedef"))
@@ -338,7 +338,7 @@ public sealed class TypeLearner(TypeMatcher types)
         var trimmed = Scan.Trim(text);
         if (trimmed.IsEmpty)
             return;
-        if (trimmed.Length == text.Length && trimmed.IndexOfAny(" \t\n\r\f\v") < 0)
+        if (trimmed.Length == text.Length && !Scan.HasAny(trimmed, " \t\n\r\f\v"))
         {
             if (!trimmed.Contains('#'))
                 types.LearnType(trimmed);
@@ -351,6 +351,8 @@ public sealed class TypeLearner(TypeMatcher types)
         }
     }
 
+    private static readonly string[] s_noTypes = ["goto", "return", "case", "else", "asm", "__asm__", "do"];
+
     private bool IsNoType(ReadOnlySpan<char> text)
     {
         if (text.IsEmpty)
@@ -362,9 +364,9 @@ public sealed class TypeLearner(TypeMatcher types)
             if (text.SequenceEqual(word))
                 return true;
         }
-        if (text.StartsWith("DEFINE_") && text.Length > "DEFINE_".Length && text.IndexOfAny(" \t\n\r\f\v") < 0)
+        if (text.StartsWith("DEFINE_") && text.Length > "DEFINE_".Length && !Scan.HasAny(text, " \t\n\r\f\v"))
             return true;
-        foreach (var word in (ReadOnlySpan<string>)["goto", "return", "case", "else", "asm", "__asm__", "do"])
+        foreach (var word in s_noTypes)
         {
             if (text.StartsWith(word) && (text.Length == word.Length || Scan.IsSpace(text[word.Length])))
                 return true;

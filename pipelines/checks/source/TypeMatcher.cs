@@ -15,9 +15,8 @@ public sealed class TypeMatcher
     private const int MaxDepth = 24;
 
     private readonly CDialect _dialect;
-    private readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> _typeWords;
-    private readonly HashSet<string> _learned = [];
-    private readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> _learnedWords;
+    private readonly WordSet _typeWords;
+    private readonly WordSet _learned = new();
     private readonly List<string> _learnedModifiers = [];
     private WordStarts _modifiers;
 
@@ -25,8 +24,7 @@ public sealed class TypeMatcher
     {
         _dialect = dialect;
         _modifiers = new WordStarts(dialect.Modifiers);
-        _typeWords = dialect.TypeWords.GetAlternateLookup<ReadOnlySpan<char>>();
-        _learnedWords = _learned.GetAlternateLookup<ReadOnlySpan<char>>();
+        _typeWords = new WordSet(dialect.TypeWords);
     }
 
     public CDialect Dialect => _dialect;
@@ -35,7 +33,7 @@ public sealed class TypeMatcher
     public TypeMatcher Copy()
     {
         var copy = new TypeMatcher(_dialect);
-        copy._learned.UnionWith(_learned);
+        copy._learned.AddAll(_learned);
         foreach (var modifier in _learnedModifiers)
             copy.LearnModifier(modifier);
         return copy;
@@ -51,8 +49,7 @@ public sealed class TypeMatcher
 
     public void LearnType(ReadOnlySpan<char> word)
     {
-        if (!_learnedWords.Contains(word))
-            _learned.Add(word.ToString());
+        _learned.Add(word);
     }
 
     public void LearnModifier(ReadOnlySpan<char> word)
@@ -144,7 +141,9 @@ public sealed class TypeMatcher
         return end > at && IsModifier(text[at..end]) ? end : -1;
     }
 
-    private bool IsTypeWord(ReadOnlySpan<char> word) => _typeWords.Contains(word) || _dialect.IsTypedefName(word) || _learnedWords.Contains(word);
+    private bool IsTypeWord(ReadOnlySpan<char> word) => _typeWords.Contains(word) || _dialect.IsTypedefName(word) || _learned.Contains(word);
+
+    private static readonly string[] s_signable = ["char", "short", "int"];
 
     private ref struct Collector(TypeMatcher matcher, ReadOnlySpan<char> text, Span<int> ends, bool pointers)
     {
@@ -221,7 +220,7 @@ public sealed class TypeMatcher
         {
             if (next > end)
             {
-                foreach (var word in (ReadOnlySpan<string>)["char", "short", "int"])
+                foreach (var word in s_signable)
                 {
                     if (Scan.WordAt(_text, next, word))
                         Suffix(next + word.Length, 0);

@@ -245,6 +245,8 @@ public sealed class ValueAnnotator(TypeMatcher types)
         return end < line.Length && line[end] is ',' or '=' or ';';
     }
 
+    private static readonly string[] s_conditionals = ["ifdef", "ifndef", "if", "else", "elif", "endif"];
+
     private int Directive(ReadOnlySpan<char> line, int at, ref char type)
     {
         var name = Scan.SkipSpace(line, at + 1);
@@ -270,7 +272,7 @@ public sealed class ValueAnnotator(TypeMatcher types)
             Push(type);
             return undefined;
         }
-        foreach (var word in (ReadOnlySpan<string>)["ifdef", "ifndef", "if", "else", "elif", "endif"])
+        foreach (var word in s_conditionals)
         {
             if (!Scan.StartsAt(line, name, word))
                 continue;

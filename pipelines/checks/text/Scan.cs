@@ -99,6 +99,17 @@ public static class Scan
     /// <summary>Whether nothing but white space follows from <paramref name="at"/>.</summary>
     public static bool OnlySpaceFrom(ReadOnlySpan<char> text, int at) => SkipSpace(text, at) == text.Length;
 
+    /// <summary>Whether a text has one of a few characters; for short texts and sets, where a search that is prepared costs more than it saves.</summary>
+    public static bool HasAny(ReadOnlySpan<char> text, ReadOnlySpan<char> characters)
+    {
+        foreach (var c in text)
+        {
+            if (characters.Contains(c))
+                return true;
+        }
+        return false;
+    }
+
     public static ReadOnlySpan<char> TrimEnd(ReadOnlySpan<char> text)
     {
         var end = text.Length;

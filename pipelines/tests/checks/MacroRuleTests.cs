@@ -50,11 +50,11 @@ public sealed class MacroRuleTests
     [InlineData("#define X f(1);", "TRAILING_SEMICOLON")]
     public void IsReported(string macro, string type) => Assert.Contains(type, Found(macro));
 
-    /// <summary>A definition is a statement by itself: what comes after it begins anew.</summary>
+    /// <summary>A definition is a statement by itself, so the next one is not taken for its end; checkpatch.pl looks from the line after next on.</summary>
     [Fact]
     public void ADefinitionEndsTheStatementBeforeIt()
     {
-        var findings = Examples.Check("linux", new("#define X 1\n\tmemset(a, 4, 0);\n"));
+        var findings = Examples.Check("linux", new("#define X 1\n\n\tmemset(a, 4, 0);\n"));
         Assert.Contains(findings, finding => finding.Rule.Id == "MEMSET");
     }
 

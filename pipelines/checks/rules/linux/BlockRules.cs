@@ -136,8 +136,9 @@ internal sealed partial class KernelBraceOnNextLine() : LineRule("OPEN_BRACE", S
 /// <summary>Braces that single statements do not need.</summary>
 internal sealed class KernelBraces() : LineRule("BRACES", Severity.Warning, "braces {} are not necessary for any arm of this statement"), IHunkRule
 {
-    private readonly List<Statement> _arms = [];
-    private readonly HashSet<int> _judged = [];
+    private readonly ValueList<Statement> _arms = new();
+    /// <summary>Lines that were looked at as a part of what comes before them; null until there are any.</summary>
+    private HashSet<int>? _judged;
 
     public override Explanation Explanation => new("They take a line and say nothing.", new("\tif (a) {\n\t\tb();\n\t} else {\n\t\tc();\n\t}"), new("\tif (a)\n\t\tb();\n\telse\n\t\tc();"));
 
@@ -148,7 +149,7 @@ internal sealed class KernelBraces() : LineRule("BRACES", Severity.Warning, "bra
     public ReportedRule Single { get; } = new(
         "BRACES", Severity.Warning, "braces {} are not necessary for single statement blocks", "They are there where they help.", new("\tif (a) {\n\t\tb();\n\t}"), new("\tif (a)\n\t\tb();"));
 
-    public void BeginHunk() => _judged.Clear();
+    public void BeginHunk() => _judged?.Clear();
 
     public override void Begin() => BeginHunk();
 
@@ -158,7 +159,7 @@ internal sealed class KernelBraces() : LineRule("BRACES", Severity.Warning, "bra
         var at = Scan.FindWord(code, "if");
         if (at >= 0 && !Scan.TrimEnd(code[..at]).EndsWith("else"))
             JudgeArms(scan);
-        if (!_judged.Contains(scan.Number - 1))
+        if (_judged?.Contains(scan.Number - 1) != true)
             JudgeSingle(scan);
     }
 
@@ -170,11 +171,11 @@ internal sealed class KernelBraces() : LineRule("BRACES", Severity.Warning, "bra
         var (braced, exempt) = (0, 0);
         var line = scan.Number - 1;
         var text = new System.Text.StringBuilder();
-        foreach (var arm in _arms)
+        foreach (var arm in _arms.Items)
         {
             var condition = scan.Clean.Joined[arm.Start..Math.Max(arm.Start, arm.ConditionEnd)];
             var shown = line + condition[..Scan.SkipSpaceAndMarkers(condition, 0)].Count('\n');
-            _judged.Add(shown);
+            (_judged ??= []).Add(shown);
             text.Append(scan.Lines[shown]).Append("\n[...]\n");
             line += scan.Clean.Joined[arm.Start..arm.End].Count('\n');
             var block = scan.Clean.Joined[Math.Min(arm.Start + condition.Length, arm.End)..arm.End];
@@ -191,11 +192,13 @@ internal sealed class KernelBraces() : LineRule("BRACES", Severity.Warning, "bra
             scan.ReportWithText(SomeArms, text.ToString());
     }
 
+    private static readonly string[] s_controlWords = ["if", "while", "for", "else"];
+
     private void JudgeSingle(PatchScan scan)
     {
         var code = scan.Line;
         var at = -1;
-        foreach (var word in (ReadOnlySpan<string>)["if", "while", "for", "else"])
+        foreach (var word in s_controlWords)
         {
             if (Scan.FindWord(code, word) is >= 0 and var found && (at < 0 || found < at))
                 at = found;

@@ -79,13 +79,15 @@ internal static partial class ExpressionRules
         return "else is not generally useful after a break or return";
     }
 
+    private static readonly string[] s_jumps = ["goto", "return", "break"];
+
     private static string? BreakAfter(PatchScan scan, Match match)
     {
         var indent = match.Groups[1].Value;
         var previous = scan.Previous;
         if (!previous.StartsWith("+") || !previous[1..].StartsWith(indent))
             return null;
-        foreach (var word in (ReadOnlySpan<string>)["goto", "return", "break"])
+        foreach (var word in s_jumps)
         {
             if (Text.Scan.WordAt(previous, 1 + indent.Length, word))
                 return $"break is not useful after a {word}";

@@ -14,6 +14,9 @@ internal sealed class LinuxWalk
     private bool _hasLog;
     private int _signOffs;
     private int _statementEnd;
+    private bool _isSource;
+    private bool _isLaidOut;
+    private bool _isC;
 
     private LinuxWalk(LinuxRules rules, PatchScan scan, Part part)
     {
@@ -106,11 +109,11 @@ internal sealed class LinuxWalk
         _rules.Address.Check(_scan);
         foreach (var rule in _rules.File)
             rule.Check(_scan);
-        if (!HasSuffix(_scan.File, ".h", ".c", ".rs", ".s", ".S", ".sh", ".dtsi", ".dts"))
+        if (!_isSource)
             return;
         foreach (var rule in _rules.Source)
             rule.Check(_scan);
-        if (!HasSuffix(_scan.File, ".h", ".c", ".pl", ".dtsi", ".dts"))
+        if (!_isLaidOut)
             return;
         foreach (var rule in _rules.Layout)
             rule.Check(_scan);
@@ -118,7 +121,7 @@ internal sealed class LinuxWalk
             CheckC();
     }
 
-    private bool IsC => HasSuffix(_scan.File, ".h", ".c") && _scan.Raw.Length is > 0 and <= PatchScan.MaxCodeLine;
+    private bool IsC => _isC && _scan.Raw.Length is > 0 and <= PatchScan.MaxCodeLine;
 
     private void CheckC()
     {
@@ -260,17 +263,23 @@ internal sealed class LinuxWalk
         var slash = path.IndexOf('/');
         _scan.File = (_scan.WholeFile || slash < 0 ? path : path[(slash + 1)..]).ToString();
         _scan.InCommitLog = false;
+        var suffix = Path.GetExtension(_scan.File);
+        _isC = suffix is ".h" or ".c";
+        _isSource = _isC || suffix is ".rs" or ".s" or ".S" or ".sh" or ".dtsi" or ".dts";
+        _isLaidOut = _isC || suffix is ".dtsi" or ".dts";
         _scan.ShowsTaste = _scan.File.StartsWith("net/", StringComparison.Ordinal) || _scan.File.StartsWith("drivers/net/", StringComparison.Ordinal)
             || _scan.File.StartsWith("drivers/staging/", StringComparison.Ordinal);
         if (_part != Part.Last)
             _rules.Binding.EnterFile(_scan);
     }
 
+    private static readonly string[] s_headerWords = ["commit", "from"];
+
     private static bool IsHeader(ReadOnlySpan<char> line)
     {
         if (!line.IsEmpty && Scan.IsSpace(line[0]))
             return true;
-        foreach (var word in (ReadOnlySpan<string>)["commit", "from"])
+        foreach (var word in s_headerWords)
         {
             if (line.StartsWith(word, StringComparison.OrdinalIgnoreCase) && (line.Length == word.Length || !Scan.IsWord(line[word.Length])))
                 return true;
@@ -279,15 +288,5 @@ internal sealed class LinuxWalk
         while (end < line.Length && (Scan.IsWord(line[end]) || line[end] == '-'))
             end++;
         return end > 0 && end < line.Length && line[end] == ':';
-    }
-
-    private static bool HasSuffix(string file, params ReadOnlySpan<string> suffixes)
-    {
-        foreach (var suffix in suffixes)
-        {
-            if (file.EndsWith(suffix, StringComparison.Ordinal))
-                return true;
-        }
-        return false;
     }
 }

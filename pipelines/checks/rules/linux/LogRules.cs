@@ -79,13 +79,15 @@ internal sealed class ToolInSubject() : LineRule("EMAIL_SUBJECT", Severity.Warni
         new("From: A <a@b.c>\nSubject: [PATCH] x: fix checkpatch warnings\n\nlog\n\nSigned-off-by: A <a@b.c>\n"),
         new("From: A <a@b.c>\nSubject: [PATCH] x: indent by tabs\n\nlog\n\nSigned-off-by: A <a@b.c>\n"));
 
+    private static readonly string[] s_tools = ["checkpatch", "sparse", "smatch"];
+
     public override void Check(PatchScan scan)
     {
         var line = scan.Line;
         if (!line.StartsWith("Subject:", StringComparison.OrdinalIgnoreCase))
             return;
         var lower = line.ToString().ToLowerInvariant();
-        foreach (var tool in (ReadOnlySpan<string>)["checkpatch", "sparse", "smatch"])
+        foreach (var tool in s_tools)
         {
             for (var at = Scan.FindWord(lower, tool); at >= 0; at = Scan.FindWord(lower, tool, at + 1))
             {

@@ -68,6 +68,8 @@ internal sealed partial class ComplexMacro() : LineRule("COMPLEX_MACRO", Severit
         }
     }
 
+    private static readonly string[] s_loopEnd = [")", "0", "(", "while", "}"];
+
     /// <summary>What stands in the braces of <c>do { } while (0)</c>; false when the body is something else.</summary>
     private static bool TryReadLoop(ReadOnlySpan<char> body, out ReadOnlySpan<char> statements, out bool semicolons)
     {
@@ -76,7 +78,7 @@ internal sealed partial class ComplexMacro() : LineRule("COMPLEX_MACRO", Severit
         semicolons = end.Length < body.Length;
         if (!body.StartsWith("do") || Scan.SkipSpace(body, 2) is var open && (open == body.Length || body[open] != '{'))
             return false;
-        foreach (var word in (ReadOnlySpan<string>)[")", "0", "(", "while", "}"])
+        foreach (var word in s_loopEnd)
         {
             if (!end.EndsWith(word))
                 return false;

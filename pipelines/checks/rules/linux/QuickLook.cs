@@ -67,7 +67,7 @@ internal static class QuickLook
         if (head.StartsWith("extern") || head.StartsWith("typeof") || head.StartsWith("__typeof__"))
             return true;
         // No type has these; a call's result that is returned or assigned is the usual case.
-        if (head.IndexOfAny("=.,;{>") >= 0 || head.StartsWith("return "))
+        if (Scan.HasAny(head, "=.,;{>") || head.StartsWith("return "))
             return false;
         return open >= 0 && head.IndexOfAny(" \t\n*") > 0 && ClosesBeforeSemicolon(statement[open..]);
     }
@@ -80,7 +80,7 @@ internal static class QuickLook
         if (open <= 1 || brace < open || !Scan.TrimEnd(statement[..brace]).EndsWith(")"))
             return false;
         var head = Scan.Trim(statement[1..open]);
-        return head.IndexOfAny("=.,;>#") < 0 && head.IndexOfAny(" \t\n*") > 0;
+        return !Scan.HasAny(head, "=.,;>#") && head.IndexOfAny(" \t\n*") > 0;
     }
 
     private static bool ClosesBeforeSemicolon(ReadOnlySpan<char> brackets)

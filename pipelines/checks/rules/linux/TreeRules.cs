@@ -243,9 +243,11 @@ internal sealed partial class KconfigHelp() : LineRule("CONFIG_DESCRIPTION", Sev
         return Scan.WordAt(line, word, "config") || Scan.WordAt(line, word, "menuconfig") || Scan.WordAt(line, word, "choice");
     }
 
+    private static readonly string[] s_prompts = ["bool", "tristate", "prompt"];
+
     private static bool HasPrompt(ReadOnlySpan<char> line, int at)
     {
-        foreach (var word in (ReadOnlySpan<string>)["bool", "tristate", "prompt"])
+        foreach (var word in s_prompts)
         {
             if (Scan.StartsAt(line, at, word))
                 return Scan.SkipSpace(line, at + word.Length) is var quote && quote < line.Length && line[quote] is '"' or '\'';
@@ -253,10 +255,12 @@ internal sealed partial class KconfigHelp() : LineRule("CONFIG_DESCRIPTION", Sev
         return false;
     }
 
+    private static readonly string[] s_entries = ["config", "menuconfig", "choice", "endchoice", "if", "endif", "menu", "endmenu", "source"];
+
     /// <summary>Whether a line begins what follows an entry.</summary>
     private static bool Ends(ReadOnlySpan<char> text)
     {
-        foreach (var word in (ReadOnlySpan<string>)["config", "menuconfig", "choice", "endchoice", "if", "endif", "menu", "endmenu", "source"])
+        foreach (var word in s_entries)
         {
             if (Scan.WordAt(text, 0, word))
                 return true;

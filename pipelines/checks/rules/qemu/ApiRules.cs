@@ -56,9 +56,11 @@ internal sealed class Volatile() : LineRule("VOLATILE", Severity.Error, "Use of 
             scan.Report(this);
     }
 
+    private static readonly string[] s_assembly = ["asm", "__asm__"];
+
     private static bool IsAsm(ReadOnlySpan<char> code)
     {
-        foreach (var word in (ReadOnlySpan<string>)["asm", "__asm__"])
+        foreach (var word in s_assembly)
         {
             for (var at = Scan.FindWord(code, word); at >= 0; at = Scan.FindWord(code, word, at + 1))
             {
@@ -100,12 +102,14 @@ internal sealed class BarrierWithoutComment() : LineRule("MEMORY_BARRIER", Sever
 {
     public override Explanation Explanation => new("A barrier pairs with another; the comment says which.", new("    smp_mb();"), new("    smp_mb(); /* pairs with the one in f */"));
 
+    private static readonly string[] s_barriers = ["smp_mb", "smp_rmb", "smp_wmb", "smp_read_barrier_depends"];
+
     public override void Check(PatchScan scan)
     {
         var code = scan.Code;
         if (!code.Contains("smp_", StringComparison.Ordinal))
             return;
-        foreach (var name in (ReadOnlySpan<string>)["smp_mb", "smp_rmb", "smp_wmb", "smp_read_barrier_depends"])
+        foreach (var name in s_barriers)
         {
             if (Scan.FindCall(code, name, spaces: false) < 0)
                 continue;
@@ -198,6 +202,8 @@ internal sealed class DuplicatedPathPart() : LineRule("G_PATH_GET", Severity.War
 {
     public override Explanation Explanation => new("basename and dirname may change their argument.", new("    a = g_strdup(basename(b));"), new("    a = g_path_get_basename(b);"));
 
+    private static readonly string[] s_pathFunctions = ["basename", "dirname"];
+
     public override void Check(PatchScan scan)
     {
         var code = scan.Code;
@@ -206,7 +212,7 @@ internal sealed class DuplicatedPathPart() : LineRule("G_PATH_GET", Severity.War
         for (var at = Scan.FindCall(code, "g_strdup", spaces: true); at >= 0; at = Scan.FindCall(code, "g_strdup", spaces: true, at + 1))
         {
             var name = Scan.SkipSpace(code, Scan.SkipSpace(code, at + "g_strdup".Length) + 1);
-            foreach (var word in (ReadOnlySpan<string>)["basename", "dirname"])
+            foreach (var word in s_pathFunctions)
             {
                 if (Scan.StartsAt(code, name, word) && Scan.StartsAt(code, Scan.SkipSpace(code, name + word.Length), "("))
                 {

@@ -78,6 +78,8 @@ internal sealed class BraceOnNextLine() : LineRule("OPEN_BRACE", Severity.Error,
             scan.ReportWithText(TrailingSemicolon, $"{context.Value}\n{scan.Lines[next]}\n");
     }
 
+    private static readonly string[] s_controlWords = ["if", "while", "for", "switch"];
+
     /// <summary>The last control keyword on the line, with what comes before its condition.</summary>
     private static bool TryFindKeyword(ReadOnlySpan<char> line, out ReadOnlySpan<char> beforeCondition)
     {
@@ -86,7 +88,7 @@ internal sealed class BraceOnNextLine() : LineRule("OPEN_BRACE", Severity.Error,
         {
             if (line[at] is not ('i' or 'w' or 'f' or 's' or 'd' or 'e') || !Scan.IsBoundary(line, at))
                 continue;
-            foreach (var word in (ReadOnlySpan<string>)["if", "while", "for", "switch"])
+            foreach (var word in s_controlWords)
             {
                 if (!Scan.StartsAt(line, at, word))
                     continue;
@@ -454,6 +456,8 @@ internal sealed class BraceOfTag(string id = "TAG_BRACE") : LineRule(id, Severit
             scan.ReportWithPrevious(this, $"open brace '{{' following {keyword} go on the same line");
     }
 
+    private static readonly string[] s_tagged = ["enum", "union", "struct"];
+
     /// <summary>The position after <c>typedef</c>, when there, and <c>enum</c>, <c>union</c> or <c>struct</c> at a line's start; -1 when there is none.</summary>
     public static int TagKeyword(ReadOnlySpan<char> line, out string keyword)
     {
@@ -463,7 +467,7 @@ internal sealed class BraceOfTag(string id = "TAG_BRACE") : LineRule(id, Severit
         var at = Scan.SkipSpace(line, 1);
         if (Scan.StartsAt(line, at, "typedef") && Scan.SkipSpace(line, at + 7) > at + 7)
             at = Scan.SkipSpace(line, at + 7);
-        foreach (var word in (ReadOnlySpan<string>)["enum", "union", "struct"])
+        foreach (var word in s_tagged)
         {
             if (Scan.StartsAt(line, at, word))
             {

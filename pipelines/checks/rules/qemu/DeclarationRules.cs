@@ -70,10 +70,12 @@ internal sealed class StaticInitialiser() : LineRule("INITIALISED_STATIC", Sever
         }
     }
 
+    private static readonly string[] s_zeros = ["0", "NULL", "false"];
+
     public static bool IsZeroFrom(ReadOnlySpan<char> code, int at)
     {
         at = Scan.SkipSpace(code, at);
-        foreach (var zero in (ReadOnlySpan<string>)["0", "NULL", "false"])
+        foreach (var zero in s_zeros)
         {
             if (!Scan.StartsAt(code, at, zero))
                 continue;
@@ -270,13 +272,15 @@ internal sealed class NamedListHead() : LineRule("NAMED_QUEUE_HEAD", Severity.Er
 {
     public override Explanation Explanation => new("A named head that is no typedef declares a type nobody expects.", new("    QLIST_HEAD(Foo, Bar) list;"), new("    QLIST_HEAD(, Bar) list;"));
 
+    private static readonly string[] s_heads = ["QLIST_HEAD", "QSLIST_HEAD", "QSIMPLEQ_HEAD", "QTAILQ_HEAD"];
+
     public override void Check(PatchScan scan)
     {
         var code = scan.Code;
         if (code.Length < 2 || Scan.StartsAt(code, 1, "typedef"))
             return;
         var at = Scan.SkipSpace(code, 1);
-        foreach (var head in (ReadOnlySpan<string>)["QLIST_HEAD", "QSLIST_HEAD", "QSIMPLEQ_HEAD", "QTAILQ_HEAD"])
+        foreach (var head in s_heads)
         {
             if (!Scan.StartsAt(code, at, head))
                 continue;

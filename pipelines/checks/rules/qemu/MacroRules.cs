@@ -48,7 +48,7 @@ internal sealed class MacroWithStatements() : LineRule(
     }
 
     private static bool HasOperator(ReadOnlySpan<char> text) =>
-        text.IndexOfAny("<>!~,^&|+-*/%") >= 0 || text.Contains("==", StringComparison.Ordinal) || text.Contains("=>", StringComparison.Ordinal);
+        Scan.HasAny(text, "<>!~,^&|+-*/%") || text.Contains("==", StringComparison.Ordinal) || text.Contains("=>", StringComparison.Ordinal);
 
     /// <summary>Values that are no expressions: declarations, initialisers, strings.</summary>
     private static bool IsExempt(TypeMatcher types, ReadOnlySpan<char> value)
@@ -216,9 +216,11 @@ internal sealed class ConditionalSpacing() : LineRule("PREPROCESSOR_SPACE", Seve
 {
     public override Explanation Explanation => new("As everybody writes it.", new("#ifdef  CONFIG_LINUX"), new("#ifdef CONFIG_LINUX"));
 
+    private static readonly string[] s_conditionals = ["ifdef", "ifndef", "elif"];
+
     public override void Check(PatchScan scan)
     {
-        foreach (var word in (ReadOnlySpan<string>)["ifdef", "ifndef", "elif"])
+        foreach (var word in s_conditionals)
         {
             var end = Directives.EndOfNamed(scan.Code, word);
             if (end > 0 && Scan.SkipSpace(scan.Code, end) > end + 1)

@@ -158,13 +158,15 @@ internal sealed class QemuWalk
         _rules.Spelling.Check(_scan);
     }
 
+    private static readonly string[] s_headerWords = ["commit", "from"];
+
     /// <summary>Whether a line can belong to a mail's header or git log's.</summary>
     private static bool IsHeader(ReadOnlySpan<char> line)
     {
         var text = Scan.SkipSpace(line, 0);
         if (text > 0 && text < line.Length)
             return true;
-        foreach (var word in (ReadOnlySpan<string>)["commit", "from"])
+        foreach (var word in s_headerWords)
         {
             if (line.StartsWith(word, StringComparison.OrdinalIgnoreCase) && (line.Length == word.Length || !Scan.IsWord(line[word.Length])))
                 return true;
@@ -210,15 +212,21 @@ internal sealed class QemuWalk
 /// <summary>Kinds of files by their names.</summary>
 internal static class QemuFiles
 {
-    public static bool IsC(string file) => HasSuffix(file, ".c", ".h", ".c.inc", ".h.inc", ".cpp");
+    private static readonly string[] s_cSuffixes = [".c", ".h", ".c.inc", ".h.inc", ".cpp"];
 
-    public static bool IsSource(string file) => HasSuffix(file, ".s", ".S", ".pl", ".py", ".sh");
+    private static readonly string[] s_sourceSuffixes = [".s", ".S", ".pl", ".py", ".sh"];
+
+    private static readonly string[] s_notLaidOut = [".s", ".S", "checkpatch.pl", "get_maintainer.pl"];
+
+    public static bool IsC(string file) => HasSuffix(file, s_cSuffixes);
+
+    public static bool IsSource(string file) => HasSuffix(file, s_sourceSuffixes);
 
     /// <summary>Assembly, and scripts that come from elsewhere.</summary>
     public static bool MayHaveTabs(string file) =>
-        HasSuffix(file, ".s", ".S", "checkpatch.pl", "get_maintainer.pl") || file.StartsWith("target/hexagon/imported/", StringComparison.Ordinal);
+        HasSuffix(file, s_notLaidOut) || file.StartsWith("target/hexagon/imported/", StringComparison.Ordinal);
 
-    private static bool HasSuffix(string file, params ReadOnlySpan<string> suffixes)
+    private static bool HasSuffix(string file, string[] suffixes)
     {
         foreach (var suffix in suffixes)
         {

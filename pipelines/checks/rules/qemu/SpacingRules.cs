@@ -56,10 +56,8 @@ internal sealed class SpaceBeforeParenthesis(string id = "SPACING_FUNCTION", Sev
     severity,
     "space prohibited between function name and open parenthesis '('")
 {
-    private static readonly HashSet<string> s_spaced =
-    [
-        "if", "for", "while", "switch", "return", "case", "volatile", "__volatile__", "coroutine_fn", "__attribute__", "format", "__extension__", "asm", "__asm__",
-    ];
+    private static readonly WordSet s_spaced = new(
+        "if", "for", "while", "switch", "return", "case", "volatile", "__volatile__", "coroutine_fn", "__attribute__", "format", "__extension__", "asm", "__asm__");
 
     public override Explanation Explanation => new("Calls have no space, control statements have one.", new("    f (a);"), new("    f(a);"));
 
@@ -91,7 +89,7 @@ internal sealed class SpaceBeforeParenthesis(string id = "SPACING_FUNCTION", Sev
     private static bool IsAllowed(PatchScan scan, ReadOnlySpan<char> code, int at, int end)
     {
         var name = code[at..end];
-        if (s_spaced.GetAlternateLookup<ReadOnlySpan<char>>().Contains(name))
+        if (s_spaced.Contains(name))
             return true;
         if (name is "catch" && (scan.File.EndsWith(".cpp", StringComparison.Ordinal) || scan.File.EndsWith(".h", StringComparison.Ordinal)))
             return true;
@@ -267,12 +265,14 @@ internal sealed class KeywordSpace(string id = "KEYWORD_SPACE") : LineRule(id, S
 {
     public override Explanation Explanation => new("Control statements are no calls.", new("    if(a) {\n        b();\n    }"), new("    if (a) {\n        b();\n    }"));
 
+    private static readonly string[] s_controlWords = ["if", "while", "for", "switch"];
+
     public override void Check(PatchScan scan)
     {
         if (!scan.Has('('))
             return;
         var code = scan.Code;
-        foreach (var word in (ReadOnlySpan<string>)["if", "while", "for", "switch"])
+        foreach (var word in s_controlWords)
         {
             if (Scan.FindCall(code, word, spaces: false) >= 0)
             {

@@ -31,14 +31,14 @@ internal sealed class AssignmentInCondition() : LineRule("ASSIGN_IN_IF", Severit
 
 internal sealed class TrailingStatement() : LineRule("TRAILING_STATEMENTS", Severity.Error, "trailing statements should be on next line"), IHunkRule
 {
-    private readonly HashSet<int> _loopEnds = [];
+    private HashSet<int>? _loopEnds;
 
     public override Explanation Explanation => new("A debugger cannot stop there, and readers pass over it.", new("    if (a) b();"), new("    if (a) {\n        b();\n    }"));
 
     public required LineRule Assignment { get; init; }
 
     /// <summary>Forgets the ends of do loops: a hunk begins.</summary>
-    public void BeginHunk() => _loopEnds.Clear();
+    public void BeginHunk() => _loopEnds?.Clear();
 
     public override void Begin() => BeginHunk();
 
@@ -47,7 +47,7 @@ internal sealed class TrailingStatement() : LineRule("TRAILING_STATEMENTS", Seve
         var code = scan.Code;
         if (scan.HasStatement && HasDoWithoutBrace(code))
             NoteLoopEnd(scan);
-        if (!scan.HasStatement || _loopEnds.Contains(scan.Number) || Directives.IsDirective(code) || !HasCondition(code))
+        if (!scan.HasStatement || _loopEnds?.Contains(scan.Number) == true || Directives.IsDirective(code) || !HasCondition(code))
             return;
         Assignment.Check(scan);
         var statement = scan.Statement;
@@ -89,7 +89,7 @@ internal sealed class TrailingStatement() : LineRule("TRAILING_STATEMENTS", Seve
         var text = scan.TextOf(next);
         var start = Scan.SkipSpace(text, 0);
         if (Scan.WordAt(text, start, "while"))
-            _loopEnds.Add(statement.NextLine + text[..start].Count('\n'));
+            (_loopEnds ??= []).Add(statement.NextLine + text[..start].Count('\n'));
     }
 
     /// <summary>Whether a line's end has nothing but a brace, comments and a continuation.</summary>
@@ -182,7 +182,7 @@ internal sealed class TrailingStatementAfterLabel(
         var rest = at;
         while (rest < code.Length && (Scan.IsSpace(code[rest]) || code[rest] == CleanText.Comment))
             rest++;
-        var spaced = code[at..rest].IndexOfAny(" \t\r\f\v") >= 0;
+        var spaced = Scan.HasAny(code[at..rest], " \t\r\f\v");
         if (spaced && Scan.StartsAt(code, rest, "if"))
             return false;
         if (rest < code.Length && code[rest] == '{')
@@ -289,8 +289,9 @@ internal sealed class WhileAfterBrace() : LineRule("WHILE_AFTER_BRACE", Severity
 
 internal sealed class BracesForAllArms() : LineRule("BRACES", Severity.Error, "braces {} are necessary for all arms of this statement")
 {
-    private readonly List<Statement> _arms = [];
-    private readonly HashSet<int> _judged = [];
+    private readonly ValueList<Statement> _arms = new();
+    /// <summary>Lines that were looked at as a part of what comes before them; null until there are any.</summary>
+    private HashSet<int>? _judged;
 
     public override Explanation Explanation => new(
         "Every arm of a control statement has braces, so that a line that is added to it belongs to it.",
@@ -300,7 +301,7 @@ internal sealed class BracesForAllArms() : LineRule("BRACES", Severity.Error, "b
     /// <summary>Reports a single arm without braces, on lines that this has not judged.</summary>
     public required LineRule SingleStatement { get; init; }
 
-    public void BeginHunk() => _judged.Clear();
+    public void BeginHunk() => _judged?.Clear();
 
     public override void Begin() => BeginHunk();
 
@@ -310,7 +311,7 @@ internal sealed class BracesForAllArms() : LineRule("BRACES", Severity.Error, "b
         var conditionalDirective = HasIfDirective(code, out var elseDirective);
         if (!conditionalDirective && (Scan.HasWord(code, "if") || Scan.HasWord(code, "while") || Scan.HasWord(code, "for")))
             JudgeArms(scan);
-        if (!_judged.Contains(scan.Number - 1) && !conditionalDirective && !elseDirective)
+        if (_judged?.Contains(scan.Number - 1) != true && !conditionalDirective && !elseDirective)
             JudgeSingle(scan);
     }
 
@@ -340,12 +341,12 @@ internal sealed class BracesForAllArms() : LineRule("BRACES", Severity.Error, "b
         var braced = 0;
         var line = scan.Number - 1;
         var text = new System.Text.StringBuilder();
-        foreach (var arm in _arms)
+        foreach (var arm in _arms.Items)
         {
             var condition = scan.Clean.Joined[arm.Start..Math.Max(arm.Start, arm.ConditionEnd)];
             var leading = condition[..Scan.SkipSpaceAndMarkers(condition, 0)].Count('\n');
             var shown = line + leading;
-            _judged.Add(shown);
+            (_judged ??= []).Add(shown);
             text.Append(scan.Lines[shown]).Append("\n[...]\n");
             line += scan.Clean.Joined[arm.Start..arm.End].Count('\n');
             var block = scan.Clean.Joined[Math.Min(arm.Start + condition.Length, arm.End)..arm.End];
@@ -387,10 +388,12 @@ internal sealed class BracesForAllArms() : LineRule("BRACES", Severity.Error, "b
         scan.ReportWithText(SingleStatement, text.ToString());
     }
 
+    private static readonly string[] s_controlWords = ["if", "while", "for", "else"];
+
     private static int FirstKeyword(ReadOnlySpan<char> code)
     {
         var first = -1;
-        foreach (var word in (ReadOnlySpan<string>)["if", "while", "for", "else"])
+        foreach (var word in s_controlWords)
         {
             var at = Scan.FindWord(code, word);
             if (at >= 0 && (first < 0 || at < first))

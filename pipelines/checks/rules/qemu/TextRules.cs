@@ -216,6 +216,8 @@ internal sealed class KeywordMarkers() : LineRule("CVS_KEYWORD", Severity.Error,
 {
     public override Explanation Explanation => new("git does not expand them, so they say something wrong for ever.", new("/* $Id$ */"), new("/* a comment */"));
 
+    private static readonly string[] s_keywords = ["Revision", "Log", "Id"];
+
     public override void Check(PatchScan scan)
     {
         var raw = scan.Raw;
@@ -223,7 +225,7 @@ internal sealed class KeywordMarkers() : LineRule("CVS_KEYWORD", Severity.Error,
             return;
         for (var at = raw.IndexOf('$'); at >= 0;)
         {
-            foreach (var word in (ReadOnlySpan<string>)["Revision", "Log", "Id"])
+            foreach (var word in s_keywords)
             {
                 var end = at + 1 + word.Length;
                 if (Scan.StartsAt(raw, at + 1, word) && (end == raw.Length || raw[end] == '$' || Scan.IsBoundary(raw, end)))

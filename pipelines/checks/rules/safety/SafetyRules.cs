@@ -149,12 +149,14 @@ internal static class SafetyRules
             report(BidiControl, BidiControl.Message);
     }
 
+    private static readonly string[] s_modeHeaders = ["new file mode ", "new mode ", "index "];
+
     /// <summary>The mode that a file has after the patch, in octal digits; empty when the patch does not say.</summary>
     private static ReadOnlySpan<char> Mode(PatchFile file)
     {
         foreach (var line in file.Header)
         {
-            foreach (var word in (ReadOnlySpan<string>)["new file mode ", "new mode ", "index "])
+            foreach (var word in s_modeHeaders)
             {
                 var text = line.AsSpan().TrimEnd();
                 if (text.StartsWith(word) && text.LastIndexOf(' ') is var space && space + 1 >= word.Length)
