@@ -3,6 +3,9 @@ namespace Gauntlet.Pipelines.Checks.Inputs;
 /// <summary>Asks a repository for commits, for each once. Several threads may ask.</summary>
 internal sealed class CommitLookup
 {
+    /// <summary>Commits that a run asks for, each of which starts git; more are taken to be there.</summary>
+    private const int MaxLookups = 1000;
+
     private readonly GitCommits _git;
     private readonly Dictionary<string, bool> _known = [];
 
@@ -24,7 +27,7 @@ internal sealed class CommitLookup
         lock (_known)
         {
             if (!_known.TryGetValue(id, out var known))
-                _known[id] = known = _git.HasCommit(id);
+                _known[id] = known = _known.Count >= MaxLookups || _git.HasCommit(id);
             return known;
         }
     }

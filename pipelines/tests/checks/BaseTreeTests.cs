@@ -75,6 +75,30 @@ public sealed class BaseTreeTests
     }
 
     [Fact]
+    public async Task ALogMayNameOnlyCommitsOfTheRepository()
+    {
+        using var repository = await Repository.CreateAsync();
+        var broken = (await repository.CommitAsync("c: add b", ("c.c", "int b;\n")))[..12];
+        await repository.CommitAsync($"c: mend b\n\nSince commit {broken} (\"c: add b\") it is broken.", ("c.c", "int c;\n"));
+        Assert.DoesNotContain("UNKNOWN_COMMIT_ID", Check(repository, "--rules=linux", "HEAD~1..HEAD").Report);
+
+        await repository.CommitAsync("c: mend it again\n\nSince commit 0123456789ab (\"c: add b\") it is broken.", ("c.c", "int d;\n"));
+        Assert.Contains("Unknown commit id '0123456789ab'", Check(repository, "--rules=linux", "HEAD~1..HEAD").Report);
+        Assert.DoesNotContain("UNKNOWN_COMMIT_ID", Check(repository, "--rules=linux", "--no-tree", "HEAD~1..HEAD").Report);
+    }
+
+    [Fact]
+    public async Task StructuresThatAreConstantComeFromTheTree()
+    {
+        using var repository = await Repository.CreateAsync();
+        await repository.CommitAsync("scripts: list", ("scripts/const_structs.checkpatch", "# a comment\nfoo_ops\nnot a name\n"));
+        await repository.CommitAsync("c: add ops", ("c.c", "static struct foo_ops a;\nstatic const struct foo_ops b;\nstatic struct bar_ops c;\n"));
+        var (_, report) = Check(repository, "--rules=linux", "HEAD~1..HEAD");
+        Assert.Contains("struct foo_ops should normally be const", report);
+        Assert.Equal(report.IndexOf("CONST_STRUCT", StringComparison.Ordinal), report.LastIndexOf("CONST_STRUCT", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task ACommitsAuthorHasToSignIt()
     {
         using var repository = await Repository.CreateAsync();

@@ -33,6 +33,13 @@ internal sealed partial class UnknownCommit() : LineRule("UNKNOWN_COMMIT_ID", Se
 /// <summary>A file of the tree that a log names by somebody's own folders.</summary>
 internal sealed partial class AbsolutePath() : LineRule("USE_RELATIVE_PATH", Severity.Warning, "use relative pathname instead of absolute in changelog text")
 {
+    /// <summary>Files that one patch's log is looked up in the tree for.</summary>
+    private const int MaxLookups = 10_000;
+
+    private int _lookups;
+
+    public override void Begin() => _lookups = 0;
+
     public override Explanation Explanation => new(
         "The folders above the tree are one developer's.",
         new("From: A <a@b.c>\nSubject: x\n\nA warning in /home/a/linux/hw/Makefile is gone.\n\nSigned-off-by: A <a@b.c>\n"),
@@ -52,11 +59,11 @@ internal sealed partial class AbsolutePath() : LineRule("USE_RELATIVE_PATH", Sev
         }
     }
 
-    private static bool IsInTree(string root, string path)
+    private bool IsInTree(string root, string path)
     {
         if (path.Contains("..", StringComparison.Ordinal) || path.Contains('\0'))
             return false;
-        for (var slash = path.IndexOf('/'); slash >= 0; slash = path.IndexOf('/', slash + 1))
+        for (var slash = path.IndexOf('/'); slash >= 0 && _lookups++ < MaxLookups; slash = path.IndexOf('/', slash + 1))
         {
             if (slash + 1 < path.Length && path[slash + 1] != '/' && File.Exists(Path.Combine(root, path[(slash + 1)..])))
                 return true;
@@ -94,7 +101,17 @@ internal sealed partial class ArchitectureHeader() : LineRule("INCLUDE_LINUX", S
             scan.Report(this, $"Use #include <linux/{header}> instead of <asm/{header}>");
     }
 
-    private static bool Includes(string file, string header)
+    /// <summary>Which headers of the tree include an architecture's, as far as they were looked at.</summary>
+    private readonly Dictionary<string, bool> _includes = [];
+
+    private bool Includes(string file, string header)
+    {
+        if (!_includes.TryGetValue(file, out var includes))
+            _includes[file] = includes = HasInclude(file, header);
+        return includes;
+    }
+
+    private static bool HasInclude(string file, string header)
     {
         try
         {
