@@ -174,7 +174,7 @@ internal sealed partial class EmbeddedFunctionName() : LineRule("EMBEDDED_FUNCTI
     private static string? NameBefore(PatchScan scan)
     {
         var previous = scan.Previous;
-        if (previous is not ['+', ..] || previous.Length > PatternRule.MaxLine || previous.IndexOf('(') is not (> 1 and var open))
+        if (previous is not ['+', ..] || previous.Length > PatternRule.MaxLine || previous.IndexOf('(') <= 1)
             return null;
         return FunctionLine().Match(previous.ToString()) is { Success: true } match ? match.Groups[1].Value : null;
     }
@@ -299,7 +299,7 @@ internal sealed partial class ExportPlace() : LineRule("EXPORT_SYMBOL", Severity
 }
 
 /// <summary>Parameters of a declared function that have no names.</summary>
-internal sealed partial class UnnamedParameter() : LineRule("FUNCTION_ARGUMENTS", Severity.Warning, "function definition argument should also have an identifier name")
+internal sealed class UnnamedParameter() : LineRule("FUNCTION_ARGUMENTS", Severity.Warning, "function definition argument should also have an identifier name")
 {
     /// <summary>How much of a declaration is looked at.</summary>
     private const int MaxDeclaration = 4096;

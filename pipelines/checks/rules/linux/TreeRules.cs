@@ -133,7 +133,7 @@ internal sealed partial class ArchitectureHeader() : LineRule("INCLUDE_LINUX", S
 }
 
 /// <summary>A structure of constant functions that could change.</summary>
-internal sealed partial class ConstStructure() : LineRule("CONST_STRUCT", Severity.Warning, "struct should normally be const")
+internal sealed class ConstStructure() : LineRule("CONST_STRUCT", Severity.Warning, "struct should normally be const")
 {
     public override Explanation Explanation => new("Function pointers in read-only memory cannot be overwritten.", new("static struct file_operations a;"), new("static const struct file_operations a;"));
 
@@ -202,7 +202,7 @@ internal sealed partial class UndocumentedSetup() : LineRule("UNDOCUMENTED_SETUP
 }
 
 /// <summary>A symbol of the configuration without a help text.</summary>
-internal sealed partial class KconfigHelp() : LineRule("CONFIG_DESCRIPTION", Severity.Warning, "please write a help paragraph that fully describes the config symbol")
+internal sealed class KconfigHelp() : LineRule("CONFIG_DESCRIPTION", Severity.Warning, "please write a help paragraph that fully describes the config symbol")
 {
     /// <summary>Lines that a help text has at least.</summary>
     private const int LeastHelp = 4;
