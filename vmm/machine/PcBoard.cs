@@ -40,7 +40,7 @@ public sealed record PcConfig
     public bool HasPit { get; init; } = true;
 
     /// <summary>IA-PC event timers, where the 8254 is the machine's own: they can take its place.</summary>
-    public bool HasHpet { get; init; } = true;
+    public bool HasHpet { get; init; }
 
     /// <summary>Bytes of firmware ROM below 4 GiB; 0: none.</summary>
     public int FirmwareBytes { get; init; }

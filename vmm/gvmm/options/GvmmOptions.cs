@@ -56,8 +56,8 @@ public sealed class GvmmOptions
     /// <summary><c>-machine pit=off</c>: a machine without the 8254 and port 0x61.</summary>
     public bool HasPit { get; set; } = true;
 
-    /// <summary><c>-machine hpet=off</c>: a machine without IA-PC event timers.</summary>
-    public bool HasHpet { get; set; } = true;
+    /// <summary><c>-machine hpet=on</c>: a machine with IA-PC event timers.</summary>
+    public bool HasHpet { get; set; }
 
     public KernelFormat KernelFormat { get; set; }
 
