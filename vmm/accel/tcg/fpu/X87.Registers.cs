@@ -266,7 +266,8 @@ public static partial class X87
     {
         if (IsEmpty(s, 0) || IsEmpty(s, i))
         {
-            if (StackFaulted(ref s, overflow: false) && taken)
+            // Whether the condition holds or not: so do CPUs.
+            if (StackFaulted(ref s, overflow: false))
                 Set(ref s, 0, SoftFloat.Indefinite);
             return true;
         }

@@ -148,7 +148,7 @@ public sealed unsafe partial class X86Core
         return 0;
     }
 
-    /// <summary>ENTER with a nesting level of 1 to 31.</summary>
+    /// <summary>ENTER with a nesting level of 0 to 31. It faults where a write at the new top of the stack would (SDM Vol. 2A, ENTER).</summary>
     internal ulong Enter(int bytes, int size, int level, int stackSize)
     {
         var stack = new Stack(this, MmuIndex);
@@ -163,9 +163,11 @@ public sealed unsafe partial class X86Core
             if (!TryReadStackAt(outer & mask, size, out var display) || !stack.Push(display, size))
                 return 0;
         }
-        if (!stack.Push(frame, size))
+        if (level > 0 && !stack.Push(frame, size))
             return 0;
         stack.Skip(0 - (ulong)bytes);
+        if (!stack.CanWrite(size))
+            return 0;
         stack.Commit();
         Gpr(5) = size == 8 ? frame : size == 4 ? (uint)frame : Gpr(5) & ~0xfffful | (ushort)frame;
         return 0;

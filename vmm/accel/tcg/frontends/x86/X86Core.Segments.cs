@@ -75,6 +75,9 @@ public sealed unsafe partial class X86Core
             return true;
         }
 
+        /// <summary>Whether a write at the pointer, of this many bytes, would not fault; if it would, the fault is pending.</summary>
+        public readonly bool CanWrite(int size) => TryLinear(Pointer, size, out var linear) && _core.Probe(linear, size, MemoryAccess.Write, _mmu | StackAccess);
+
         public bool Pop(int size, out ulong value)
         {
             value = 0;

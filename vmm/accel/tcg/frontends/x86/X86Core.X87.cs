@@ -57,13 +57,16 @@ public sealed unsafe partial class X86Core
         }
         else
         {
-            if (!Probe(linear, size, MemoryAccess.Write, attributes))
-                return 0;
             var after = S->Fpu;
+            // An unmasked exception of the operation comes before any of the access: nothing is stored then.
             if (X87.Store(ref after, opcode, register, operand, wide, realMode))
+            {
+                if (!Probe(linear, size, MemoryAccess.Write, attributes))
+                    return 0;
                 for (var i = 0; i < size; i += 2)
                     if (!Store(linear + (uint)i, 2, attributes, *(ushort*)(bytes + i)))
                         return 0;
+            }
             S->Fpu = after;
         }
         // Control instructions leave the pointers alone (SDM Vol. 1, 8.1.8).

@@ -172,7 +172,7 @@ public sealed unsafe partial class X86Translator
     {
         var size = _instruction.Code == Code.Enterw_imm16_imm8 ? 2 : Is64 ? 8 : 4;
         int bytes = _instruction.Immediate16, level = _instruction.Immediate8_2nd & 31;
-        if (level != 0)
+        if (level != 0 || bytes != 0)
         {
             Call(X86Helper.Enter, a: Const((ulong)bytes), imm: size | level << 8 | StackPointerSize << 16);
             return;
@@ -308,7 +308,7 @@ public sealed unsafe partial class X86Translator
             switch (_instruction.GetOpKind(i))
             {
                 case OpKind.MemorySegSI or OpKind.MemorySegESI or OpKind.MemorySegRSI:
-                    sourceSegment = _instruction.MemorySegment;
+                    sourceSegment = MemorySegment;
                     addressSize = _instruction.GetOpKind(i) switch { OpKind.MemorySegSI => 2, OpKind.MemorySegESI => 4, _ => 8 };
                     break;
                 case OpKind.MemoryESDI or OpKind.MemoryESEDI or OpKind.MemoryESRDI:

@@ -445,6 +445,6 @@ public sealed unsafe partial class X86Translator
     {
         var size = _instruction.MemoryBase switch { Register.BX => 2, Register.EBX => 4, _ => 8 };
         var offset = Op(IrOpcode.Add, IrTypes.OfBytes(size), Gpr(3), Clean(Gpr(0), IrType.I8));
-        WriteRegister(Register.AL, Load(Segmented(SegOf(_instruction.MemorySegment), offset, 0, 1, false), IrType.I8));
+        WriteRegister(Register.AL, Load(Segmented(SegOf(MemorySegment), offset, 0, 1, false), IrType.I8));
     }
 }

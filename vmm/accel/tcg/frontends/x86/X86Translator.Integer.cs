@@ -541,7 +541,7 @@ public sealed unsafe partial class X86Translator
                 Emit(new IrOp { Opcode = IrOpcode.Lea, Type = IrTypes.OfBytes(AddressSize()), Dst = moved, A = offset, B = words, Attr = (byte)type, Imm = displacement });
                 (offset, displacement) = (moved, 0);
             }
-            var address = Segmented(SegOf(_instruction.MemorySegment), offset, displacement, size, op != BitOp.Test);
+            var address = Segmented(SegOf(MemorySegment), offset, displacement, size, op != BitOp.Test);
             if (_instruction.HasLockPrefix && op != BitOp.Test)
             {
                 value = op switch

@@ -44,7 +44,7 @@ public sealed unsafe partial class X86Translator
             case Mnemonic.Maskmovq:
                 {
                     var addressBytes = _instruction.Op0Kind == OpKind.MemorySegDI ? 2 : _instruction.Op0Kind == OpKind.MemorySegEDI ? 4 : 8;
-                    var address = Segmented(SegOf(_instruction.MemorySegment), Clean(Gpr(7), IrTypes.OfBytes(addressBytes)), 0, 8, true);
+                    var address = Segmented(SegOf(MemorySegment), Clean(Gpr(7), IrTypes.OfBytes(addressBytes)), 0, 8, true);
                     Call(X86Helper.StoreMmxMasked, a: Whole(address), imm: MmxIndex(1) | MmxIndex(2) << 8 | address.Attributes << 24);
                     return;
                 }

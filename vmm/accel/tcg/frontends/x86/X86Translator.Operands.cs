@@ -158,8 +158,13 @@ public sealed unsafe partial class X86Translator
     private Address EffectiveAddress(int size, bool write)
     {
         var (value, displacement) = Offset();
-        return Segmented(SegOf(_instruction.MemorySegment), value, displacement, size, write);
+        return Segmented(SegOf(MemorySegment), value, displacement, size, write);
     }
+
+    // In 64-bit mode prefixes for ES, CS, SS and DS do nothing (SDM Vol. 2A, 2.1.1): the base register alone makes an access one to the stack.
+    private Register MemorySegment => !Is64 || _instruction.MemorySegment is Register.FS or Register.GS ? _instruction.MemorySegment
+        : _instruction.MemoryBase is Register.RSP or Register.RBP or Register.ESP or Register.EBP ? Register.SS
+        : Register.DS;
 
     /// <summary>Adds a segment's base; in legacy modes checks limit and type unless the segment is flat.</summary>
     private Address Segmented(X86Seg seg, IrValue offset, long displacement, int size, bool write)

@@ -141,7 +141,7 @@ public sealed unsafe partial class X86Translator
         }
         if (mnemonic == Mnemonic.Maskmovdqu)
         {
-            var address = Segmented(SegOf(_instruction.MemorySegment), Clean(Gpr(7), IrTypes.OfBytes(_instruction.Op0Kind == OpKind.MemorySegDI ? 2 : _instruction.Op0Kind == OpKind.MemorySegEDI ? 4 : 8)), 0, 16, true);
+            var address = Segmented(SegOf(MemorySegment), Clean(Gpr(7), IrTypes.OfBytes(_instruction.Op0Kind == OpKind.MemorySegDI ? 2 : _instruction.Op0Kind == OpKind.MemorySegEDI ? 4 : 8)), 0, 16, true);
             Call(X86Helper.StoreVector, a: Whole(address), imm: VectorIndex(_instruction.Op1Register) | VectorIndex(_instruction.Op2Register) << 20 | 1 << 18 | address.Attributes << 24);
             return;
         }

@@ -60,6 +60,9 @@ public sealed unsafe partial class X86Translator
                 LeaveToNext();
                 break;
             case Mnemonic.Lmsw:
+                // Before the operand is read, here and below.
+                if (!Privileged())
+                    break;
                 Call(X86Helper.LoadMachineStatus, a: ReadOperand(0, 2));
                 LeaveToNext();
                 break;
@@ -87,14 +90,14 @@ public sealed unsafe partial class X86Translator
                 LoadTable(1);
                 break;
             case Mnemonic.Lldt:
-                if (ProtectedOnly())
+                if (ProtectedOnly() && Privileged())
                 {
                     Call(X86Helper.LoadSystemSegment, a: ReadOperand(0, 2), imm: (int)X86Seg.Ldtr);
                     LeaveToNext();
                 }
                 break;
             case Mnemonic.Ltr:
-                if (ProtectedOnly())
+                if (ProtectedOnly() && Privileged())
                 {
                     Call(X86Helper.LoadSystemSegment, a: ReadOperand(0, 2), imm: (int)X86Seg.Tr);
                     LeaveToNext();
@@ -230,7 +233,7 @@ public sealed unsafe partial class X86Translator
     private Address InvlpgAddress()
     {
         var (value, displacement) = Offset();
-        var seg = SegOf(_instruction.MemorySegment);
+        var seg = SegOf(MemorySegment);
         return Is64 && seg is not (X86Seg.Fs or X86Seg.Gs)
             ? new Address(value, displacement, 0)
             : new Address(Op(IrOpcode.Add, Is64 ? IrType.I64 : IrType.I32, X86Globals.SegmentBase(seg), Whole(new Address(value, displacement, 0))), 0, 0);
