@@ -91,8 +91,8 @@ internal sealed class I8254Counter
                 _written = value;
                 _writeHighNext = true;
                 // Mode 0: the first byte stops the counter, and OUT goes low at once.
-                if (_mode == 0)
-                    _running = false;
+                if (_mode == 0 && _running)
+                    Stop(now);
                 break;
             default:
                 _writeHighNext = false;
@@ -262,8 +262,16 @@ internal sealed class I8254Counter
     {
         if (_nextCount == 0 || !_running || !IsPeriodic || now - _start < _count)
             return;
-        _start += (now - _start) / _count * _count;
+        _start += _count;
         TakeNextCount();
+    }
+
+    // The count stays as it is; 0 is the largest.
+    private void Stop(long now)
+    {
+        long most = _bcd ? 10_000 : 0x10000;
+        var left = ((_count - Passed(now)) % most + most) % most;
+        (_count, _heldAt, _running) = (left == 0 ? most : left, -1, false);
     }
 
     private void TakeNextCount()
@@ -279,6 +287,9 @@ internal sealed class I8254Counter
         var count = Decode(written);
         if ((IsPeriodic && _running) || (IsTriggered && _loaded && _running))
         {
+            // The period that it waits for the end of is the one that runs now.
+            if (IsPeriodic)
+                _start += Math.Max(now - _start, 0) / _count * _count;
             _nextCount = count;
             return;
         }
