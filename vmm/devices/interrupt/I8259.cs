@@ -109,8 +109,7 @@ public sealed class I8259 : IPortDevice, IResettable, ISaveable
     {
         if (region == ElcrRegion)
         {
-            var selected = offset == 0 ? _master : _slave;
-            selected.Elcr = (byte)(value & selected.ElcrMask);
+            (offset == 0 ? _master : _slave).WriteElcr((byte)value);
         }
         else
         {
@@ -187,6 +186,13 @@ public sealed class I8259 : IPortDevice, IResettable, ISaveable
             _lowestPriority = 7;
             (_readIsr, _poll, _specialMask, _autoEoi, _rotateOnAutoEoi, _specialFullyNested, _needsIcw4, _single)
                 = (false, false, false, false, false, false, false, false);
+        }
+
+        public void WriteElcr(byte value)
+        {
+            Elcr = (byte)(value & ElcrMask);
+            // A level is requested for as long as it is there: what an edge has latched counts no more.
+            _irr = (byte)(_irr & ~Elcr | _levels & Elcr);
         }
 
         public void SetInput(int input, bool level)

@@ -243,8 +243,9 @@ public sealed class Uart16550A : IPortDevice, IResettable, ISaveable
 
     private byte TakeReceived()
     {
+        // Nothing there: the data sheet promises nothing. QEMU's model gives 0 with FIFOs, else the last byte.
         if (_count == 0)
-            return _lastReceived;
+            return FifosEnabled ? (byte)0 : _lastReceived;
         _lastReceived = _fifo[_head];
         _head = (_head + 1) % FifoBytes;
         _count--;
@@ -259,7 +260,10 @@ public sealed class Uart16550A : IPortDevice, IResettable, ISaveable
     {
         // 8.4.1: changing the enable bit clears both FIFOs, and other bits count only while it is written as 1.
         if (((value ^ _fcr) & 1) != 0)
+        {
             ClearReceiver();
+            _transmitEmptyPending = true;
+        }
         if ((value & 1) == 0)
         {
             _fcr = 0;
