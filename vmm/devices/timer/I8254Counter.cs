@@ -138,6 +138,7 @@ internal sealed class I8254Counter
     {
         if (_statusLatched)
             return;
+        Settle(now);
         var nullCount = !_loaded || _nextCount != 0;
         _latchedStatus = (byte)((GetOut(now) ? 0x80 : 0) | (nullCount ? 0x40 : 0) | (int)_access << 4 | _mode << 1 | (_bcd ? 1 : 0));
         _statusLatched = true;
