@@ -1,14 +1,16 @@
 using System.Diagnostics;
 using Gauntlet.Fuzz.Engine;
+using Gauntlet.Fuzz.Qemu;
 using Gauntlet.Fuzz.Targets;
 using Gauntlet.Fuzz.Triage;
 using Gauntlet.Fuzz.Worker;
+using Gauntlet.Terminal;
 
 namespace Gauntlet.Fuzz.Campaigns;
 
 /// <summary>What a campaign came to for one target.</summary>
-/// <param name="Known">Buckets that the directory had before.</param>
-/// <param name="New">Buckets of this campaign, hangs among them.</param>
+/// <param name="Known">Buckets that the directory had before, or the results store.</param>
+/// <param name="New">The other buckets, hangs among them.</param>
 /// <param name="Regressions">Inputs that once failed and fail again.</param>
 public sealed record CampaignOutcome(string Target, FuzzProgress Last, TimeSpan Spent, IReadOnlyList<string> Known, IReadOnlyList<string> New, IReadOnlyList<string> Regressions)
 {
@@ -19,7 +21,11 @@ public sealed record CampaignOutcome(string Target, FuzzProgress Last, TimeSpan 
 /// Fuzzes many targets for a given time: what once failed first, then a turn for each, then turns for those whose last turn found most edges a second. Directories are
 /// gone on from, so that a night begins where the last one ended.
 /// </summary>
-public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say)
+/// <param name="file">What, and for how long.</param>
+/// <param name="seed">Of all that is random.</param>
+/// <param name="say">Given lines for people.</param>
+/// <param name="findings">What earlier campaigns found, wherever they ran; null: only the directory counts.</param>
+public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say, FindingStore? findings = null)
 {
     // So much new in so little time is as much as one edge more in a minute: what has found nothing is tried again now and then.
     private const double Hope = 1.0 / 60;
@@ -30,11 +36,13 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say)
     /// <returns>One a target, in the order of the file.</returns>
     public async Task<IReadOnlyList<CampaignOutcome>> RunAsync(CancellationToken cancellation)
     {
-        var states = file.Targets.Select((target, number) => new State(target, Path.Combine(file.Output, target.Name), seed + (ulong)number * 1_000)).ToList();
-        foreach (var state in states)
+        var states = file.Targets.Select((target, number) => new State(target, Path.Combine(file.Output, target.FolderName), seed + (ulong)number * 1_000, findings?.Known(target.Name) ?? [])).ToList();
+        foreach (var state in states.Where(state => state.Target.QemuDevice is null))
             state.Regressions.AddRange(Replayed(state.Target.Name));
         _watch.Start();
         await Task.WhenAll(Enumerable.Range(0, file.Workers).Select(_ => WorkAsync(states, cancellation)));
+        foreach (var state in states)
+            findings?.Record(state.Target.Name, state.Failures(), DateTime.UtcNow);
         return [.. states.Select(state => state.Outcome)];
     }
 
@@ -46,8 +54,26 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say)
             var slice = new[] { left, most, file.Slice }.Min();
             var turn = Stopwatch.StartNew();
             var before = state.Last.Edges;
-            state.Last = await FuzzSession.RunAsync(
-                new FuzzRequest(state.Target.Name, state.Path) { Seed = state.Seed++, Time = slice }, static _ => { }, cancellation);
+            if (state.Target.QemuDevice is not null)
+            {
+                try
+                {
+                    state.Last = await Task.Run(() => FuzzQemu(state, slice, cancellation), cancellation);
+                }
+                catch (UserException exception)
+                {
+                    // Another host may have it: the rest goes on without.
+                    say($"skip {state.Target.Name}: {exception.Message.Split('\n')[0]}");
+                    state.IsOut = true;
+                    continue;
+                }
+            }
+            else
+            {
+                // Weaving is work too, and not to be in the way of the others.
+                var request = new FuzzRequest(state.Target.Name, state.Path) { Seed = state.Seed++, Time = slice };
+                state.Last = await Task.Run(() => FuzzSession.RunAsync(request, static _ => { }, cancellation), cancellation);
+            }
             lock (_lock)
             {
                 // The first turn's edges are all new, and tell nothing of the next.
@@ -59,11 +85,21 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say)
         }
     }
 
+    // What it shows counts as edges: events, pairs of them, what registers read.
+    private FuzzProgress FuzzQemu(State state, TimeSpan slice, CancellationToken cancellation)
+    {
+        var output = new OutputDirectory(state.Path);
+        state.Qemu ??= new QemuFuzzer(QemuDevice.Probe(file.Qemu, state.Target.Machine, state.Target.QemuDevice!), output, new QemuBuckets(State.BucketsOf(state.Path)), state.Seed);
+        state.Qemu.Run(slice, () => _watch.Elapsed, bucket => say($"NEW {bucket.Device} {bucket.Signature}"), cancellation);
+        var at = state.Qemu.Progress;
+        return new FuzzProgress(at.Programs, (long)(at.Programs / Math.Max(at.Seconds, 0.1)), at.Features, at.Features, at.Corpus, state.Failures().Count, at.Hangs);
+    }
+
     private State? Take(List<State> states)
     {
         lock (_lock)
         {
-            var next = states.Where(state => !state.IsBusy && (state.Target.Most is not { } most || state.Spent < most))
+            var next = states.Where(state => state is { IsBusy: false, IsOut: false } && (state.Target.Most is not { } most || state.Spent < most))
                 .OrderBy(state => Math.Min(state.Turns, 1)).ThenByDescending(state => state.Worth / (1 + state.Spent / file.Time)).FirstOrDefault();
             next?.IsBusy = true;
             return next;
@@ -87,11 +123,15 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say)
     {
         private readonly List<string> _known;
 
-        public State(CampaignTarget target, string path, ulong seed)
+        public State(CampaignTarget target, string path, ulong seed, IReadOnlyCollection<string> known)
         {
             (Target, Path, Seed) = (target, path, seed);
-            _known = Failures();
+            _known = [.. Failures().Union(known)];
         }
+
+        public QemuFuzzer? Qemu { get; set; }
+
+        public static string BucketsOf(string path) => System.IO.Path.Combine(path, "buckets");
 
         public CampaignTarget Target { get; }
 
@@ -108,6 +148,9 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say)
 
         public bool IsBusy { get; set; }
 
+        /// <summary>It cannot be fuzzed on this host.</summary>
+        public bool IsOut { get; set; }
+
         public FuzzProgress Last { get; set; }
 
         public List<string> Regressions { get; } = [];
@@ -115,8 +158,10 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say)
         public CampaignOutcome Outcome => new(Target.Name, Last, Spent, _known, [.. Failures().Except(_known)], Regressions);
 
         // Hangs have no bucket of their own: each is one.
-        private List<string> Failures()
+        public List<string> Failures()
         {
+            if (Target.QemuDevice is not null)
+                return [.. new QemuBuckets(BucketsOf(Path)).All.Where(bucket => !bucket.IsArtefact).Select(bucket => bucket.Signature)];
             var output = new OutputDirectory(Path);
             return [.. output.Buckets().Concat(output.Inputs("hangs").Select(hang => $"hang {System.IO.Path.GetFileName(hang)}")).Distinct()];
         }

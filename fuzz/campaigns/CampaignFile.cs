@@ -6,17 +6,30 @@ using Gauntlet.Terminal;
 namespace Gauntlet.Fuzz.Campaigns;
 
 /// <summary>A target of a campaign.</summary>
-/// <param name="Name">As <c>gauntlet fuzz list</c> names it.</param>
+/// <param name="Name">As <c>gauntlet fuzz list</c> names it, or <c>qemu:DEVICE</c>.</param>
 /// <param name="Most">Longest that it gets in all; null: no limit but the campaign's.</param>
-public sealed record CampaignTarget(string Name, TimeSpan? Most);
+/// <param name="Machine">Of QEMU, for its devices.</param>
+public sealed record CampaignTarget(string Name, TimeSpan? Most, string Machine = CampaignTarget.DefaultMachine)
+{
+    internal const string DefaultMachine = "q35";
+
+    private const string QemuPrefix = "qemu:";
+
+    /// <summary>Of QEMU; null for a target in process.</summary>
+    public string? QemuDevice => Name.StartsWith(QemuPrefix, StringComparison.Ordinal) ? Name[QemuPrefix.Length..] : null;
+
+    /// <summary>Of its directory.</summary>
+    public string FolderName => Name.Replace(':', '-');
+}
 
 /// <summary>What a campaign fuzzes, and for how long: a YAML file.</summary>
 /// <param name="Output">A directory for each target, kept from one night to the next.</param>
 /// <param name="Time">Of all targets together.</param>
 /// <param name="Slice">Of one turn.</param>
 /// <param name="Workers">Turns at the same time.</param>
+/// <param name="Qemu">QEMU's program, for targets that are devices of it.</param>
 /// <param name="Regressions">Folder with a folder for each target, its files inputs that once failed: run first. Null for none.</param>
-public sealed record CampaignFile(string Output, TimeSpan Time, TimeSpan Slice, int Workers, string? Regressions, IReadOnlyList<CampaignTarget> Targets)
+public sealed record CampaignFile(string Output, TimeSpan Time, TimeSpan Slice, int Workers, string Qemu, string? Regressions, IReadOnlyList<CampaignTarget> Targets)
 {
     private const int MostWorkers = 256;
 
@@ -29,23 +42,27 @@ public sealed record CampaignFile(string Output, TimeSpan Time, TimeSpan Slice, 
     internal static CampaignFile Read(YamlMap map)
     {
         map.RequireSchema(1);
-        map.RefuseOthersThan("schema", "output", "time", "slice", "workers", "regressions", "targets");
+        map.RefuseOthersThan("schema", "output", "time", "slice", "workers", "qemu", "regressions", "targets");
         var targets = new List<CampaignTarget>();
         foreach (var entry in map.Maps("targets"))
         {
-            entry.RefuseOthersThan("name", "most");
+            entry.RefuseOthersThan("name", "most", "machine");
             var name = entry.RequiredText("name");
+            var target = new CampaignTarget(name, Duration(entry, "most"), entry.Text("machine") ?? CampaignTarget.DefaultMachine);
+            if (target.QemuDevice is null && entry.Has("machine"))
+                throw entry.Error("'machine' is for devices of QEMU, qemu:DEVICE.", "machine");
             try
             {
-                TargetCatalogue.Create(name).Dispose();
+                if (target.QemuDevice is null)
+                    TargetCatalogue.Create(name).Dispose();
             }
             catch (UserException exception)
             {
                 throw entry.Error(exception.Message, "name");
             }
-            if (targets.Any(target => target.Name == name))
+            if (targets.Any(other => other.Name == name))
                 throw entry.Error($"'{name}' is there twice.", "name");
-            targets.Add(new CampaignTarget(name, Duration(entry, "most")));
+            targets.Add(target);
         }
         if (targets.Count == 0)
             throw map.Error("'targets' names none; `gauntlet fuzz list` shows what there is.", "targets");
@@ -54,7 +71,7 @@ public sealed record CampaignFile(string Output, TimeSpan Time, TimeSpan Slice, 
             throw map.Error($"'slice' must be {ShortestSlice.TotalSeconds:0}s or more.", "slice");
         return new CampaignFile(
             map.RequiredText("output"), Duration(map, "time") ?? throw map.Error("'time' is missing: how long all targets together are fuzzed, as in 8h.", "time"), slice,
-            map.Integer("workers", 1, MostWorkers) ?? Environment.ProcessorCount, map.Text("regressions"), targets);
+            map.Integer("workers", 1, MostWorkers) ?? Environment.ProcessorCount, map.Text("qemu") ?? "qemu-system-x86_64", map.Text("regressions"), targets);
     }
 
     private static TimeSpan? Duration(YamlMap map, string key) => map.Text(key) is not { } text ? null

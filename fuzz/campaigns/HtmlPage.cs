@@ -8,12 +8,12 @@ using Gauntlet.Terminal;
 namespace Gauntlet.Fuzz.Campaigns;
 
 /// <summary>
-/// One HTML page of an output directory, or of a directory of them: edges, runs a second and finds over time, from <c>plot_data</c>, and the failures. No scripts, nothing
+/// One HTML page of an output directory, or of a directory of them: edges, runs a second and finds over time, from <c>plot_data</c>, source lines that runs reached, and the failures. No scripts, nothing
 /// loaded from elsewhere.
 /// </summary>
 public static class HtmlPage
 {
-    private const int Width = 420, Height = 120, Margin = 4, MostPoints = 400;
+    private const int Width = 420, Height = 120, Margin = 4, MostPoints = 400, MostSourceLines = 5_000;
 
     /// <exception cref="UserException">There is nothing that a fuzzer wrote.</exception>
     public static string Render(string directory)
@@ -25,7 +25,7 @@ public static class HtmlPage
             throw new UserException($"fuzz report: in {directory} there is no plot_data, nor in a directory of it: `gauntlet fuzz run` writes it");
         var page = new StringBuilder("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Fuzzing</title><style>")
             .Append("body{font:14px sans-serif;margin:2em;max-width:1400px}h2{margin-bottom:.2em}figure{display:inline-block;margin:0 1em 1em 0}figcaption{color:#555}")
-            .Append("svg{background:#f6f6f6}polyline{fill:none;stroke:#06c;stroke-width:1.5}pre{background:#f6f6f6;padding:.5em;overflow:auto}.bad{color:#a00}</style></head><body>\n<h1>Fuzzing</h1>\n");
+            .Append("svg{background:#f6f6f6}polyline{fill:none;stroke:#06c;stroke-width:1.5}pre{background:#f6f6f6;padding:.5em;overflow:auto}.bad{color:#a00}.in{background:#dfd}.out{background:#fdd}</style></head><body>\n<h1>Fuzzing</h1>\n");
         foreach (var folder in folders)
             Target(page, folder);
         return page.Append("</body></html>\n").ToString();
@@ -41,8 +41,30 @@ public static class HtmlPage
         Plot(page, rows, 12, "edges");
         Plot(page, rows, 10, "runs a second");
         Plot(page, rows, 3, "inputs kept");
+        foreach (var source in output.Sources().Where(source => source.Covered.Count + source.Uncovered.Count > 0))
+            Source(page, source);
         foreach (var crash in output.Inputs("crashes"))
             page.Append(CultureInfo.InvariantCulture, $"<p class=\"bad\">{Text(Path.GetFileName(crash))}</p><pre>{Text(File.ReadAllText(crash + ".txt"))}</pre>\n");
+    }
+
+    // The text, where it is on this machine; else numbers of lines.
+    private static void Source(StringBuilder page, SourceFile source)
+    {
+        page.Append(CultureInfo.InvariantCulture, $"<details><summary>{Text(Path.GetFileName(source.Path))}: {source.Covered.Count} of {source.Covered.Count + source.Uncovered.Count} lines reached</summary><pre>");
+        if (!File.Exists(source.Path))
+        {
+            page.Append(CultureInfo.InvariantCulture, $"not reached: {string.Join(' ', source.Uncovered)}</pre></details>\n");
+            return;
+        }
+        var (covered, uncovered) = (source.Covered.ToHashSet(), source.Uncovered.ToHashSet());
+        var number = 0;
+        foreach (var line in File.ReadLines(source.Path).Take(MostSourceLines))
+        {
+            number++;
+            var kind = covered.Contains(number) ? " class=\"in\"" : uncovered.Contains(number) ? " class=\"out\"" : "";
+            page.Append(CultureInfo.InvariantCulture, $"<span{kind}>{number,4}  {Text(line)}</span>\n");
+        }
+        page.Append("</pre></details>\n");
     }
 
     // The columns of AFL's plot_data, numbers only; null for a line that a kill cut off.

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Gauntlet.Fuzz.Campaigns;
+using Gauntlet.Results.Store;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Fuzz.Commands;
@@ -12,11 +13,13 @@ internal static class CampaignCommands
         var file = new Argument<string>("file") { Description = "YAML: targets, time, output" };
         var junit = new Option<string?>("--junit") { Description = "Write a JUnit file" };
         var seed = new Option<ulong>("--seed") { Description = "Of all that is random; another each night finds more", DefaultValueFactory = _ => 1 };
-        var command = new Command("campaign", "Fuzz many targets, the time shared by what it brings; exit code 1 when something new fails") { file, junit, seed };
+        var results = new Option<string?>("--results") { Description = "Results store that tells which failures are known: a folder, or postgres://user:password@host/database (default: gauntlet in the user's data folder)", HelpName = "DIR|URL" };
+        var command = new Command("campaign", "Fuzz many targets, the time shared by what it brings; exit code 1 when something new fails") { file, junit, seed, results };
         command.SetAction(async (parsed, cancellation) =>
         {
             var asked = CampaignFile.Load(parsed.GetValue(file)!);
-            var outcomes = await new Campaign(asked, parsed.GetValue(seed), output.Out.WriteLine).RunAsync(cancellation);
+            using var store = ResultStore.Open(parsed.GetValue(results));
+            var outcomes = await new Campaign(asked, parsed.GetValue(seed), output.Out.WriteLine, new FindingStore(store)).RunAsync(cancellation);
             if (parsed.GetValue(junit) is { } path)
                 CampaignJUnit.Write(path, outcomes);
             foreach (var outcome in outcomes)

@@ -18,7 +18,8 @@ public sealed class FuzzCommands : ICommandModule
         yield return new Command("fuzz", "Fuzz device models and parsers, guided by coverage")
         {
             List(output), Run(output), Smoke(output), Repro(output), Minimize(output), Triage(output),
-            CampaignCommands.Campaign(output), CampaignCommands.Report(output), Afl(),
+            CampaignCommands.Campaign(output), CampaignCommands.Report(output),
+            CorpusCommands.CMin(output), CorpusCommands.Merge(output), CorpusCommands.Export(output), CorpusCommands.Import(output), Afl(),
         };
     }
 
@@ -44,18 +45,18 @@ public sealed class FuzzCommands : ICommandModule
         var seed = SeedOption();
         var machine = new Option<string?>("--machine") { Description = "Of QEMU, for qemu:DEVICE; default q35" };
         var qemu = new Option<string>("--qemu") { Description = "QEMU's program", DefaultValueFactory = _ => "qemu-system-x86_64" };
-        var jobs = new Option<int>("--jobs") { Description = "QEMU processes at the same time", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var jobs = new Option<int?>("--jobs") { Description = "Processes at the same time, sharing what they find; default 1, for qemu one a CPU" };
         var command = new Command("run", "Fuzz one target; exit code 1 when a crash or hang is in the directory") { target, folder, time, execs, seed, machine, qemu, jobs };
         command.SetAction(async (parsed, cancellation) =>
         {
             if (QemuRun.IsFor(parsed.GetValue(target)!))
             {
                 return QemuRun.Run(output, parsed.GetValue(target)!, parsed.GetValue(qemu)!, parsed.GetValue(machine), parsed.GetValue(folder), Duration(parsed.GetValue(time)),
-                    Math.Max(parsed.GetValue(jobs), 1), parsed.GetValue(seed), cancellation);
+                    Math.Max(parsed.GetValue(jobs) ?? Environment.ProcessorCount, 1), parsed.GetValue(seed), cancellation);
             }
             var name = Known(parsed.GetValue(target)!);
             var path = parsed.GetValue(folder) ?? Path.Combine("fuzz-out", name);
-            var request = new FuzzRequest(name, path) { Seed = parsed.GetValue(seed), Time = Duration(parsed.GetValue(time)), Execs = parsed.GetValue(execs) };
+            var request = new FuzzRequest(name, path) { Seed = parsed.GetValue(seed), Time = Duration(parsed.GetValue(time)), Execs = parsed.GetValue(execs), Jobs = Math.Max(parsed.GetValue(jobs) ?? 1, 1) };
             var last = await FuzzSession.RunAsync(request, progress => Show(output, name, progress), cancellation);
             if (output.Live)
                 output.Error.WriteLine();
@@ -66,6 +67,7 @@ public sealed class FuzzCommands : ICommandModule
             .WithExample("gauntlet fuzz run isa-serial --time 60s", "one device for a minute")
             .WithExample("gauntlet fuzz run qemu:virtio-blk-pci --machine q35 --time 30m", "a device of QEMU, over qtest")
             .WithExample("gauntlet fuzz run qemu --time 30m --jobs 2", "QEMU's usual devices, the time shared among them")
+            .WithExample("gauntlet fuzz run pc --jobs 2 --time 8h", "two processes that share a corpus")
             .WithExample("gauntlet fuzz run pc --execs 100000 --seed 7 --output pc-7", "the same run every time, in a new directory");
     }
 
@@ -145,7 +147,7 @@ public sealed class FuzzCommands : ICommandModule
             if (!Directory.Exists(path))
                 throw new UserException($"triage: there is no directory {path}");
             using var made = TargetCatalogue.Create(name);
-            var crashes = new OutputDirectory(path).Inputs("crashes").Select(file => (File: file, Finding: Replay.Run(made, File.ReadAllBytes(file)))).ToList();
+            var crashes = OutputDirectory.Parts(path).SelectMany(part => new OutputDirectory(part).Inputs("crashes")).Select(file => (File: file, Finding: Replay.Run(made, File.ReadAllBytes(file)))).ToList();
             var triaged = Path.Combine(path, "triage");
             Directory.CreateDirectory(triaged);
             var number = 0;
@@ -165,7 +167,7 @@ public sealed class FuzzCommands : ICommandModule
     }
 
     private static IReadOnlyList<string> Smallest(IFuzzTarget target, string name, byte[] input, Finding finding, string stem) =>
-        Regression.Write(stem, name, Minimizer.Minimize(input, target.Grammar, bytes => Replay.Run(target, bytes)?.Bucket == finding.Bucket), target.Grammar, finding);
+        Regression.Write(stem, name, Minimizer.Minimize(input, target, bytes => Replay.Run(target, bytes)?.Bucket == finding.Bucket), target.Grammar, finding);
 
     private static Argument<string> TargetArgument() => new("target") { Description = "As `gauntlet fuzz list` names it" };
 

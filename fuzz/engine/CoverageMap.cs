@@ -28,6 +28,9 @@ public sealed unsafe class CoverageMap : IDisposable
     /// <summary>Edges that some run has hit.</summary>
     public int EdgesSeen { get; private set; }
 
+    /// <summary>Some run has hit it.</summary>
+    public bool IsSeen(int edge) => _seen[edge] != 0;
+
     public void Clear() => new Span<byte>(_map, Length).Clear();
 
     /// <summary>Edges and counts of the last run that no run had before; they count as seen from now on.</summary>
@@ -47,6 +50,17 @@ public sealed unsafe class CoverageMap : IDisposable
             hit.Add(i);
         }
         return true;
+    }
+
+    /// <summary>Edges of the last run with the buckets of their counts, a number each.</summary>
+    public void Collect(List<int> features)
+    {
+        features.Clear();
+        for (var i = 0; i < Length; i++)
+        {
+            if (_map[i] != 0)
+                features.Add(i * 8 + int.Log2(Bucket(_map[i])));
+        }
     }
 
     /// <summary>The same for two runs that hit the same edges as often, by buckets.</summary>

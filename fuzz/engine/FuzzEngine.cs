@@ -11,7 +11,12 @@ namespace Gauntlet.Fuzz.Engine;
 /// <param name="Time">Null for no limit.</param>
 /// <param name="Execs">Null for no limit.</param>
 /// <param name="InputBytes">Longest input that is made.</param>
-public sealed record FuzzBudget(ulong Seed, TimeSpan? Time, long? Execs, int InputBytes = Mutator.MaxInputBytes);
+/// <param name="Shared">A directory whose other parts' finds are taken over, about once a second; null: none.</param>
+public sealed record FuzzBudget(ulong Seed, TimeSpan? Time, long? Execs, int InputBytes = Mutator.MaxInputBytes, string? Shared = null)
+{
+    /// <summary>Coverage guides nothing: random inputs only, for comparison.</summary>
+    public bool IsBlind { get; init; }
+}
 
 /// <summary>Drives one target in this process, guided by the coverage of the woven code under it.</summary>
 public sealed class FuzzEngine
@@ -19,7 +24,7 @@ public sealed class FuzzEngine
     /// <summary>A run that allocates more than this is a finding.</summary>
     public const long MaxRunBytes = 64 << 20;
 
-    private const int DeterministicBytes = 64, ComparisonsTried = 64, MostCrashBuckets = 256;
+    private const int DeterministicBytes = 64, ComparisonsTried = 64, MostCrashBuckets = 256, MostRandomSteps = 16;
     private const long MostRunsUnlooked = 1_024;
     private static readonly long StatsTicks = Stopwatch.Frequency;
     private static readonly TimeSpan LooksApart = TimeSpan.FromMilliseconds(1);
@@ -33,6 +38,7 @@ public sealed class FuzzEngine
     private readonly Corpus _corpus;
     private readonly FuzzRandom _random;
     private readonly Mutator _mutator;
+    private readonly IInputForm? _form;
     private readonly Action<FuzzStats> _progress;
     private readonly int _edges;
     private readonly HashSet<string> _buckets = [];
@@ -40,7 +46,10 @@ public sealed class FuzzEngine
     private readonly long _startUnix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
     private readonly long _startTicks = Stopwatch.GetTimestamp();
     private long _execs, _nextLook, _lookEvery = 1, _lastLook, _nextStats, _allocated, _lastFind;
-    private bool _isTimeOver;
+    private readonly Dictionary<string, int> _takenFrom = [];
+    private readonly IReadOnlyList<SourceBlock> _sources = WovenFolder.Sources();
+    private bool _isTimeOver, _isShareDue;
+    private int _edgesWritten;
     private int _cycles, _picked;
 
     public FuzzEngine(IFuzzTarget target, string name, OutputDirectory output, CurrentRun current, FuzzBudget budget, int edges, CoverageMap coverage, Action<FuzzStats> progress)
@@ -49,6 +58,7 @@ public sealed class FuzzEngine
         _corpus = new Corpus(coverage.Length);
         _random = new FuzzRandom(budget.Seed);
         _mutator = new Mutator(_random, target.Grammar, budget.InputBytes);
+        _form = target.Form;
         _lastFind = _startUnix;
     }
 
@@ -71,8 +81,12 @@ public sealed class FuzzEngine
             Try(seed);
         if (_corpus.Entries.Count == 0)
             _corpus.Add([], []);
+        while (!IsSpent && _budget.IsBlind)
+            RunRandom();
         while (!IsSpent)
         {
+            if (_isShareDue)
+                TakeFromOthers();
             var entry = _corpus.Pick(_random);
             _picked = entry.Id;
             if (entry.Picks == 0)
@@ -82,7 +96,9 @@ public sealed class FuzzEngine
             for (var left = energy; left > 0 && !IsSpent; left--)
             {
                 var other = _corpus.Entries[_random.Below(_corpus.Entries.Count)];
-                if (Try(_mutator.Mutate(entry.Input, other.Input)))
+                if (_form is not null && _random.OneIn(2))
+                    Try(_form.Mutate(_random, entry.Input, other.Input));
+                else if (Try(_mutator.Mutate(entry.Input, other.Input)))
                     _mutator.Succeeded();
             }
             _cycles += entry.Id == _corpus.Entries.Count - 1 ? 1 : 0;
@@ -91,6 +107,16 @@ public sealed class FuzzEngine
     }
 
     private bool IsSpent => _isTimeOver || _budget.Execs <= _execs;
+
+    // What the mutations make of nothing, or of one of the target's own inputs.
+    private void RunRandom()
+    {
+        var chosen = _random.Below(_target.Seeds.Count + 1);
+        var input = chosen < _target.Seeds.Count ? _target.Seeds[chosen] : [];
+        for (var left = 1 + _random.Below(MostRandomSteps); left > 0; left--)
+            input = _form is not null && _random.OneIn(2) ? _form.Mutate(_random, input, []) : _mutator.Mutate(input, []).ToArray();
+        Execute(input);
+    }
 
     private void TrySmallSteps(CorpusEntry entry)
     {
@@ -192,7 +218,26 @@ public sealed class FuzzEngine
         if (now < _nextStats)
             return;
         _nextStats = now + StatsTicks;
+        _isShareDue = _budget.Shared is not null;
         WriteStats();
+    }
+
+    // What is new to this worker too goes into its own queue, so that each directory is whole.
+    private void TakeFromOthers()
+    {
+        _isShareDue = false;
+        foreach (var part in OutputDirectory.Parts(_budget.Shared!))
+        {
+            if (part == _output.Folder)
+                continue;
+            var next = _takenFrom.GetValueOrDefault(part);
+            while (!IsSpent && OutputDirectory.Queued(part, next) is { } input)
+            {
+                next++;
+                Try(input);
+            }
+            _takenFrom[part] = next;
+        }
     }
 
     private void WriteStats()
@@ -201,6 +246,9 @@ public sealed class FuzzEngine
         var stats = new FuzzStats(_startUnix, DateTimeOffset.UtcNow.ToUnixTimeSeconds(), _lastFind, _execs, seconds > 0 ? _execs / seconds : 0, _cycles, _picked,
             _corpus.Entries.Count, _corpus.Favoured, _corpus.Entries.Count(entry => entry.Picks == 0), _corpus.Entries.Count(entry => entry is { Picks: 0, Favoured: true }), _coverage.EdgesSeen, _edges);
         _output.WriteStats(stats, _name);
+        if (_sources.Count > 0 && _coverage.EdgesSeen != _edgesWritten)
+            _output.WriteSources(SourceFile.From(_sources, _coverage.IsSeen));
+        _edgesWritten = _coverage.EdgesSeen;
         _progress(stats);
     }
 }

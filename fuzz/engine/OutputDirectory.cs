@@ -14,6 +14,8 @@ public sealed class OutputDirectory
 
     private static readonly TimeSpan BetweenTries = TimeSpan.FromSeconds(2);
 
+    private const string SourcesFile = "source_coverage";
+
     private readonly string _path;
     private readonly Action<string, byte[]> _write;
     private readonly Action<string> _tell;
@@ -35,8 +37,15 @@ public sealed class OutputDirectory
         (_queue, _crashes, _hangs) = (Inputs("queue").Count, Inputs("crashes").Count, Inputs("hangs").Count);
     }
 
+    /// <summary>The directory, where something was written to it, and those of several workers below it.</summary>
+    public static IReadOnlyList<string> Parts(string path) => Directory.Exists(path)
+        ? [.. Directory.EnumerateDirectories(path).Order(StringComparer.Ordinal).Prepend(path).Where(part => Directory.Exists(Path.Combine(part, "queue")))]
+        : [];
+
     /// <summary>The input that is being run, in a mapping that outlives a killed process.</summary>
     public string CurrentInput => Path.Combine(_path, ".cur_input");
+
+    public string Folder => _path;
 
     public int Crashes => _crashes;
 
@@ -48,6 +57,9 @@ public sealed class OutputDirectory
 
     /// <summary>Of the crashes: the first lines of their reports.</summary>
     public IEnumerable<string> Buckets() => Inputs("crashes").Select(path => File.ReadLines(path + ".txt").FirstOrDefault(""));
+
+    /// <summary>Of the queue, by number; null when it is not there.</summary>
+    public static byte[]? Queued(string path, int number) => Path.Combine(path, "queue", $"id:{number:d6}") is var file && File.Exists(file) ? File.ReadAllBytes(file) : null;
 
     public void AddQueue(ReadOnlySpan<byte> input) => Write(Path.Combine(_path, "queue", $"id:{_queue++:d6}"), input);
 
@@ -96,6 +108,12 @@ public sealed class OutputDirectory
 
         void Line(string key, object value) => text.Append(CultureInfo.InvariantCulture, $"{key,-18}: {value}\n");
     }
+
+    /// <summary>Replaces what is known of source lines.</summary>
+    public void WriteSources(IReadOnlyList<SourceFile> files) => Write(Path.Combine(_path, SourcesFile), Encoding.UTF8.GetBytes(SourceFile.Format(files)));
+
+    /// <summary>Source lines that runs reached and did not; empty where nothing is known.</summary>
+    public IReadOnlyList<SourceFile> Sources() => Path.Combine(_path, SourcesFile) is var path && File.Exists(path) ? SourceFile.Parse(File.ReadAllText(path)) : [];
 
     private void AddFinding(string folder, int id, ReadOnlySpan<byte> input, string report)
     {

@@ -4,6 +4,11 @@ using Mono.Cecil.Rocks;
 
 namespace Gauntlet.Fuzz.Instrument;
 
+/// <summary>Source lines that belong to an edge.</summary>
+/// <param name="First">From 1.</param>
+/// <param name="Last">Included.</param>
+public readonly record struct SourceBlock(int Edge, string Path, int First, int Last);
+
 /// <summary>
 /// Weaves counters into a copy of an assembly: one at the head of every basic block, with dense ids, and a note of the operands where a value is compared
 /// with a constant.
@@ -17,13 +22,21 @@ public sealed class Weaver
     /// <summary>So far, over all assemblies.</summary>
     public int Edges { get; private set; }
 
+    /// <summary>Where the source of each edge's block is, as far as symbols tell.</summary>
+    public List<SourceBlock> Sources { get; } = [];
+
     /// <param name="under">Full names of types, or beginnings of them: what does not begin so is copied as it is. Empty for all.</param>
     /// <exception cref="BadImageFormatException">Not a .NET assembly.</exception>
     public void Weave(string source, string destination, IReadOnlyCollection<string> under)
     {
         using var resolver = new DefaultAssemblyResolver();
         resolver.AddSearchDirectory(Path.GetDirectoryName(source));
-        using var module = ModuleDefinition.ReadModule(source, new ReaderParameters { AssemblyResolver = resolver });
+        using var module = ModuleDefinition.ReadModule(source, new ReaderParameters
+        {
+            AssemblyResolver = resolver,
+            ReadSymbols = File.Exists(Path.ChangeExtension(source, "pdb")),
+            SymbolReaderProvider = new DefaultSymbolReaderProvider(throwIfNoSymbol: false),
+        });
         var map = module.ImportReference(_map);
         var (compare32, compare64) = (module.ImportReference(_compare32), module.ImportReference(_compare64));
         foreach (var method in module.GetTypes().Where(type => IsUnder(type, under)).SelectMany(type => type.Methods).Where(method => method.HasBody))
@@ -31,6 +44,7 @@ public sealed class Weaver
             var body = method.Body;
             body.SimplifyMacros();
             var leaders = Leaders(body);
+            NoteSources(method, leaders);
             WeaveComparisons(body, compare32, compare64);
             foreach (var leader in leaders)
                 InsertBefore(body, leader, Counter(map));
@@ -40,6 +54,18 @@ public sealed class Weaver
         module.Attributes = ModuleAttributes.ILOnly;
         module.Architecture = TargetArchitecture.I386;
         module.Write(destination);
+    }
+
+    // Before anything is inserted: symbols go by offset.
+    private void NoteSources(MethodDefinition method, List<Instruction> leaders)
+    {
+        foreach (var point in method.DebugInformation.SequencePoints)
+        {
+            if (point.IsHidden)
+                continue;
+            var block = leaders.FindLastIndex(leader => leader.Offset <= point.Offset);
+            Sources.Add(new SourceBlock(Edges + Math.Max(block, 0), point.Document.Url, point.StartLine, point.EndLine));
+        }
     }
 
     private static bool IsUnder(TypeDefinition type, IReadOnlyCollection<string> under)

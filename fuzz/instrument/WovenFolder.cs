@@ -11,7 +11,7 @@ public static class WovenFolder
     /// <summary>The worker's program in the folder.</summary>
     public const string Program = "Gauntlet.Fuzz.dll";
 
-    private const string EdgesFile = "edges";
+    private const string EdgesFile = "edges", SourcesFile = "sources";
 
     private const string RuntimeConfig =
         """
@@ -47,7 +47,17 @@ public static class WovenFolder
                 File.Copy(source, Path.Combine(folder, name));
         }
         File.WriteAllText(Path.Combine(folder, Path.ChangeExtension(Program, "runtimeconfig.json")), RuntimeConfig);
+        File.WriteAllLines(Path.Combine(folder, SourcesFile), weaver.Sources.Select(block => string.Create(CultureInfo.InvariantCulture, $"{block.Edge} {block.First} {block.Last} {block.Path}")));
         File.WriteAllText(Path.Combine(folder, EdgesFile), weaver.Edges.ToString(CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>Of the folder that this process runs from: where the source of its edges is; empty without symbols.</summary>
+    public static IReadOnlyList<SourceBlock> Sources()
+    {
+        var path = Path.Combine(AppContext.BaseDirectory, SourcesFile);
+        return !File.Exists(path) ? [] : [.. File.ReadLines(path).Select(line => line.Split(' ', 4)).Select(words => new SourceBlock(Number(words[0]), words[3], Number(words[1]), Number(words[2])))];
+
+        static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
     }
 
     /// <summary>Of the folder that this process runs from; 0 when nothing in it is woven.</summary>

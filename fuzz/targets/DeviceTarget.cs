@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Oracles;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Vmm.Bus;
@@ -23,6 +24,7 @@ public sealed class DeviceTarget : IFuzzTarget
     private readonly string[] _names;
     private readonly SampledLine[] _lines;
     private readonly IDisposable? _owner;
+    private readonly Action? _restart;
     private readonly List<ulong> _dirty = [];
     private readonly byte[] _buffer = new byte[Operation.MaxRunBytes];
     private readonly StateWriter _writer = new();
@@ -33,9 +35,13 @@ public sealed class DeviceTarget : IFuzzTarget
     /// <param name="clock">Null when the machine's clock cannot be moved by hand: clock steps are then left out.</param>
     /// <param name="memory">Null when the devices see no memory: runs are then left out.</param>
     /// <param name="owner">Disposed with the target.</param>
+    /// <param name="restart">Puts back what is no device's state: a disk.</param>
+    /// <param name="append">Adds operations that belong together, which no mutation of single ones would come upon.</param>
     public DeviceTarget(
-        IoBus bus, IEnumerable<IDevice> devices, IReadOnlyList<SampledLine> lines, ManualClock? clock = null, GuestMemory? memory = null, IDisposable? owner = null)
+        IoBus bus, IEnumerable<IDevice> devices, IReadOnlyList<SampledLine> lines, ManualClock? clock = null, GuestMemory? memory = null, IDisposable? owner = null,
+        Action<FuzzRandom, List<Operation>>? append = null, Action? restart = null)
     {
+        _restart = restart;
         (_bus, _clock, _memory, _lines, _owner) = (bus, clock, memory, [.. lines], owner);
         // Interrupt controllers last: loading a device drives its lines, which must not change what a controller has latched.
         IDevice[] all = [.. devices.OrderBy(device => device is I8259 or IoApic or LocalApic)];
@@ -47,9 +53,12 @@ public sealed class DeviceTarget : IFuzzTarget
             ? Grammar.From(bus)
             : Grammar.From(bus, [.. memory.Layout.Select(ram => new Window(ram.Name, AddressSpace.Mmio, ram.GuestAddress, ram.Length, []))]);
         SaveAll(_initial);
+        Form = append is null ? null : new ProgramForm(Grammar, append);
     }
 
     public Grammar Grammar { get; }
+
+    public IInputForm? Form { get; }
 
     public void Run(ReadOnlySpan<byte> input)
     {
@@ -86,6 +95,7 @@ public sealed class DeviceTarget : IFuzzTarget
     {
         _hasSnapshot = false;
         _clock?.Set(0);
+        _restart?.Invoke();
         LoadAll(_initial);
         foreach (var line in _lines)
             line.Set(false);

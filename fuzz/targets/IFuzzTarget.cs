@@ -11,6 +11,9 @@ public interface IFuzzTarget : IDisposable
     /// <summary>Inputs to begin with: what no mutation of nothing would come upon.</summary>
     IReadOnlyList<byte[]> Seeds => [];
 
+    /// <summary>What it knows of its inputs beyond bytes and device programs; null for nothing.</summary>
+    IInputForm? Form => null;
+
     /// <summary>Runs one input. Whatever this throws is a finding.</summary>
     void Run(ReadOnlySpan<byte> input);
 }

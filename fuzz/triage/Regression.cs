@@ -14,22 +14,32 @@ public static class Regression
     {
         var comment = $"# {target}: {finding.Bucket}\n";
         var test = $"{stem}.cs";
+        File.WriteAllText(test, Test(target, finding.Bucket, input, grammar));
         if (grammar is null)
         {
             File.WriteAllBytes($"{stem}.bin", input);
-            File.WriteAllText(test, Test(target, finding, $"Convert.FromHexString(\"{Convert.ToHexStringLower(input)}\")"));
             return [$"{stem}.bin", test];
         }
         var program = ProgramBytes.Decode(input, grammar);
         var text = ProgramText.Format(program);
         File.WriteAllText($"{stem}.program", comment + text);
         File.WriteAllText($"{stem}.qtest", comment + QtestScript.From(program).Text);
-        var literal = string.Concat(text.TrimEnd('\n').Split('\n').Select(line => $"\n            {line}"));
-        File.WriteAllText(test, Test(target, finding, $"ProgramBytes.Encode(ProgramText.Parse(\n            \"\"\"{literal}\n            \"\"\"), target.Grammar!)"));
         return [$"{stem}.program", $"{stem}.qtest", test];
     }
 
-    private static string Test(string target, Finding finding, string input) =>
+    /// <summary>A test in C# that runs an input.</summary>
+    /// <param name="why">A comment in it.</param>
+    /// <param name="grammar">Of a target of device programs, or null.</param>
+    public static string Test(string target, string why, byte[] input, Grammar? grammar)
+    {
+        if (grammar is null)
+            return Test(target, why, $"Convert.FromHexString(\"{Convert.ToHexStringLower(input)}\")");
+        var text = ProgramText.Format(ProgramBytes.Decode(input, grammar));
+        var literal = string.Concat(text.TrimEnd('\n').Split('\n').Select(line => $"\n            {line}"));
+        return Test(target, why, $"ProgramBytes.Encode(ProgramText.Parse(\n            \"\"\"{literal}\n            \"\"\"), target.Grammar!)");
+    }
+
+    private static string Test(string target, string why, string input) =>
         $$"""
         using Gauntlet.Fuzz.Programs;
         using Gauntlet.Fuzz.Targets;
@@ -38,7 +48,7 @@ public static class Regression
 
         public sealed class Regression
         {
-            // {{finding.Bucket}}
+            // {{why}}
             [Fact]
             public void {{Identifier(target)}}_survives_what_broke_it()
             {

@@ -26,6 +26,12 @@ public sealed record FuzzRequest(string Target, string Output)
     /// <summary>Longest that one run may take.</summary>
     public TimeSpan Hang { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>Processes at the same time, 1 or more. Several have a directory each below <see cref="Output"/>, and take over what the others find.</summary>
+    public int Jobs { get; init; } = 1;
+
+    /// <summary>Random inputs only, which coverage does not guide: for comparison.</summary>
+    public bool IsBlind { get; init; }
+
     /// <summary>How many workers may die before the session ends: a target that kills each one finds nothing more.</summary>
     public int Deaths { get; init; } = 100;
 
@@ -49,12 +55,12 @@ public static class FuzzSession
     public static async Task<FuzzProgress> RunAsync(FuzzRequest request, Action<FuzzProgress> progress, CancellationToken cancellation)
     {
         if (request.Woven is { } ready)
-            return await RunWorkersAsync(request, ready, progress, cancellation);
+            return await RunJobsAsync(request, ready, progress, cancellation);
         var woven = Path.Combine(Path.GetTempPath(), $"gauntlet-fuzz-{Guid.NewGuid():n}");
         try
         {
             WovenFolder.Create(woven, TargetCatalogue.UnderTest(request.Target), request.Weave);
-            return await RunWorkersAsync(request, woven, progress, cancellation);
+            return await RunJobsAsync(request, woven, progress, cancellation);
         }
         finally
         {
@@ -63,7 +69,41 @@ public static class FuzzSession
         }
     }
 
-    private static async Task<FuzzProgress> RunWorkersAsync(FuzzRequest request, string woven, Action<FuzzProgress> progress, CancellationToken cancellation)
+    private static async Task<FuzzProgress> RunJobsAsync(FuzzRequest request, string woven, Action<FuzzProgress> progress, CancellationToken cancellation)
+    {
+        if (request.Jobs <= 1)
+            return await RunWorkersAsync(request, woven, null, progress, cancellation);
+        const ulong SeedsApart = 1_000_003;
+        var (at, gate) = (new FuzzProgress[request.Jobs], new Lock());
+        await Task.WhenAll(Enumerable.Range(0, request.Jobs).Select(async number =>
+        {
+            var one = request with
+            {
+                Output = Path.Combine(request.Output, $"worker-{number:d2}"),
+                Seed = request.Seed + (ulong)number * SeedsApart,
+                Execs = request.Execs / request.Jobs,
+            };
+            at[number] = await RunWorkersAsync(one, woven, Path.GetFullPath(request.Output), said => Say(number, said), cancellation);
+        }));
+        return Sum();
+
+        void Say(int number, FuzzProgress said)
+        {
+            lock (gate)
+            {
+                at[number] = said;
+                // One of them tells for all.
+                if (number == 0)
+                    progress(Sum());
+            }
+        }
+
+        FuzzProgress Sum() => new(
+            at.Sum(one => one.Execs), at.Sum(one => one.ExecsPerSecond), at.Max(one => one.Edges), at.Max(one => one.EdgesTotal), at.Max(one => one.Corpus),
+            OutputDirectory.Parts(request.Output).SelectMany(part => new OutputDirectory(part).Buckets()).Distinct().Count(), at.Sum(one => one.Hangs));
+    }
+
+    private static async Task<FuzzProgress> RunWorkersAsync(FuzzRequest request, string woven, string? shared, Action<FuzzProgress> progress, CancellationToken cancellation)
     {
         var output = new OutputDirectory(request.Output);
         var watch = Stopwatch.StartNew();
@@ -73,7 +113,7 @@ public static class FuzzSession
         {
             var left = request.Time is { } time ? time - watch.Elapsed : (TimeSpan?)null;
             File.Delete(output.CurrentInput);
-            var (status, error) = await RunWorkerAsync(request, woven, seed, left, request.Execs - execsBefore, said =>
+            var (status, error) = await RunWorkerAsync(request, woven, shared, seed, left, request.Execs - execsBefore, said =>
             {
                 last = said with { Execs = said.Execs + execsBefore };
                 progress(last);
@@ -93,13 +133,13 @@ public static class FuzzSession
     }
 
     private static async Task<(int Status, string Error)> RunWorkerAsync(
-        FuzzRequest request, string woven, ulong seed, TimeSpan? time, long? execs, Action<FuzzProgress> said, CancellationToken cancellation)
+        FuzzRequest request, string woven, string? shared, ulong seed, TimeSpan? time, long? execs, Action<FuzzProgress> said, CancellationToken cancellation)
     {
         string[] arguments =
         [
             "exec", Path.Combine(woven, WovenFolder.Program), request.Target, Path.GetFullPath(request.Output), seed.ToString(CultureInfo.InvariantCulture),
             Number(time is { } limit ? Math.Max((long)limit.TotalMilliseconds, 0) : -1), Number(execs ?? -1), Number((long)request.Hang.TotalMilliseconds),
-            Number(request.InputBytes),
+            Number(request.InputBytes), shared ?? "", request.IsBlind ? "blind" : "",
         ];
         using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })
             ?? throw new IOException("starting dotnet: it did not start");

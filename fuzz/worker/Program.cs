@@ -15,7 +15,7 @@ public static class Program
     /// <summary>Before a target's name: a worker for afl-fuzz.</summary>
     internal const string AflWorker = "afl-worker";
 
-    /// <param name="arguments">Target, output directory, seed, milliseconds or -1, runs or -1, milliseconds that one run may take, longest input.</param>
+    /// <param name="arguments">Target, output directory, seed, milliseconds or -1, runs or -1, milliseconds that one run may take, longest input, shared directory or nothing, anything for a run without guidance.</param>
     public static int Main(string[] arguments)
     {
         switch (arguments)
@@ -23,10 +23,13 @@ public static class Program
             case [AflWorker, var driven]:
                 AflServer.Work(driven);
                 return 0;
+            case [CorpusTools.DistilWorker, var distilled, var taken, var candidates]:
+                CorpusTools.Work(distilled, taken, candidates);
+                return 0;
             case ["afl", var served]:
                 return AflServer.Serve(served);
         }
-        if (arguments is not [var name, var folder, var seed, var milliseconds, var execs, var hang, var inputBytes])
+        if (arguments is not [var name, var folder, var seed, var milliseconds, var execs, var hang, var inputBytes, var shared, var blind])
         {
             Console.Error.WriteLine("this is a part of gauntlet: use `gauntlet fuzz`");
             return 2;
@@ -40,7 +43,8 @@ public static class Program
             ulong.Parse(seed, CultureInfo.InvariantCulture),
             Number(milliseconds) < 0 ? null : TimeSpan.FromMilliseconds(Number(milliseconds)),
             Number(execs) < 0 ? null : Number(execs),
-            (int)Number(inputBytes));
+            (int)Number(inputBytes),
+            shared.Length == 0 ? null : shared) { IsBlind = blind.Length > 0 };
         new FuzzEngine(target, name, output, current, budget, WovenFolder.Edges, coverage, stats => Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{stats.Execs} {stats.ExecsPerSecond:0} {stats.Edges} {stats.EdgesTotal} {stats.Corpus} {output.Crashes} {output.Hangs}"))).Run();
         return 0;

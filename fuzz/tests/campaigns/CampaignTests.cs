@@ -1,5 +1,6 @@
 using System.Xml.Linq;
 using Gauntlet.Fuzz.Campaigns;
+using Gauntlet.Results.Store;
 using Gauntlet.Results.Yaml;
 using Gauntlet.Terminal;
 
@@ -30,6 +31,35 @@ public sealed class CampaignTests : IDisposable
         var page = HtmlPage.Render(Path.Combine(_folder, "out"));
         Assert.Contains("<h2>isa-serial</h2>", page, StringComparison.Ordinal);
         Assert.Equal(6, page.Split("<polyline").Length - 1);
+        // Both kinds of lines are there: no run of a second reaches all of a device.
+        Assert.Contains("Uart16550A.cs:", page, StringComparison.Ordinal);
+        Assert.Contains("class=\"in\"", page, StringComparison.Ordinal);
+        Assert.Contains("class=\"out\"", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_failure_that_another_campaign_stored_is_known()
+    {
+        var crashes = Path.Combine(_folder, "out", "isa-debug-exit", "crashes");
+        using var store = ResultStore.Open(Path.Combine(_folder, "store"));
+        var findings = new FindingStore(store);
+        findings.Record("isa-debug-exit", ["old fault"], DateTime.UnixEpoch);
+        var file = CampaignFile.Read(YamlFile.Parse($"schema: 1\noutput: {_folder}/out\ntime: 2s\nslice: 1s\nworkers: 1\ntargets:\n  - name: isa-debug-exit\n", "night.yaml"));
+        var campaign = new Campaign(file, 1, _ =>
+        {
+            // As a worker leaves what it finds.
+            foreach (var (number, bucket) in ((int, string)[])[(0, "old fault"), (1, "new fault")])
+            {
+                File.WriteAllText(Path.Combine(crashes, $"id:{number:d6}.txt"), bucket + "\n");
+                File.WriteAllBytes(Path.Combine(crashes, $"id:{number:d6}"), []);
+            }
+        }, findings);
+
+        var outcome = Assert.Single(await campaign.RunAsync(CancellationToken.None));
+
+        Assert.Equal(["new fault"], outcome.New);
+        Assert.Contains("old fault", outcome.Known);
+        Assert.Equal(["new fault", "old fault"], findings.Known("isa-debug-exit").Order());
     }
 
     [Fact]
@@ -47,6 +77,7 @@ public sealed class CampaignTests : IDisposable
     [InlineData("schema: 1\noutput: o\ntime: 1h\n", "'targets' names none")]
     [InlineData("schema: 1\noutput: o\ntime: 1h\ntargets:\n  - name: frob\n", "night.yaml:5: \"frob\" is no fuzz target")]
     [InlineData("schema: 1\noutput: o\ntime: soon\ntargets:\n  - name: pc\n", "night.yaml:3: 'time' must be a number")]
+    [InlineData("schema: 1\noutput: o\ntime: 1h\ntargets:\n  - name: pc\n    machine: q35\n", "night.yaml:6: 'machine' is for devices of QEMU")]
     [InlineData("schema: 1\noutput: o\ntime: 1h\ntargets:\n  - name: pc\n  - name: pc\n", "night.yaml:6: 'pc' is there twice")]
     public void What_is_wrong_in_a_campaign_is_told_with_its_line(string text, string message) =>
         Assert.Contains(message, Assert.Throws<UserException>(() => CampaignFile.Read(YamlFile.Parse(text, "night.yaml"))).Message, StringComparison.Ordinal);
