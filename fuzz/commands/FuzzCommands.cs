@@ -18,7 +18,7 @@ public sealed class FuzzCommands : ICommandModule
         yield return new Command("fuzz", "Fuzz device models and parsers, guided by coverage")
         {
             List(output), Run(output), Smoke(output), Repro(output), Minimize(output), Triage(output),
-            CampaignCommands.Campaign(output), CampaignCommands.Report(output),
+            CampaignCommands.Campaign(output), CampaignCommands.Report(output), DivergeCommand.Create(output),
             CorpusCommands.CMin(output), CorpusCommands.Merge(output), CorpusCommands.Export(output), CorpusCommands.Import(output), Afl(),
         };
     }
