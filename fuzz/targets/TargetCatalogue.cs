@@ -1,3 +1,5 @@
+using Gauntlet.Fuzz.Diverge;
+using Gauntlet.Fuzz.Targets.Cpu;
 using Gauntlet.Terminal;
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Bus;
@@ -7,7 +9,10 @@ using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Devices.Serial;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Timer;
+using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Machines;
+using Gauntlet.Vmm.Memory;
+using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Fuzz.Targets;
 
@@ -38,7 +43,10 @@ public static class TargetCatalogue
         new("isa-debug-exit", "exit port", () => Ports((_, _) => new IsaDebugExit(NoMachine.Instance, 4), 0xf4), Vmm + "Devices.Test.IsaDebugExit"),
         new("pc-testdev", "kvm-unit-tests' device", NewPcTestDev, Vmm + "Devices.Test.", Vmm + "Devices.Interrupt."),
         new("pci-testdev", "PCI configuration and a function with BARs", NewPci, Vmm + "Devices.Pci."),
+        new("virtio-rng", "entropy device, its queue, PCI", () => NewVirtio(hasDisk: false), Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
+        new("virtio-blk", "block device, its queue, PCI", () => NewVirtio(hasDisk: true), Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
         new("pc", "the whole board: every device, RAM, interrupt wiring", NewPc, Vmm + "Devices.", Vmm + "Bus.", Vmm + "Memory."),
+        new("cpu", "instructions: interpreter, host code, the host's CPU", () => new CpuTarget(), Vmm + "Accel.Tcg."),
         .. ParserTargets.All,
     ];
 
@@ -114,6 +122,24 @@ public static class TargetCatalogue
         return new DeviceTarget(bus, [host, device], []);
     }
 
+    private static DeviceTarget NewVirtio(bool hasDisk)
+    {
+        const int RamBytes = 0x10000, DiskBytes = 1 << 14;
+        var bus = new IoBus();
+        var clock = new ManualClock(Start, bus.DeviceLock);
+        var memory = new GuestMemory([new GuestRam("ram", VirtioPrograms.Arena, RamBytes)]);
+        var next = (uint)VirtioPrograms.Modern;
+        var image = new MemoryImage(DiskBytes);
+        VirtioDevice device = hasDisk ? new VirtioBlk(memory, clock, image) : new VirtioRng(memory, clock, CountingEntropy.Instance);
+        var transport = new VirtioPci(device, bus, NoMessages.Instance, bytes => (next += (uint)bytes) - (uint)bytes);
+        var host = new I440Fx(NoMachine.Instance);
+        host.Add(0, 0, new PciFunction(bus, new PciIdentity(0x8086, 0x1237, 6, 0)));
+        host.Add(2, 0, transport.Function);
+        bus.MapPorts(host, 0, I440Fx.BasePort);
+        return new DeviceTarget(bus, [host, transport], [], clock, memory, transport,
+            (random, program) => VirtioPrograms.Append(random, program, hasDisk, isWild: true), () => image.Content.Clear());
+    }
+
     // Its clock is the host's, which stands still while the machine has not run.
     private static DeviceTarget NewPc()
     {
@@ -130,6 +156,25 @@ public static class TargetCatalogue
         board.AddPciTestDev();
         board.AddDebugExit(0x501, 4);
         return new DeviceTarget(board.Machine.Bus, board.Machine.Devices, [], memory: board.Machine.Memory, owner: board);
+    }
+
+    // The same every time.
+    private sealed class CountingEntropy : IEntropySource
+    {
+        public static readonly CountingEntropy Instance = new();
+
+        public void Fill(Span<byte> destination)
+        {
+            for (var i = 0; i < destination.Length; i++)
+                destination[i] = (byte)(i * 37 + 1);
+        }
+    }
+
+    private sealed class NoMessages : IMsiTarget
+    {
+        public static readonly NoMessages Instance = new();
+
+        public void SendMsi(ulong address, uint data) { }
     }
 
     private sealed class NoMachine : IMachineControl
