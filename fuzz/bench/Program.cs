@@ -8,6 +8,9 @@ using Gauntlet.Fuzz.Worker;
 if (args is ["bugs", .. var wanted])
     return await BugBench.RunAsync(wanted);
 
+if (args is ["rates", .. var rest])
+    return await RateBench.RunAsync(rest is [var given] && double.TryParse(given, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var wantedSeconds) ? wantedSeconds : 10);
+
 // Programs a second of each target, coverage on, in one process with all that a session does: mutation, reset, map, corpus, files.
 var seconds = 10.0;
 var mostBytes = Mutator.MaxInputBytes;

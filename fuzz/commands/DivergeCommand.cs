@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using Gauntlet.Fuzz.Diverge;
-using Gauntlet.Fuzz.Programs;
-using Gauntlet.Fuzz.Triage;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Terminal;
 

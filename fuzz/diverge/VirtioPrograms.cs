@@ -72,10 +72,13 @@ internal static class VirtioPrograms
     {
         if (!IsSetUp(program))
             return !program.Any(static operation => operation.Kind == OperationKind.Write && operation.Space == AddressSpace.Mmio && operation.Address != Modern);
-        var hasTable = false;
+        var (hasTable, offered) = (false, 0);
         for (var i = 0; i < program.Count; i++)
         {
             hasTable |= program[i].Kind == OperationKind.WriteMemory && program[i].Address == Arena;
+            // Requests come one by one.
+            if (program[i].Kind == OperationKind.WriteMemory && program[i].Address == Available + 2 && program[i].Data[0] != ++offered)
+                return false;
             if (IsNotification(program[i]) && (!hasTable || i + 1 == program.Count || program[i + 1] is not { Kind: OperationKind.Read, Address: Used + 2 }))
                 return false;
         }
@@ -129,7 +132,7 @@ internal static class VirtioPrograms
         else
         {
             for (var left = 1 + random.Below(3); left > 0; left--)
-                Add(Buffers + (ulong)random.Below(0x1000), 1 + (uint)random.Below(256), !random.OneIn(16));
+                Add(Buffers + (ulong)random.Below(0x1000), 1 + (uint)random.Below(256), !isWild || !random.OneIn(16));
         }
         if (isWild)
             Break(random, program, table, count);

@@ -44,7 +44,8 @@ public static class Program
             Number(milliseconds) < 0 ? null : TimeSpan.FromMilliseconds(Number(milliseconds)),
             Number(execs) < 0 ? null : Number(execs),
             (int)Number(inputBytes),
-            shared.Length == 0 ? null : shared) { IsBlind = blind.Length > 0 };
+            shared.Length == 0 ? null : shared)
+        { IsBlind = blind.Length > 0 };
         new FuzzEngine(target, name, output, current, budget, WovenFolder.Edges, coverage, stats => Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{stats.Execs} {stats.ExecsPerSecond:0} {stats.Edges} {stats.EdgesTotal} {stats.Corpus} {output.Crashes} {output.Hangs}"))).Run();
         return 0;

@@ -6,9 +6,8 @@ namespace Gauntlet.Fuzz.Targets.Cpu;
 /// <summary>What a program came to on a vCPU.</summary>
 /// <param name="Vector">Of the exception that ended it; -1 when it ended otherwise.</param>
 /// <param name="Accesses">A sum over what it did to ports and devices.</param>
-/// <param name="Instructions">That were begun.</param>
 /// <param name="Failure">Why the vCPU cannot go on.</param>
-public readonly record struct CpuOutcome(VcpuStop Stop, X86State State, int Vector, ulong Accesses, long Instructions, string? Failure)
+public readonly record struct CpuOutcome(VcpuStop Stop, X86State State, int Vector, ulong Accesses, string? Failure)
 {
     private static readonly string[] Names = ["RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15"];
 
@@ -41,8 +40,6 @@ public readonly record struct CpuOutcome(VcpuStop Stop, X86State State, int Vect
         }
         if (a.Accesses != b.Accesses)
             return CpuDifference.Of("port and device accesses", a.Accesses, b.Accesses);
-        if (a.Instructions != b.Instructions)
-            return CpuDifference.Of("instructions", (ulong)a.Instructions, (ulong)b.Instructions);
         // The time-stamp counter stands still.
         if (!new ReadOnlySpan<byte>(&x, sizeof(X86State)).SequenceEqual(new ReadOnlySpan<byte>(&y, sizeof(X86State))))
             return SystemDifference(x, y);

@@ -1,6 +1,4 @@
 using Gauntlet.Vmm.Accel;
-using Gauntlet.Vmm.Accel.Tcg;
-using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Memory;
 
 namespace Gauntlet.Fuzz.Targets.Cpu;
@@ -63,12 +61,11 @@ public sealed unsafe class CpuRig : IDisposable
             state.Gpr[4] &= 0xffff;
         _vcpu.SetState(state);
         _io.Hash = 0;
-        var before = Instructions;
         _running++;
         var stop = _vcpu.Run();
         _running++;
         _vcpu.GetState(out state);
-        return new CpuOutcome(stop, state, VectorOf(state), _io.Hash, Instructions - before, stop == VcpuStop.Failed ? _vcpu.Failure : null);
+        return new CpuOutcome(stop, state, VectorOf(state), _io.Hash, stop == VcpuStop.Failed ? _vcpu.Failure : null);
     }
 
     public void Dispose()
@@ -83,9 +80,6 @@ public sealed unsafe class CpuRig : IDisposable
 
     /// <summary>A quadword of the stack that an exception of privilege level 3 was pushed on, from its top down: 1 is SS, 2 RSP, 3 RFLAGS, 4 CS, 5 RIP, 6 the error code.</summary>
     public ulong Pushed(int index) => *(ulong*)(_ram.HostPointer + KernelStack - (ulong)index * 8);
-
-    // Only the translator counts them.
-    private long Instructions => (_vcpu as TcgVcpu)?.Instructions ?? 0;
 
     // Odd while a program runs. One that is still the same after a whole period is in a loop.
     private void Watch()

@@ -156,7 +156,7 @@ public sealed class CpuTarget : IFuzzTarget, IInputForm
             {
             }
         }
-        if (_kvm is not null && _kvm.Run(program) is { Stop: VcpuStop.Halted } outcome)
+        if (_kvm is not null && RunOnKvm(_kvm, program) is { Stop: VcpuStop.Halted } outcome)
         {
             _witness.Take(_kvm, outcome);
             if (UserOutcome.Compare(_ours, _witness, freedom) is null)
@@ -166,6 +166,19 @@ public sealed class CpuTarget : IFuzzTarget, IInputForm
             return false;
         _witness.Take(emulated);
         return UserOutcome.Compare(_ours, _witness, freedom) is null;
+    }
+
+    // A state that KVM does not take tells nothing.
+    private static CpuOutcome? RunOnKvm(CpuRig kvm, in CpuProgram program)
+    {
+        try
+        {
+            return kvm.Run(program);
+        }
+        catch (AcceleratorException)
+        {
+            return null;
+        }
     }
 
     private static string Report(in CpuProgram program, string reference, CpuDifference difference)

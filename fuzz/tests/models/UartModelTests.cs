@@ -44,7 +44,7 @@ public sealed class UartModelTests
                 case 1 when isDivisor:
                     return _divisorHigh;
                 case 0:
-                    return _received.TryDequeue(out var received) ? _last = received : _fifos ? 0 : _last;
+                    return _received.TryDequeue(out var received) ? received : _fifos ? 0 : _last;
                 case 1:
                     return _interruptEnable;
                 case 2:
@@ -121,6 +121,8 @@ public sealed class UartModelTests
 
         private void Receive(int value)
         {
+            if (!_fifos)
+                _last = value;
             if (_received.Count < (_fifos ? 16 : 1))
             {
                 _received.Enqueue(value);

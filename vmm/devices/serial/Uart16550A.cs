@@ -225,6 +225,8 @@ public sealed class Uart16550A : IPortDevice, IResettable, ISaveable
 
     private void Receive(byte value)
     {
+        if (!FifosEnabled)
+            _lastReceived = value;
         if (_count == Capacity)
         {
             _lsr |= LsrOverrun;
@@ -243,17 +245,17 @@ public sealed class Uart16550A : IPortDevice, IResettable, ISaveable
 
     private byte TakeReceived()
     {
-        // Nothing there: the data sheet promises nothing. QEMU's model gives 0 with FIFOs, else the last byte.
+        // Nothing there: the data sheet promises nothing. As QEMU's model: 0 with FIFOs, else the last byte that came without.
         if (_count == 0)
             return FifosEnabled ? (byte)0 : _lastReceived;
-        _lastReceived = _fifo[_head];
+        var value = _fifo[_head];
         _head = (_head + 1) % FifoBytes;
         _count--;
         _timeoutPending = false;
         if (_count == 0)
             _lsr &= unchecked((byte)~LsrDataReady);
         RestartTimeout();
-        return _lastReceived;
+        return value;
     }
 
     private void WriteFcr(byte value)
