@@ -2,7 +2,6 @@ using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Oracles;
-using Gauntlet.Fuzz.Targets;
 using Gauntlet.Fuzz.Targets.Cpu;
 using Gauntlet.Fuzz.Triage;
 using Gauntlet.Vmm.Accel;
