@@ -6,7 +6,8 @@ namespace Gauntlet.Fuzz.Targets.Cpu;
 /// <param name="Flags">Status flags that may be anything at the end.</param>
 /// <param name="HasTwoOperandsInMemory">Which of them faults first is not said.</param>
 /// <param name="UsesMmx">Where such an instruction faults, the x87's tags may have changed before.</param>
-internal readonly record struct Freedom(ulong Flags, bool HasTwoOperandsInMemory, bool UsesMmx);
+/// <param name="CallsIndirectly">The return address may be there before the target is found to be none.</param>
+internal readonly record struct Freedom(ulong Flags, bool HasTwoOperandsInMemory, bool UsesMmx, bool CallsIndirectly);
 
 /// <summary>Which programs have results that the manual defines, the same on every CPU: what the host's own CPU can be asked about.</summary>
 internal static class ComparableCode
@@ -39,7 +40,7 @@ internal static class ComparableCode
     public static bool IsDefined(ReadOnlySpan<byte> code, bool masksInvalid, out Freedom freedom)
     {
         freedom = default;
-        var (twice, mmx) = (false, false);
+        var (twice, mmx, calls) = (false, false, false);
         var (starts, targets) = (new HashSet<ulong>(), new List<ulong>());
         var reader = new ByteArrayCodeReader(code.ToArray());
         var decoder = Decoder.Create(64, reader, CpuProgram.CodeAddress);
@@ -63,6 +64,7 @@ internal static class ComparableCode
                 return false;
             twice |= instruction.IsStringInstruction && instruction.Mnemonic is (Mnemonic.Cmpsb or Mnemonic.Cmpsw or Mnemonic.Cmpsd or Mnemonic.Cmpsq);
             mmx |= UsesMmx(instruction);
+            calls |= instruction.FlowControl == FlowControl.IndirectCall;
             reads |= instruction.RflagsRead;
             var undefined = instruction.RflagsUndefined;
             if (instruction.Mnemonic is Mnemonic.Fldcw or Mnemonic.Fldenv or Mnemonic.Frstor or Mnemonic.Fxrstor or Mnemonic.Fxrstor64)
@@ -85,7 +87,7 @@ internal static class ComparableCode
         if (targets.Exists(target => target - CpuProgram.CodeAddress < (ulong)length && !starts.Contains(target)))
             return false;
         // An exception in the middle shows the flags of then.
-        freedom = new Freedom(ToRflags(ever), twice, mmx);
+        freedom = new Freedom(ToRflags(ever), twice, mmx, calls);
         return !hasBranch || (reads & ever & Status) == 0;
     }
 

@@ -87,6 +87,8 @@ internal sealed class UserOutcome
             return CpuDifference.Of("RFLAGS", a._rflags, b._rflags);
         if (!(freedom.UsesMmx && !a.HasHalted) && CpuOutcome.CompareFpu(a._fxsave, b._fxsave, everything: false) is { } fpu)
             return fpu;
+        if (freedom.CallsIndirectly && isFault && !a.HasHalted)
+            return null;
         if (!a._memory.AsSpan().SequenceEqual(b._memory))
         {
             var at = a._memory.AsSpan().CommonPrefixLength(b._memory) & ~7;
