@@ -26,6 +26,9 @@ public sealed record DivergenceSubject(
     private const ulong RamBytes = 2 << 20;
     private const int DiskBytes = 1 << 20;
 
+    // As long as it may be: a shorter one ends in zeros here, and in nothing there.
+    private const string DiskSerial = "0123456789abcdefghij";
+
     private static readonly DateTime Start = new(2026, 2, 28, 23, 59, 58, DateTimeKind.Utc);
 
     // Bytes that mean something to one chip or another.
@@ -57,7 +60,7 @@ public sealed record DivergenceSubject(
                     Ports((0x20, 2), (0xa0, 2), (0x4d0, 2))(random, program);
             }),
         VirtioPrograms.Subject("virtio-rng", ["-device", "virtio-rng-pci,disable-legacy=on,addr=2"], hasDisk: false),
-        VirtioPrograms.Subject("virtio-blk", ["-device", "virtio-blk-pci,disable-legacy=on,addr=2,drive=d0"], hasDisk: true),
+        VirtioPrograms.Subject("virtio-blk", ["-device", "virtio-blk-pci,disable-legacy=on,addr=2,drive=d0,serial=" + DiskSerial], hasDisk: true),
     ];
 
     /// <summary>A disk of the same bytes on both sides.</summary>
@@ -93,7 +96,7 @@ public sealed record DivergenceSubject(
         if (Name == "virtio-rng")
             board.AddVirtio(new VirtioRng(machine.Memory, machine.Clock, HostEntropy.Instance));
         else if (Name == "virtio-blk")
-            board.AddVirtio(new VirtioBlk(machine.Memory, machine.Clock, NewDisk()));
+            board.AddVirtio(new VirtioBlk(machine.Memory, machine.Clock, NewDisk(), DiskSerial));
         return new DeviceTarget(machine.Bus, machine.Devices, [], memory: machine.Memory, owner: board);
     }
 
