@@ -132,10 +132,10 @@ public static class TargetCatalogue
         var image = new MemoryImage(DiskBytes);
         VirtioDevice device = hasDisk ? new VirtioBlk(memory, clock, image) : new VirtioRng(memory, clock, CountingEntropy.Instance);
         var transport = new VirtioPci(device, bus, NoMessages.Instance, bytes => (next += (uint)bytes) - (uint)bytes);
-        var host = new I440Fx(NoMachine.Instance);
+        var host = new PciHost(NoMachine.Instance);
         host.Add(0, 0, new PciFunction(bus, new PciIdentity(0x8086, 0x1237, 6, 0)));
         host.Add(2, 0, transport.Function);
-        bus.MapPorts(host, 0, I440Fx.BasePort);
+        bus.MapPorts(host, 0, PciHost.BasePort);
         return new DeviceTarget(bus, [host, transport], [], clock, memory, transport,
             (random, program) => VirtioPrograms.Append(random, program, hasDisk, isWild: true), () => image.Content.Clear());
     }
