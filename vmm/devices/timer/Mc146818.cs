@@ -20,7 +20,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
     private const int DayOfWeek = 6, DayOfMonth = 7, Month = 8, Year = 9;
     private const int RegisterA = 0xa, RegisterB = 0xb, RegisterC = 0xc, RegisterD = 0xd, Century = 0x32;
 
-    private const byte UpdateInProgress = 0x80, DividerMask = 0x70, Divider32KHz = 0x20, DividerReset = 0x60, RateMask = 0x0f;
+    private const byte UpdateInProgress = 0x80, Divider32KHz = 0x20, DividerReset = 0x60, RateMask = 0x0f;
     private const byte Set = 0x80, PeriodicEnable = 0x40, AlarmEnable = 0x20, UpdateEnable = 0x10, SquareWaveEnable = 8, Binary = 4, Hours24 = 2;
     private const byte InterruptFlag = 0x80, PeriodicFlag = 0x40, AlarmFlag = 0x20, UpdateFlag = 0x10;
     private const byte ValidRam = 0x80;
@@ -282,7 +282,8 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
         get
         {
             var rate = _ram[RegisterA] & RateMask;
-            if (rate == 0 || (_ram[RegisterA] & DividerMask) != Divider32KHz)
+            // The other two time bases are taken for this one, as on every PC: a guest that selects them finds the same crystal.
+            if (rate == 0 || (_ram[RegisterA] & DividerReset) == DividerReset)
                 return 0;
             return 1L << (rate < 3 ? rate + 6 : rate - 1);
         }
