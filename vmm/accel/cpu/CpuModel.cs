@@ -47,6 +47,9 @@ public sealed class CpuModel
     /// <summary><c>kvm=off</c>: the guest is not told that it runs on KVM.</summary>
     public bool HideKvm { get; private init; }
 
+    /// <summary>Hyper-V enlightenments, <c>hv-…</c>, that were asked for: no accelerator here shows any.</summary>
+    public IReadOnlyList<string> HyperV { get; private init; } = [];
+
     /// <summary><c>vendor=</c>: CPUID's vendor string, 12 characters; null: the model's.</summary>
     public string? Vendor { get; private init; }
 
@@ -66,6 +69,7 @@ public sealed class CpuModel
         var removed = new List<CpuFeatureBit>();
         bool enforce = false, hideKvm = false;
         string? vendor = null;
+        var hyperV = new List<string>();
         foreach (var part in parts.AsSpan(1))
         {
             if (part.StartsWith(VendorProperty, StringComparison.Ordinal))
@@ -85,6 +89,10 @@ public sealed class CpuModel
                 case "kvm":
                     hideKvm = !on;
                     continue;
+                case var _ when word.StartsWith("hv-", StringComparison.Ordinal) || word.StartsWith("hv_", StringComparison.Ordinal):
+                    if (on)
+                        hyperV.Add(word);
+                    continue;
                 case "check" or "migratable" or "host-phys-bits" or "pmu" or "l3-cache" or "vmware-cpuid-freq" or "fill-mtrr-mask":
                     // Taken as QEMU takes them; nothing that gvmm shows a guest depends on them.
                     continue;
@@ -98,7 +106,7 @@ public sealed class CpuModel
             (on ? added : removed).Add(feature);
         }
 
-        return new CpuModel(name) { Named = named, Added = added, Removed = removed, Enforce = enforce, HideKvm = hideKvm, Vendor = vendor };
+        return new CpuModel(name) { Named = named, Added = added, Removed = removed, Enforce = enforce, HideKvm = hideKvm, Vendor = vendor, HyperV = hyperV };
     }
 
     /// <summary>The vendor as leaves 0 and 0x80000000 have it.</summary>

@@ -79,11 +79,14 @@ public sealed unsafe class KvmAccelerator : IAccelerator
         if (_irqChip is null && setup.Apic is null)
             throw new ArgumentException("without a kernel irqchip a vCPU needs the machine's local APIC", nameof(setup));
 
-        var cpuid = KvmCpuid.Build(_supportedCpuid, CpuModel.Parse(setup.CpuModel), _irqChip is not null, setup.Index, setup.Count);
+        var model = CpuModel.Parse(setup.CpuModel);
+        var cpuid = KvmCpuid.Build(_supportedCpuid, model, _irqChip is not null, setup.Index, setup.Count);
         if (setup.Index == 0)
         {
             foreach (var feature in cpuid.Missing)
                 _warnings.Add("host doesn't support requested feature: " + feature);
+            foreach (var feature in model.HyperV)
+                _warnings.Add($"{feature} is ignored: gvmm shows a guest no Hyper-V");
         }
 
         // The ID is the initial APIC ID too.

@@ -130,6 +130,8 @@ public sealed class X86CpuModel
         // A flag that is not implemented is off already.
         foreach (var bit in model.Removed)
             features &= ~(Find(bit) ?? X86Feature.None);
+        foreach (var feature in model.HyperV)
+            missing.Add(feature);
         if (model.Enforce && missing.Count > 0)
             throw new AcceleratorException($"-cpu {text}: the translator does not implement {string.Join(", ", missing)}: leave them out, or leave out 'enforce'");
         return new X86CpuModel(features, count, model.Named?.Signature ?? DefaultSignature, model.Vendor ?? DefaultVendor, missing);
