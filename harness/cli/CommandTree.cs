@@ -52,6 +52,7 @@ public static class CommandTree
         new BisectCommand(),
         new GuestsCommands(),
         new VmmCommand(),
+        new TraceCommand(),
         new FuzzCommands(),
         new CheckCommand(),
         new HookCommand(),

@@ -27,12 +27,28 @@ public sealed class IoBus
     /// <summary>The one lock of all devices of a machine. Re-entrant.</summary>
     public Lock DeviceLock { get; } = new();
 
-    private readonly record struct PortRegion(IPortDevice? Device, int Region, ushort Base, uint Length, int Widest);
+    private IBusTap? _tap;
 
-    private readonly record struct MmioRegion(IMmioDevice Device, int Region, ulong Base, ulong Length, int Widest);
+    // Target is who answers: the device, or somebody who listens in on it.
+    private readonly record struct PortRegion(IPortDevice? Device, IPortDevice? Target, int Region, ushort Base, uint Length, int Widest);
+
+    private readonly record struct MmioRegion(IMmioDevice Device, IMmioDevice Target, int Region, ulong Base, ulong Length, int Widest);
 
     /// <summary>One mapped region, for listings and tools.</summary>
     public readonly record struct Mapping(AddressSpace Space, ulong Base, ulong Length, IDevice Device, int Region);
+
+    /// <summary>From here on the tap says who answers for each device, those that are mapped already among them.</summary>
+    public void SetTap(IBusTap tap)
+    {
+        _tap = tap;
+        for (var i = 1; i < _portRegionCount; i++)
+        {
+            if (_portRegions[i].Device is { } device)
+                _portRegions[i] = _portRegions[i] with { Target = tap.Tap(device) };
+        }
+        for (var i = 0; i < _mmioCount; i++)
+            _mmio[i] = _mmio[i] with { Target = tap.Tap(_mmio[i].Device) };
+    }
 
     /// <summary>Gives a region of a device its ports.</summary>
     /// <exception cref="ArgumentException">The region is not of ports, or leaves the port space.</exception>
@@ -57,7 +73,7 @@ public sealed class IoBus
                 return false;
         }
         var index = FreePortRegion();
-        _portRegions[index] = new PortRegion(device, region, basePort, (uint)map.Length, Math.Min(WidestOf(map), 4));
+        _portRegions[index] = new PortRegion(device, _tap?.Tap(device) ?? device, region, basePort, (uint)map.Length, Math.Min(WidestOf(map), 4));
         foreach (ref var port in ports)
             port = (ushort)index;
         return true;
@@ -101,7 +117,7 @@ public sealed class IoBus
         if (_mmioCount == _mmio.Length)
             Array.Resize(ref _mmio, _mmio.Length * 2);
         Array.Copy(_mmio, at, _mmio, at + 1, _mmioCount - at);
-        _mmio[at] = new MmioRegion(device, region, baseAddress, map.Length, WidestOf(map));
+        _mmio[at] = new MmioRegion(device, _tap?.Tap(device) ?? device, region, baseAddress, map.Length, WidestOf(map));
         _mmioCount++;
         return true;
     }
@@ -146,7 +162,7 @@ public sealed class IoBus
             var at = (uint)port + (uint)done;
             ref readonly var region = ref PortRegionAt(at);
             var piece = PortPiece(in region, at, size - done);
-            var bits = region.Device is { } device
+            var bits = region.Target is { } device
                 ? device.ReadPort(region.Region, at - region.Base, piece) & MaskOf(piece)
                 : MaskOf(piece);
             value |= bits << (done * 8);
@@ -166,7 +182,7 @@ public sealed class IoBus
             // A copy: a write may remap, as a base address register does.
             var region = PortRegionAt(at);
             var piece = PortPiece(in region, at, size - done);
-            region.Device?.WritePort(region.Region, at - region.Base, piece, (value >> (done * 8)) & MaskOf(piece));
+            region.Target?.WritePort(region.Region, at - region.Base, piece, (value >> (done * 8)) & MaskOf(piece));
             done += piece;
         }
     }
@@ -181,7 +197,7 @@ public sealed class IoBus
             var at = address + (ulong)done;
             var index = FindMmio(at);
             var piece = index < 0 ? 1 : MmioPiece(in _mmio[index], at, size - done);
-            var bits = index < 0 ? 0xff : _mmio[index].Device.ReadMmio(_mmio[index].Region, at - _mmio[index].Base, piece) & LongMaskOf(piece);
+            var bits = index < 0 ? 0xff : _mmio[index].Target.ReadMmio(_mmio[index].Region, at - _mmio[index].Base, piece) & LongMaskOf(piece);
             value |= bits << (done * 8);
             done += piece;
         }
@@ -204,7 +220,7 @@ public sealed class IoBus
             }
             var region = _mmio[index];
             var piece = MmioPiece(in region, at, size - done);
-            region.Device.WriteMmio(region.Region, at - region.Base, piece, (value >> (done * 8)) & LongMaskOf(piece));
+            region.Target.WriteMmio(region.Region, at - region.Base, piece, (value >> (done * 8)) & LongMaskOf(piece));
             done += piece;
         }
     }

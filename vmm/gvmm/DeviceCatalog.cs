@@ -97,14 +97,14 @@ public static class DeviceCatalog
     /// <summary>Adds the disks that came with a device of their own.</summary>
     /// <exception cref="OptionException">There is no slot for it.</exception>
     /// <exception cref="BlockImageException">It cannot be opened.</exception>
-    public static void AddVirtioDrives(PcBoard board, IReadOnlyList<DriveOption> drives)
+    public static void AddVirtioDrives(PcBoard board, IReadOnlyList<DriveOption> options, Drives drives)
     {
         try
         {
-            foreach (var drive in drives)
+            foreach (var drive in options)
             {
                 if (drive.IsVirtio)
-                    board.AddVirtio(NewDisk(board, drive.Id, Drives.Open(drive), "", VirtioFeature.RingPacked));
+                    board.AddVirtio(NewDisk(board, drive.Id, drives.Open(drive), "", VirtioFeature.RingPacked));
             }
         }
         catch (InvalidOperationException taken)

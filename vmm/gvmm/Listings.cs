@@ -48,6 +48,7 @@ internal static class Listings
           -netdev KIND,id=ID[,...]        a network for -device virtio-net-pci,netdev=ID: socket (fd=, listen= or connect=HOST:PORT, udp= and localaddr=), stream and
                                           dgram (addr.type=, local.type=, remote.type= inet, unix, fd), tap (ifname=, fd=), user (passt; hostfwd=tcp::PORT-:PORT)
           -object filter-dump,netdev=ID,file=F[,maxlen=N]  the frames of a network, as a pcap file
+          -blockdev driver=D,node-name=N[,...]  null-co, file, raw, qcow2, blkdebug, also as JSON; a device finds it by drive=N
           -global DRIVER.PROP=VALUE       kvm-pit.lost_tick_policy=delay|discard, or a device's property
           -chardev KIND,id=ID[,...]       null, stdio, pty, file, pipe, ringbuf, socket (path=, or host= and port=; server=, wait=); mux=on shares it
           -serial TARGET                  stdio, mon:stdio (Ctrl-A c: monitor, Ctrl-A x: end), null, pty, file:PATH, pipe:PATH,
@@ -57,6 +58,7 @@ internal static class Listings
           -qmp TARGET, -monitor TARGET    as for -serial; -mon chardev=ID[,mode=control] (QMP) or mode=readline
           -qtest TARGET [-qtest-log FILE] drive the devices from outside; with -accel qtest time is stepped too
           -gdb TARGET, -s                 gdb's remote protocol: as for -serial, a socket listens; -s is -gdb tcp::1234; with -S nothing runs before
+          -trace [enable=]PATTERN[,events=FILE][,file=FILE]  tells of events: as text on standard error, or to FILE in QEMU's binary form; -trace help
           -preconfig                      QMP first; x-exit-preconfig starts the machine
           -incoming file:PATH, -loadvm PATH  start from a snapshot (QMP's migrate, the monitor's savevm), with the options that it was taken under
           -action reboot=|shutdown=|panic=

@@ -37,7 +37,14 @@ internal sealed class Monitors
             session.SendEvent(NameOf(what), DataOf(what, cause));
     }
 
-    private static string NameOf(MachineEvent what) => what switch
+    /// <summary>Tells every client of a device that is gone.</summary>
+    public void OnDeviceDeleted(string id)
+    {
+        foreach (var session in _sessions)
+            session.SendEvent("DEVICE_DELETED", writer => HotPlug.WriteDeleted(writer, id));
+    }
+
+    public static string NameOf(MachineEvent what) => what switch
     {
         MachineEvent.Stop => "STOP",
         MachineEvent.Resume => "RESUME",

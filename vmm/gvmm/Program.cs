@@ -10,6 +10,7 @@ using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.Program.Options;
 using Gauntlet.Vmm.Program.Serial;
 using Gauntlet.Vmm.Accel.Qtest;
+using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Devices.Serial;
 using Gauntlet.Vmm.Protocols.Gdb;
@@ -38,6 +39,8 @@ internal static class Program
             }
             if (options.PidFile is { } pidFile)
                 WritePidFile(pidFile);
+            if (options.ListsTraceEvents)
+                options.SetAccelerator(QtestAccelerator.AcceleratorName);
             return options.Machine == "none" ? RunWithoutMachine(options) : RunMachine(options);
         }
         catch (Exception refused) when (refused is OptionException or BootException or AcceleratorException or LinuxException or BlockImageException or SnapshotException)
@@ -49,6 +52,8 @@ internal static class Program
 
     private static int RunMachine(GvmmOptions options)
     {
+        // Before the kernel, as QEMU does: a script that probes with a kernel that does not exist learns what the CPU lacks.
+        _ = CpuModel.Parse(options.Cpu);
         var program = ReadProgram(options);
         Machine? machine = null;
         using var chardevs = new ChardevSet(options.Chardevs, () => machine?.RequestQuit());
@@ -56,17 +61,34 @@ internal static class Program
         using var board = new PcBoard(ConfigOf(options, serial, program), reason => Complain(reason));
         machine = board.Machine;
         using var networks = new Networks(options);
-        var backends = new Backends(new Drives(options.Drives), networks, chardevs);
+        using var tracing = MachineTracing.Open(options, machine);
+        var backends = new Backends(new Drives(options.Drives, tracing?.Tracer), networks, chardevs);
+        foreach (var blockdev in options.Blockdevs)
+            BlockdevReader.Add(backends.Drives.Nodes, blockdev);
+        Monitors? monitors = null;
+        var hotPlug = new HotPlug(board, backends, tracing, id => monitors?.OnDeviceDeleted(id));
         foreach (var device in options.Devices)
+        {
             DeviceCatalog.Add(board, device, backends);
-        DeviceCatalog.AddVirtioDrives(board, options.Drives);
+            hotPlug.Note(device);
+        }
+        DeviceCatalog.AddVirtioDrives(board, options.Drives, backends.Drives);
         AddFwCfg(board, options);
+        tracing?.WatchDevices();
+        if (options.ListsTraceEvents)
+        {
+            Print(Descriptors.StandardOutput, tracing!.List());
+            return ExitStatus.Done;
+        }
+        foreach (var unknown in tracing?.Tracer.Unknown ?? [])
+            Complain($"warning: -trace {unknown}: this machine has no such event");
         board.Complete(program);
         foreach (var warning in machine.Accelerator.Warnings)
             Complain($"warning: {warning}");
 
-        var context = ContextOf(options, chardevs, machine.RequestQuit) with { Machine = machine, Lines = board.Lines, PressPowerButton = () => machine.PressPowerButton() };
-        var monitors = new Monitors(options.Monitors, chardevs, context);
+        var context = ContextOf(options, chardevs, machine.RequestQuit) with { Machine = machine, Lines = board.Lines, Blocks = backends.Drives.Nodes, HotPlug = hotPlug,
+            PciFunctions = () => PciFunctionsOf(board), PressPowerButton = () => machine.PressPowerButton() };
+        monitors = new Monitors(options.Monitors, chardevs, context);
         machine.Happened += monitors.OnMachineEvent;
         ConnectSerial(board, serial);
         if (options.Qtest is { } qtest)
@@ -82,6 +104,7 @@ internal static class Program
         var end = Run(machine, options);
         FlushSerial(serial);
         backends.FlushPorts();
+        tracing?.Dispose();
         var status = Report(machine, end);
         // What is left would only be taken apart to be thrown away: the kernel does that faster. A guest's RAM and vCPUs go with the process.
         chardevs.Dispose();
@@ -98,6 +121,18 @@ internal static class Program
         var end = default(MachineEnd);
         SnapshotFile.Explain(path, () => end = machine.Run(paused, snapshot));
         return end;
+    }
+
+    private static PciConfigView[] PciFunctionsOf(PcBoard board)
+    {
+        lock (board.Machine.Bus.DeviceLock)
+            return [.. board.Pci.Functions.Select(place => new PciConfigView(place.Slot, place.Function, Read(place.Config)))];
+
+        Func<int, int, uint> Read(PciFunction config) => (offset, size) =>
+        {
+            lock (board.Machine.Bus.DeviceLock)
+                return config.Read(offset, size);
+        };
     }
 
     // What gdb takes the registers for.

@@ -89,6 +89,9 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     /// <summary>Puts a device into the machine: from here on it is reset and saved with it.</summary>
     public void Add(IDevice device) => _devices.Add(device);
 
+    /// <summary>Takes a device out again: it is no more reset, saved and disposed with the machine. Only while the machine stands still.</summary>
+    public void Remove(IDevice device) => _devices.Remove(device);
+
     /// <summary>A way to the buses for somebody who is no vCPU: takes the device lock, and a fault of a device ends the machine with a report.</summary>
     /// <param name="local">The per-CPU device in front, if any.</param>
     public IVcpuIo CreateIo(ICpuLocalMmio? local) => new VcpuIo(Bus, local, OnDeviceFault);

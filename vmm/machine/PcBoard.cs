@@ -74,6 +74,10 @@ public sealed class PcBoard : IDisposable
     private const string ShadowName = "pc.shadow", FirmwareName = "pc.bios";
     private const byte ResumeAfterReset = 0xfe;
     private const int ShutdownStatusByte = 0xf;
+
+    // Its offset in configuration space; zero decodes nothing (PCI 3.0, 6.2.2).
+    private const int PciCommand = 4;
+
     private const int RtcIrq = 8, KeyboardIrq = 1, PitIrq = 0;
 
     // COM1, COM2.
@@ -244,6 +248,19 @@ public sealed class PcBoard : IDisposable
         Plug(transport.Function, slot, hasInterrupt: true);
         Machine.Add(transport);
         return transport;
+    }
+
+    /// <summary>Pulls a virtio device: its registers are gone at once, and what it had under way. While the machine stands still.</summary>
+    public void RemoveVirtio(VirtioPci transport)
+    {
+        lock (Machine.Bus.DeviceLock)
+        {
+            transport.Reset();
+            transport.Function.Write(PciCommand, 2, 0);
+            Pci.Remove(transport.Function);
+            Machine.Remove(transport);
+        }
+        transport.Dispose();
     }
 
     /// <summary>Makes the vCPUs and sets what they start with. Last of all, when all devices are there.</summary>

@@ -58,6 +58,27 @@ public sealed class PciHost : IPortDevice, IResettable, ISaveable
     /// <param name="slotAndFunction">Slot in bits 3 to 7, function in bits 0 to 2.</param>
     public PciFunction? Find(int bus, int slotAndFunction) => bus == 0 ? _functions[slotAndFunction] : null;
 
+    /// <summary>Slot, function and configuration space of all that there are.</summary>
+    public IEnumerable<(int Slot, int Function, PciFunction Config)> Functions
+    {
+        get
+        {
+            for (var i = 0; i < _functions.Length; i++)
+            {
+                if (_functions[i] is { } config)
+                    yield return (i / FunctionCount, i % FunctionCount, config);
+            }
+        }
+    }
+
+    /// <summary>Takes a function out of its slot; nothing happens when it is in none.</summary>
+    public void Remove(PciFunction config)
+    {
+        var index = Array.IndexOf(_functions, config);
+        if (index >= 0)
+            _functions[index] = null;
+    }
+
     /// <summary>The first slot without a function 0, from this one on; -1 when there is none.</summary>
     public int FindFreeSlot(int first)
     {

@@ -30,6 +30,19 @@ internal struct VirtqueueState
     public ushort Unsignalled;
 }
 
+/// <summary>Who wants to know what happens to the chains of a virtqueue. Called with the machine's device lock held.</summary>
+public interface IVirtqueueWatcher
+{
+    /// <summary>The device took a chain. One that it cannot serve yet, and puts back, is taken again later.</summary>
+    void OnPopped(ushort id);
+
+    /// <summary>The device gave a chain back.</summary>
+    void OnPushed(ushort id, uint written);
+
+    /// <summary>What was taken is void.</summary>
+    void OnReset();
+}
+
 /// <summary>How far a device has taken chains from a queue.</summary>
 internal readonly record struct VirtqueuePosition(ushort Available, bool AvailableWrap);
 
@@ -67,6 +80,9 @@ public sealed class Virtqueue
 
     public bool IsEnabled => _state.Enabled;
 
+    /// <summary>Told of every chain; null: nobody.</summary>
+    public IVirtqueueWatcher? Watcher { get; set; }
+
     internal ref VirtqueueState State => ref _state;
 
     internal IGuestMemory Memory => _memory;
@@ -90,6 +106,7 @@ public sealed class Virtqueue
     {
         _state = new VirtqueueState { Size = MaxSize, AvailableWrap = true, UsedWrap = true };
         IsBroken = false;
+        Watcher?.OnReset();
     }
 
     /// <summary>Takes the next chain into <see cref="Chain"/>; false when there is none, or the ring is broken.</summary>
@@ -100,6 +117,8 @@ public sealed class Virtqueue
         _last = Position;
         var result = Ring.TryPop(Chain);
         IsBroken = result == RingResult.Broken;
+        if (result == RingResult.Chain)
+            Watcher?.OnPopped(Chain.Id);
         return result == RingResult.Chain;
     }
 
@@ -115,6 +134,11 @@ public sealed class Virtqueue
     {
         if (_state.Enabled && !IsBroken && chains.Length > 0)
             IsBroken = !Ring.TryPush(chains);
+        if (Watcher is not null)
+        {
+            foreach (var chain in chains)
+                Watcher.OnPushed(chain.Id, chain.Written);
+        }
     }
 
     /// <summary>The chain that was taken last was not: it comes again.</summary>

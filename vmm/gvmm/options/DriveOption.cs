@@ -113,28 +113,6 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
         return bytes % 512 == 0 ? (long)bytes : throw new OptionException($"-drive size={text}: not whole sectors of 512 bytes");
     }
 
-    /// <summary>A <c>-blockdev</c>: the same under another name, for a device only.</summary>
-    /// <exception cref="OptionException">Something that is not known, or no file.</exception>
-    public static DriveOption ParseBlockdev(string argument)
-    {
-        var list = new PropertyList("-blockdev", argument, null);
-        var (driver, id) = (list.Take("driver"), list.Take("node-name"));
-        var file = list.Take("filename") ?? list.Take("file.filename");
-        var readOnly = list.TakeSwitch("read-only") ?? false;
-        foreach (var hint in (ReadOnlySpan<string>)["file.driver", "cache.direct", "cache.no-flush", "aio", "discard"])
-            _ = list.Take(hint);
-        list.ExpectEmpty("driver, node-name, filename, file.driver, file.filename, read-only, cache.direct, cache.no-flush, aio, discard");
-        if (string.IsNullOrEmpty(id))
-            throw new OptionException($"-blockdev {argument}: a device finds it by its node-name=, and there is none");
-        return driver switch
-        {
-            "null-co" => new DriveOption(id, "null-co://", null, readOnly, DriveInterface.None),
-            "file" or "raw" or "qcow2" when !string.IsNullOrEmpty(file) => new DriveOption(id, file, driver == "qcow2" ? driver : "raw", readOnly, DriveInterface.None),
-            "file" or "raw" or "qcow2" => throw new OptionException($"-blockdev {argument}: no filename given"),
-            _ => throw new OptionException($"-blockdev driver={driver}: there are file, raw, qcow2 and null-co"),
-        };
-    }
-
     /// <summary>As <c>-hda</c> to <c>-hdd</c> and <c>-cdrom</c> have it.</summary>
     public static DriveOption OfFile(string file, int index, bool isCdRom) =>
         new("", file, null, isCdRom, DriveInterface.Ide) { IsCdRom = isCdRom, Index = index };

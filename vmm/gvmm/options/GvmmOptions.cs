@@ -1,3 +1,6 @@
+using System.Text.Json;
+using Gauntlet.Vmm.Tracing;
+
 namespace Gauntlet.Vmm.Program.Options;
 
 // Classes, not structs: the framework's collections are compiled ahead for those only, and a start is counted in milliseconds.
@@ -43,6 +46,13 @@ public sealed class GvmmOptions
 
     public string Cpu { get; set; } = "qemu64";
 
+    /// <summary>Whatever was asked for.</summary>
+    public void SetAccelerator(string name)
+    {
+        Accelerators.Clear();
+        Accelerators.Add(new AccelOption(name, new Dictionary<string, string>()));
+    }
+
     public int CpuCount { get; set; } = 1;
 
     /// <summary>In bytes.</summary>
@@ -73,6 +83,9 @@ public sealed class GvmmOptions
 
     public List<FrameDumpOption> FrameDumps { get; } = [];
 
+    /// <summary>As <c>blockdev-add</c> takes them.</summary>
+    public List<JsonElement> Blockdevs { get; } = [];
+
     public List<FwCfgOption> FwCfg { get; } = [];
 
     public List<ChardevOption> Chardevs { get; } = [];
@@ -84,6 +97,15 @@ public sealed class GvmmOptions
 
     /// <summary>The id of the chardev that qtest is served on.</summary>
     public string? Qtest { get; set; }
+
+    /// <summary>Events that are told of.</summary>
+    public TracePatterns TracePatterns { get; } = new();
+
+    /// <summary>Where they go, in QEMU's binary form; null: as text to standard error.</summary>
+    public string? TraceFile { get; set; }
+
+    /// <summary><c>-trace help</c>: the events of this machine, instead of running it.</summary>
+    public bool ListsTraceEvents { get; set; }
 
     /// <summary>The id of the chardev that gdb's protocol is served on.</summary>
     public string? Gdb { get; set; }

@@ -1,3 +1,5 @@
+using Gauntlet.Vmm.Tracing;
+
 namespace Gauntlet.Vmm.Program.Options;
 
 // Character devices and who uses them: serial ports, monitors, qtest, gdb.
@@ -59,6 +61,33 @@ public sealed partial class OptionParser
                 throw new OptionException($"chardev '{chardev.Id}' is defined twice");
         }
         _options.Chardevs.Add(chardev);
+    }
+
+    private void ParseTrace(string argument)
+    {
+        if (IsHelp(argument))
+        {
+            _options.ListsTraceEvents = true;
+            return;
+        }
+        var list = new PropertyList("-trace", argument, "enable");
+        if (list.Take("enable") is { } pattern)
+            _options.TracePatterns.Add(pattern);
+        if (list.Take("events") is { } path)
+        {
+            try
+            {
+                if (new FileInfo(path).Length > TracePatterns.MaxFileBytes)
+                    throw new OptionException($"-trace events={path}: longer than {TracePatterns.MaxFileBytes} bytes");
+                _options.TracePatterns.AddLines(File.ReadAllText(path));
+            }
+            catch (Exception why) when (why is IOException or UnauthorizedAccessException)
+            {
+                throw new OptionException($"-trace events={path}: {why.Message}");
+            }
+        }
+        _options.TraceFile = list.Take("file") ?? _options.TraceFile;
+        list.ExpectEmpty("enable, events, file");
     }
 
     // A socket listens unless told otherwise, and nobody waits for a debugger but with -S.

@@ -91,7 +91,7 @@ public sealed partial class OptionParser
         or "device" or "drive" or "global" or "serial" or "display" or "name" or "uuid" or "qmp" or "rtc" or "fw_cfg" or "pidfile" or "vga" or "net" or "nic"
         or "monitor" or "parallel" or "bios" or "chardev" or "mon" or "qtest" or "qtest-log" or "boot" or "action"
         or "incoming" or "loadvm" or "netdev" or "object" or "hda" or "hdb" or "hdc" or "hdd" or "cdrom" or "blockdev"
-        or "gdb" or "overcommit";
+        or "gdb" or "overcommit" or "trace";
 
     private void ParseWithArgument(string name, string argument)
     {
@@ -137,9 +137,6 @@ public sealed partial class OptionParser
             case "cdrom":
                 _options.Drives.Add(DriveOption.OfFile(argument, index: 2, isCdRom: true));
                 break;
-            case "blockdev":
-                _options.Drives.Add(DriveOption.ParseBlockdev(argument));
-                break;
             case "netdev":
                 _options.Netdevs.Add(NetdevOption.Parse(argument));
                 break;
@@ -169,6 +166,12 @@ public sealed partial class OptionParser
                 break;
             case "gdb":
                 SetGdb(argument);
+                break;
+            case "blockdev":
+                _options.Blockdevs.Add(BlockdevOption.Parse(argument));
+                break;
+            case "trace":
+                ParseTrace(argument);
                 break;
             case "overcommit":
                 ParseOvercommit(argument);

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Gauntlet.Vmm.Chardevs;
 using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Machines;
+using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Vmm.Protocols.Qmp;
 
@@ -28,6 +29,12 @@ public sealed record QmpContext
     public IReadOnlyList<string> DeviceTypes { get; init; } = [];
 
     public IReadOnlyList<Chardev> Chardevs { get; init; } = [];
+
+    /// <summary>The disks by node.</summary>
+    public BlockNodes Blocks { get; init; } = new();
+
+    /// <summary>Plugs devices in and pulls them; null where the machine has no place for any.</summary>
+    public IHotPlug? HotPlug { get; set; }
 
     /// <summary>As after <c>-name</c>.</summary>
     public string? Name { get; init; }
@@ -95,6 +102,8 @@ public sealed class QmpCommands
         Add(new RunStateCommands(context).All);
         Add(new IntrospectionCommands(context).All);
         Add(new HostCommands(context).All);
+        Add(new BlockCommands(context).All);
+        Add(new DeviceCommands(context).All);
         Add(new MonitorCommands(context).All);
         Add(new MigrationCommands(context).All);
         Add(new DiskCommands(context).All);

@@ -21,9 +21,6 @@ public sealed class GdbFactAttribute : FactAttribute
 /// <summary>Debian's gdb on the program, with one of the guest suites.</summary>
 public sealed class DebianGdbTests : IDisposable
 {
-    private const string Guest = "guests/prebuilt/x86_64/smoke.elf";
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
-
     private readonly string _folder = Directory.CreateTempSubdirectory("gvmm-gdb-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -37,10 +34,10 @@ public sealed class DebianGdbTests : IDisposable
 
     private async Task DebugAsync(string accel, bool watches)
     {
-        var image = Path.Combine(Root(), Guest);
+        var image = GuestProgram.ImageOf("smoke");
         var socket = Path.Combine(_folder, "gdb");
-        using var machine = Process.Start(new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "gvmm"),
-            ["-accel", accel, "-kernel", image, "-display", "none", "-serial", "null", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-S", "-gdb", $"unix:{socket}", "-qmp", "stdio"])
+        using var machine = Process.Start(new ProcessStartInfo(GuestProgram.Gvmm,
+            ["-accel", accel, "-kernel", image, .. GuestProgram.Bare, "-serial", "null", "-S", "-gdb", $"unix:{socket}", "-qmp", "stdio"])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -59,7 +56,17 @@ public sealed class DebianGdbTests : IDisposable
             if (watches)
                 commands.AddRange(["set $total = (long)&total", "watch *(int*)$total", "continue", "x/1dw $total", "delete"]);
             commands.AddRange(["hbreak *report_summary", "continue", "printf \"at summary: %d\\n\", $rip == (long)&report_summary", "detach"]);
-            var output = await RunAsync(GdbFactAttribute.Gdb, ["-batch", "-nx", .. commands.SelectMany(command => (string[])["-ex", command]), image]);
+            using var gdb = Process.Start(new ProcessStartInfo(GdbFactAttribute.Gdb, ["-batch", "-nx", .. commands.SelectMany(command => (string[])["-ex", command]), image])
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            })!;
+            gdb.StandardInput.Close();
+            var errors = gdb.StandardError.ReadToEndAsync();
+            var told = gdb.StandardOutput.ReadToEndAsync();
+            await GuestProgram.StatusAsync(gdb);
+            var output = await told + await errors;
             Assert.True(output.Contains("at main: 1", StringComparison.Ordinal), output);
             // PUSH RBP is one byte.
             Assert.Contains("after a step: 1", output, StringComparison.Ordinal);
@@ -69,46 +76,15 @@ public sealed class DebianGdbTests : IDisposable
             Assert.Contains("CPU#0 [running]", output, StringComparison.Ordinal);
             Assert.Contains("VM status: paused", output, StringComparison.Ordinal);
             if (watches)
-                Assert.Contains("<total>:\t1", output, StringComparison.Ordinal);
+                Assert.True(output.Contains("<total>:\t1", StringComparison.Ordinal), output);
             Assert.Contains("at summary: 1", output, StringComparison.Ordinal);
             // Left alone, the guest goes on to its end and reports that all went well.
-            using var limit = new CancellationTokenSource(s_limit);
-            await machine.WaitForExitAsync(limit.Token);
-            Assert.Equal(1, machine.ExitCode);
+            Assert.Equal(1, await GuestProgram.StatusAsync(machine));
         }
         finally
         {
             if (!machine.HasExited)
                 machine.Kill();
         }
-    }
-
-    private static async Task<string> RunAsync(string program, IEnumerable<string> arguments)
-    {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })!;
-        process.StandardInput.Close();
-        using var limit = new CancellationTokenSource(s_limit);
-        try
-        {
-            var error = process.StandardError.ReadToEndAsync(limit.Token);
-            var output = await process.StandardOutput.ReadToEndAsync(limit.Token);
-            await process.WaitForExitAsync(limit.Token);
-            return output + await error;
-        }
-        finally
-        {
-            if (!process.HasExited)
-                process.Kill();
-        }
-    }
-
-    private static string Root()
-    {
-        for (var folder = AppContext.BaseDirectory; folder is not null; folder = Path.GetDirectoryName(folder))
-        {
-            if (File.Exists(Path.Combine(folder, Guest)))
-                return folder;
-        }
-        throw new FileNotFoundException($"no folder above the tests holds {Guest}");
     }
 }

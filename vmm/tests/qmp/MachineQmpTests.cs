@@ -1,0 +1,181 @@
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace Gauntlet.Vmm.Tests.Qmp;
+
+/// <summary>QMP as the program serves it, on a machine whose CPUs stand still.</summary>
+public sealed class MachineQmpTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("gvmm-qmp-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>What libvirt asks a machine that it has just started, in its order.</summary>
+    [Fact]
+    public async Task The_queries_of_a_management_tool_at_start_are_answered()
+    {
+        await using var machine = await Client.StartAsync("-drive", "file=null-co://,id=hd0,if=virtio", "-device", "virtio-rng-pci", "-name", "guest 1", "-S");
+        string[] recorded =
+        [
+            """{"execute":"query-version","id":"libvirt-2"}""",
+            """{"execute":"query-commands","id":"libvirt-3"}""",
+            """{"execute":"query-kvm","id":"libvirt-5"}""",
+            """{"execute":"query-cpus-fast","id":"libvirt-6"}""",
+            """{"execute":"query-current-machine","id":"libvirt-7"}""",
+            """{"execute":"qom-list","arguments":{"path":"/machine"},"id":"libvirt-8"}""",
+            """{"execute":"qom-list","arguments":{"path":"/machine/unattached"},"id":"libvirt-9"}""",
+            """{"execute":"qom-get","arguments":{"path":"/machine","property":"type"},"id":"libvirt-10"}""",
+            """{"execute":"query-chardev","id":"libvirt-11"}""",
+            """{"execute":"query-iothreads","id":"libvirt-12"}""",
+            """{"execute":"query-block","id":"libvirt-13"}""",
+            """{"execute":"query-named-block-nodes","arguments":{"flat":true},"id":"libvirt-14"}""",
+            """{"execute":"query-pci","id":"libvirt-15"}""",
+            """{"execute":"query-name","id":"libvirt-16"}""",
+            """{"execute":"query-uuid","id":"libvirt-17"}""",
+            """{"execute":"query-memory-size-summary","id":"libvirt-18"}""",
+            """{"execute":"query-status","id":"libvirt-19"}""",
+            """{"execute":"cont","id":"libvirt-20"}""",
+        ];
+        foreach (var command in recorded)
+        {
+            var answer = await machine.AskAsync(command);
+            Assert.True(answer.TryGetProperty("return", out _), $"{command}: {answer}");
+            Assert.Equal(JsonDocument.Parse(command).RootElement.GetProperty("id").GetString(), answer.GetProperty("id").GetString());
+        }
+        Assert.Equal("running", (await machine.ReturnAsync("""{"execute":"query-status"}""")).GetProperty("status").GetString());
+    }
+
+    [Fact]
+    public async Task Disks_and_pci_functions_are_those_that_the_machine_has()
+    {
+        await using var machine = await Client.StartAsync("-drive", "file=null-co://,id=hd0,size=1M", "-device", "virtio-blk-pci,drive=hd0,addr=7", "-device", "virtio-rng-pci");
+        var disk = Assert.Single((await machine.ReturnAsync("""{"execute":"query-block"}""")).EnumerateArray());
+        Assert.Equal(("hd0", 1 << 20), (disk.GetProperty("device").GetString(), disk.GetProperty("inserted").GetProperty("image").GetProperty("virtual-size").GetInt32()));
+        var functions = (await machine.ReturnAsync("""{"execute":"query-pci"}"""))[0].GetProperty("devices").EnumerateArray().Select(Describe).ToList();
+        Assert.Contains("7: 1af4:1042", functions);
+        Assert.Contains(functions, function => function.EndsWith("1af4:1044", StringComparison.Ordinal));
+        Assert.Contains("0: 8086:1237", functions);
+        var monitor = await machine.ReturnAsync("""{"execute":"human-monitor-command","arguments":{"command-line":"info pci"}}""");
+        Assert.Contains("1af4:1042", monitor.GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_device_is_plugged_found_and_pulled()
+    {
+        await using var machine = await Client.StartAsync();
+        await machine.ReturnAsync("""{"execute":"blockdev-add","arguments":{"driver":"null-co","node-name":"d0","size":65536}}""");
+        await machine.ReturnAsync("""{"execute":"device_add","arguments":{"driver":"virtio-blk-pci","drive":"d0","id":"disk","addr":"9"}}""");
+        Assert.Contains("9: 1af4:1042", await FunctionsAsync(machine));
+        Assert.Equal("d0", (await machine.ReturnAsync("""{"execute":"query-block"}"""))[0].GetProperty("device").GetString());
+        // In use, and taken.
+        Assert.Contains("in use", await machine.ErrorAsync("""{"execute":"blockdev-del","arguments":{"node-name":"d0"}}"""), StringComparison.Ordinal);
+        Assert.Contains("Duplicate", await machine.ErrorAsync("""{"execute":"device_add","arguments":{"driver":"virtio-rng-pci","id":"disk"}}"""), StringComparison.Ordinal);
+        Assert.Contains("slot", await machine.ErrorAsync("""{"execute":"device_add","arguments":{"driver":"virtio-rng-pci","id":"rng","addr":"9"}}"""), StringComparison.Ordinal);
+
+        await machine.ReturnAsync("""{"execute":"device_del","arguments":{"id":"disk"}}""");
+        var deleted = await machine.EventAsync("DEVICE_DELETED");
+        Assert.Equal("disk", deleted.GetProperty("device").GetString());
+        Assert.DoesNotContain("9: 1af4:1042", await FunctionsAsync(machine));
+        Assert.Empty((await machine.ReturnAsync("""{"execute":"query-block"}""")).EnumerateArray());
+        Assert.Contains("not found", await machine.ErrorAsync("""{"execute":"device_del","arguments":{"id":"disk"}}"""), StringComparison.Ordinal);
+        // Both are free again.
+        await machine.ReturnAsync("""{"execute":"device_add","arguments":{"driver":"virtio-rng-pci","id":"disk","addr":"9"}}""");
+        Assert.Contains("9: 1af4:1044", await FunctionsAsync(machine));
+    }
+
+    [Theory]
+    [InlineData("""{"driver":"frob","node-name":"x"}""", "Unknown driver 'frob'")]
+    [InlineData("""{"driver":"null-co"}""", "node-name")]
+    [InlineData("""{"driver":"null-co","node-name":"x","size":-1}""", "size")]
+    [InlineData("""{"driver":"null-co","node-name":"x","colour":1}""", "colour")]
+    [InlineData("""{"driver":"qcow2","node-name":"x","file":{"driver":"file","filename":"/nowhere/at/all"}}""", "/nowhere/at/all")]
+    [InlineData("""{"driver":"raw","node-name":"x","file":"y"}""", "'y'")]
+    [InlineData("""{"driver":"blkdebug","node-name":"x","config":"/nowhere","image":{"driver":"null-co"}}""", "config")]
+    [InlineData("""{"driver":"blkdebug","node-name":"x","image":{"driver":"blkdebug","image":3}}""", "object")]
+    public async Task A_block_device_that_cannot_be_had_is_refused_with_the_reason(string arguments, string reason)
+    {
+        await using var machine = await Client.StartAsync();
+        Assert.Contains(reason, await machine.ErrorAsync($$"""{"execute":"blockdev-add","arguments":{{arguments}}}"""), StringComparison.Ordinal);
+        Assert.Empty((await machine.ReturnAsync("""{"execute":"query-named-block-nodes"}""")).EnumerateArray());
+    }
+
+    [Fact]
+    public async Task A_machine_without_a_place_refuses_devices()
+    {
+        await using var machine = await Client.StartAsync("-machine", "none");
+        Assert.Contains("no place", await machine.ErrorAsync("""{"execute":"device_add","arguments":{"driver":"virtio-rng-pci"}}"""), StringComparison.Ordinal);
+    }
+
+    private static async Task<List<string>> FunctionsAsync(Client machine) =>
+        [.. (await machine.ReturnAsync("""{"execute":"query-pci"}"""))[0].GetProperty("devices").EnumerateArray().Select(Describe)];
+
+    private static string Describe(JsonElement function) =>
+        $"{function.GetProperty("slot").GetInt32()}: {function.GetProperty("id").GetProperty("vendor").GetInt32():x4}:{function.GetProperty("id").GetProperty("device").GetInt32():x4}";
+
+    /// <summary>A client at the program's standard input and output.</summary>
+    private sealed class Client : IAsyncDisposable
+    {
+        private readonly Process _process;
+        private readonly Queue<JsonElement> _events = new();
+
+        private Client(Process process) => _process = process;
+
+        public static async Task<Client> StartAsync(params string[] options)
+        {
+            var client = new Client(Process.Start(new ProcessStartInfo(GuestProgram.Gvmm, ["-accel", "qtest", "-qmp", "stdio", "-display", "none", .. options])
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+            })!);
+            await client.ReadAsync();
+            await client.ReturnAsync("""{"execute":"qmp_capabilities"}""");
+            return client;
+        }
+
+        private async Task SendAsync(string command)
+        {
+            await _process.StandardInput.WriteLineAsync(command);
+            await _process.StandardInput.FlushAsync();
+        }
+
+        public async Task<JsonElement> AskAsync(string command)
+        {
+            await SendAsync(command);
+            while (true)
+            {
+                var answer = await ReadAsync();
+                if (!answer.TryGetProperty("event", out _))
+                    return answer;
+                _events.Enqueue(answer);
+            }
+        }
+
+        public async Task<JsonElement> ReturnAsync(string command)
+        {
+            var answer = await AskAsync(command);
+            return answer.TryGetProperty("return", out var value) ? value : throw new InvalidOperationException($"{command}: {answer}");
+        }
+
+        public async Task<string> ErrorAsync(string command) => (await AskAsync(command)).GetProperty("error").GetProperty("desc").GetString()!;
+
+        /// <summary>The data of the next event of a name.</summary>
+        public async Task<JsonElement> EventAsync(string name)
+        {
+            while (true)
+            {
+                var message = _events.TryDequeue(out var kept) ? kept : await ReadAsync();
+                if (message.TryGetProperty("event", out var what) && what.GetString() == name)
+                    return message.GetProperty("data");
+            }
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await SendAsync("""{"execute":"quit"}""");
+            await GuestProgram.StatusAsync(_process);
+            _process.Dispose();
+        }
+
+        private async Task<JsonElement> ReadAsync() => JsonDocument.Parse((await _process.StandardOutput.ReadLineAsync())!).RootElement;
+    }
+}
