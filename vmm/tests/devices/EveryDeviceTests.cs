@@ -30,7 +30,8 @@ public sealed class EveryDeviceTests
     [Fact]
     public void Every_device_model_there_is_is_driven_in_all_of_its_regions()
     {
-        var models = typeof(I8259).Assembly.GetTypes().Where(type => type is { IsClass: true, IsAbstract: false } && type.IsAssignableTo(typeof(IDevice)));
+        // What stands in front of a device, as the tracer does, is no model.
+        var models = typeof(I8259).Assembly.GetTypes().Where(type => type is { IsClass: true, IsAbstract: false, IsNestedPrivate: false } && type.IsAssignableTo(typeof(IDevice)));
         var benches = DeviceCatalogue.All.Values.Select(make => make()).ToList();
         var driven = benches.SelectMany(bench => bench.Mappings.Select(mapping => (Model: mapping.Device.GetType(), Region: mapping.Device.Regions[mapping.Region].Name))).ToHashSet();
         var restored = benches.SelectMany(bench => bench.Devices).Select(device => device.GetType()).ToHashSet();
