@@ -16,7 +16,7 @@ public sealed record GuestArchitecture(string Name, IReadOnlyList<string> Compil
     ];
 
     /// <summary>No page alignment within the file (<c>--nmagic</c>): images are small, and no loader of theirs protects pages.</summary>
-    public static readonly IReadOnlyList<string> CommonLinkerFlags = ["-static", "--nmagic", "--gc-sections", "--build-id=none"];
+    public static readonly IReadOnlyList<string> CommonLinkerFlags = ["-static", "--nmagic", "--gc-sections", "--build-id=none", "--discard-all"];
 
     /// <summary>
     /// Multiboot 1 loaders take 32-bit ELF only, so the 64-bit code is linked as ELF64 and rewritten as ELF32 (the image enters long mode itself).

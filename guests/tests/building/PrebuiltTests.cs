@@ -6,7 +6,7 @@ namespace Gauntlet.Guests.Tests.Building;
 /// <summary>What is checked in, without a compiler.</summary>
 public sealed class PrebuiltTests
 {
-    private const long SizeLimitBytes = 5 << 18;
+    private const long SizeLimitBytes = 1 << 20;
 
     /// <summary>Multiboot Specification 0.6.96, section 3.1.1: the header is in the first 8192 bytes, aligned to four.</summary>
     private const int MultibootSearchBytes = 8192;
