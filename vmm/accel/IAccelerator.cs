@@ -19,6 +19,15 @@ public interface IAccelerator : IDisposable
     /// <summary>The guest-physical layout: RAM, ROM; everything else goes to the bus. Called before the first vCPU, and again when the layout changes.</summary>
     void SetMemory(IReadOnlyList<GuestRam> layout);
 
+    /// <summary>
+    /// From now on the pages that vCPUs write are noted in their <see cref="GuestRam"/>, at the latest at <see cref="CollectWrites"/>. While no vCPU runs; its
+    /// state is to be loaded again before it does.
+    /// </summary>
+    void TrackWrites() { }
+
+    /// <summary>Notes what was written since the last call. While no vCPU runs.</summary>
+    void CollectWrites() { }
+
     /// <summary>Makes a vCPU in reset state. Call from any thread; run it on one thread of its own.</summary>
     /// <exception cref="AcceleratorException">The host cannot: what it lacks and what to do.</exception>
     IVcpu CreateVcpu(VcpuSetup setup);

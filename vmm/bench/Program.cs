@@ -1,4 +1,5 @@
 using Gauntlet.Vmm.Bench.Exits;
+using Gauntlet.Vmm.Bench.Snapshot;
 using Gauntlet.Vmm.Bench.Startup;
 using Gauntlet.Vmm.Bench.Tcg;
 using Gauntlet.Vmm.Bench.Virtio;
@@ -9,11 +10,13 @@ switch (args)
         return ExitBench.Run(rest);
     case ["startup", .. var rest]:
         return StartupBench.Run(rest);
+    case ["snapshot", .. var rest]:
+        return SnapshotBench.Run(rest);
     case ["tcg", .. var rest]:
         return TcgBench.Run(rest);
     case ["virtio", .. var rest]:
         return VirtioBench.Run(rest);
     default:
-        Console.Error.WriteLine("usage: vmm/bench/run BENCHMARK\n  exits [ROUNDS]   a KVM exit's round trip by kind: gvmm's vCPU loop against a bare C loop\n  startup [ROUNDS] from spawn to the first console byte and to the end: gvmm against QEMU\n  tcg [ROUNDS] [LOOP]  loops under the translator, host code and interpreter: against QEMU's\n  virtio [ROUNDS]  disk requests and network frames a second: gvmm against QEMU");
+        Console.Error.WriteLine("usage: vmm/bench/run BENCHMARK\n  exits [ROUNDS]   a KVM exit's round trip by kind: gvmm's vCPU loop against a bare C loop\n  startup [ROUNDS] from spawn to the first console byte and to the end: gvmm against QEMU\n  snapshot [ROUNDS] back to a checkpoint in memory: each device, a whole machine by pages written\n  tcg [ROUNDS] [LOOP]  loops under the translator, host code and interpreter: against QEMU's\n  virtio [ROUNDS]  disk requests and network frames a second: gvmm against QEMU");
         return 2;
 }

@@ -85,6 +85,17 @@ public sealed partial class Machine
         }
     }
 
+    /// <summary>What was asked for since a checkpoint never was.</summary>
+    internal void ForgetWishes()
+    {
+        lock (_wishes)
+        {
+            (_wishedReset, _wishedPowerOff, _wishedPause, _wishedEnd) = (false, false, false, null);
+            (_wishedSuspend, _wishedWake, _panic, _wishedDebugStop) = (false, false, null, null);
+            (_resetByTripleFault, _tripleFaulted, _isResetFromHost) = (false, null, false);
+        }
+    }
+
     private MachineRunState LoadStandingStill(Stream source, Action touched)
     {
         MachineRunState run;

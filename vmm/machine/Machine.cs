@@ -323,6 +323,16 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
 
     public void RequestExit(int status) => WishEnd(new MachineEnd(MachineEndKind.Exit, status));
 
+    /// <summary>Something was asked for that is not carried out yet.</summary>
+    internal bool HasWishes
+    {
+        get
+        {
+            lock (_wishes)
+                return HasWish;
+        }
+    }
+
     /// <summary>Ends the machine from the host's side: QMP's quit, a signal. From any thread.</summary>
     public void RequestQuit() => WishEnd(new MachineEnd(MachineEndKind.Quit));
 
@@ -528,8 +538,8 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
             thread.WaitUntilParked();
     }
 
-    /// <summary>As the reset before the first start, for a test that runs the vCPUs itself.</summary>
-    internal void ResetForTest() => ResetAll(isWake: false);
+    /// <summary>As the reset before the first start, for one who runs the vCPUs in a loop of his own.</summary>
+    internal void ResetStandingStill() => ResetAll(isWake: false);
 
     private void ResetAll(bool isWake)
     {

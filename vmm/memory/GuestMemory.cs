@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace Gauntlet.Vmm.Memory;
 
 /// <summary>Wants to know what devices and loaders wrote to guest RAM: an accelerator that caches translated code.</summary>
@@ -10,7 +8,8 @@ public interface IGuestMemoryObserver
 }
 
 /// <summary>
-/// All RAM and ROM of a machine, with a bit for each page that a device or a loader wrote. What vCPUs write is the accelerator's to tell.
+/// All RAM and ROM of a machine. A page that a device or a loader wrote is noted in its run; what vCPUs write only once the accelerator was told to
+/// (<see cref="Accel.IAccelerator.TrackWrites"/>).
 /// Safe from any thread; two writers of the same bytes race as two bus masters do.
 /// </summary>
 /// <remarks>
@@ -23,9 +22,6 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
 
     private readonly GuestRam[] _backing;
 
-    // By run of the backing.
-    private readonly ulong[][] _dirty;
-
     // What is seen, by ascending address; replaced as a whole.
     private volatile GuestRam[] _runs;
     private IGuestMemoryObserver? _observer;
@@ -37,11 +33,9 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
         if (layout.Count == 0)
             throw new ArgumentException("a machine without RAM: give it at least one run", nameof(layout));
         _runs = _backing = Sorted(layout);
-        _dirty = new ulong[_backing.Length][];
-        for (var i = 0; i < _backing.Length; i++)
+        foreach (var run in _backing)
         {
-            _dirty[i] = new ulong[((_backing[i].Length >> PageShift) + 63) / 64];
-            TotalBytes += _backing[i].ReadOnly ? 0 : _backing[i].Length;
+            TotalBytes += run.ReadOnly ? 0 : run.Length;
         }
     }
 
@@ -144,6 +138,11 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
     public void NoteWritten(GuestRam run, ulong offset, ulong length)
     {
         MarkDirty(run, offset, length);
+        Notify(run, offset, length);
+    }
+
+    private void Notify(GuestRam run, ulong offset, ulong length)
+    {
         foreach (var seen in _runs)
         {
             if (ReferenceEquals(seen, run))
@@ -156,17 +155,13 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
     /// <summary>Adds the address of every page written since the last call, by where its run of the backing is, ascending, and forgets them.</summary>
     public void CollectDirtyPages(List<ulong> pages)
     {
-        for (var run = 0; run < _backing.Length; run++)
-        {
-            for (var word = 0; word < _dirty[run].Length; word++)
-            {
-                if (_dirty[run][word] == 0)
-                    continue;
-                for (var bits = Interlocked.Exchange(ref _dirty[run][word], 0); bits != 0; bits &= bits - 1)
-                    pages.Add(_backing[run].GuestAddress + (((ulong)word * 64 + (ulong)BitOperations.TrailingZeroCount(bits)) << PageShift));
-            }
-        }
+        foreach (var run in _backing)
+            run.CollectDirtyPages(pages);
     }
+
+    /// <summary>Tells who caches what is in memory that it changed, without noting the pages as written: a checkpoint put them back.</summary>
+    /// <param name="run">Of the backing.</param>
+    internal void NotifyRestored(GuestRam run, ulong offset, ulong length) => Notify(run, offset, length);
 
     public void Dispose()
     {
@@ -209,11 +204,10 @@ public sealed unsafe class GuestMemory : IGuestMemory, IDisposable
         return true;
     }
 
-    private void MarkDirty(GuestRam run, ulong offset, ulong length)
+    private static void MarkDirty(GuestRam run, ulong offset, ulong length)
     {
-        var dirty = _dirty[Array.IndexOf(_backing, run)];
         for (var page = offset >> PageShift; page <= (offset + length - 1) >> PageShift; page++)
-            Interlocked.Or(ref dirty[page >> 6], 1UL << (int)(page & 63));
+            run.MarkDirty(page);
     }
 
     private static GuestRam[] Sorted(IReadOnlyList<GuestRam> layout)

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Gauntlet.Linux;
 
 namespace Gauntlet.Vmm.Memory;
@@ -9,6 +10,8 @@ namespace Gauntlet.Vmm.Memory;
 public sealed unsafe class GuestRam : IDisposable
 {
     private readonly bool _isWindow;
+    // Of the run that a window is a part of.
+    private readonly ulong[] _dirty;
     private nint _mapping;
 
     /// <param name="name">For people and /proc/PID/maps: <c>pc.ram</c>.</param>
@@ -25,6 +28,7 @@ public sealed unsafe class GuestRam : IDisposable
         GuestAddress = guestAddress;
         Length = length;
         ReadOnly = readOnly;
+        _dirty = new ulong[(length / PageSize + 63) / 64];
         FileDescriptor = Libc.memfd_create(name, Libc.MFD_CLOEXEC);
         if (FileDescriptor < 0)
             throw LinuxException.ForErrno($"creating {length >> 20} MiB of guest RAM");
@@ -40,6 +44,7 @@ public sealed unsafe class GuestRam : IDisposable
         if (length == 0 || length % PageSize != 0 || guestAddress % PageSize != 0 || offset % PageSize != 0 || offset + length > source.Length)
             throw new ArgumentException($"{name}: a window of 0x{length:x} bytes from 0x{offset:x} is not made of whole 4-KiB pages of {source.Name}");
         (Name, GuestAddress, Length, ReadOnly, FileDescriptor) = (name, guestAddress, length, readOnly, source.FileDescriptor);
+        _dirty = source._dirty;
         (_mapping, _isWindow, Source, SourceOffset) = (source._mapping + (nint)offset, true, source, offset);
     }
 
@@ -83,6 +88,38 @@ public sealed unsafe class GuestRam : IDisposable
 
     /// <summary>True when the address is inside.</summary>
     public bool Contains(ulong address) => address - GuestAddress < Length;
+
+    /// <summary>Notes that a page was written. From any thread; cheap when it is noted already.</summary>
+    /// <param name="page">Its number in this run.</param>
+    public void MarkDirty(ulong page)
+    {
+        page += SourceOffset / PageSize;
+        ref var word = ref _dirty[page >> 6];
+        var bit = 1UL << (int)(page & 63);
+        if ((Volatile.Read(ref word) & bit) == 0)
+            Interlocked.Or(ref word, bit);
+    }
+
+    /// <summary>Notes 64 pages at once.</summary>
+    /// <param name="index">Of the first, divided by 64.</param>
+    /// <param name="pages">A bit for each page.</param>
+    public void MarkDirty(int index, ulong pages)
+    {
+        for (; pages != 0; pages &= pages - 1)
+            MarkDirty((ulong)index * 64 + (ulong)BitOperations.TrailingZeroCount(pages));
+    }
+
+    /// <summary>Adds the address of every page that was noted, ascending, and forgets them. Not of a window.</summary>
+    public void CollectDirtyPages(List<ulong> pages)
+    {
+        for (var word = 0; word < _dirty.Length; word++)
+        {
+            if (_dirty[word] == 0)
+                continue;
+            for (var bits = Interlocked.Exchange(ref _dirty[word], 0); bits != 0; bits &= bits - 1)
+                pages.Add(GuestAddress + ((ulong)word * 64 + (ulong)BitOperations.TrailingZeroCount(bits)) * PageSize);
+        }
+    }
 
     /// <summary>Finds the next part that holds something: what no one has written since the start or <see cref="Clear"/> is zeros, and costs no memory.</summary>
     /// <param name="from">Where to begin, in bytes from the start.</param>

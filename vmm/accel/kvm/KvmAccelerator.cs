@@ -71,6 +71,10 @@ public sealed unsafe class KvmAccelerator : IAccelerator
 
     public void SetMemory(IReadOnlyList<GuestRam> layout) => _slots.Set(layout);
 
+    public void TrackWrites() => _slots.TrackWrites();
+
+    public void CollectWrites() => _slots.CollectWrites();
+
     public IVcpu CreateVcpu(VcpuSetup setup)
     {
         var limit = Math.Max(_system.Check(KvmCap.MaxVcpus), _system.Check(KvmCap.NrVcpus));

@@ -8,6 +8,8 @@ namespace Gauntlet.Vmm.Accel.Kvm;
 internal sealed unsafe class KvmMemorySlots(SafeFileHandle vm, int slotLimit)
 {
     private readonly List<GuestRam?> _slots = [];
+    private bool _tracksWrites;
+    private ulong[] _written = [];
 
     /// <summary>
     /// Makes the slots what the layout says: those no longer in it go first, because slots may not overlap even for a moment. RAM that stays is not touched.
@@ -16,6 +18,8 @@ internal sealed unsafe class KvmMemorySlots(SafeFileHandle vm, int slotLimit)
     public void Set(IReadOnlyList<GuestRam> layout)
     {
         CheckNoOverlap(layout);
+        // What a slot knows goes with it.
+        CollectWrites();
         for (var slot = 0; slot < _slots.Count; slot++)
         {
             if (_slots[slot] is not { } old || layout.Contains(old))
@@ -42,6 +46,45 @@ internal sealed unsafe class KvmMemorySlots(SafeFileHandle vm, int slotLimit)
         }
     }
 
+    /// <summary>Has KVM note which pages the guest writes.</summary>
+    /// <exception cref="AcceleratorException">KVM refuses.</exception>
+    public void TrackWrites()
+    {
+        if (_tracksWrites)
+            return;
+        _tracksWrites = true;
+        for (var slot = 0; slot < _slots.Count; slot++)
+        {
+            if (_slots[slot] is { } ram)
+                Apply(slot, ram, present: true);
+        }
+    }
+
+    /// <summary>Notes in each run what the guest wrote since the last call (api.rst, KVM_GET_DIRTY_LOG).</summary>
+    /// <exception cref="AcceleratorException">KVM refuses.</exception>
+    public void CollectWrites()
+    {
+        for (var slot = 0; slot < _slots.Count && _tracksWrites; slot++)
+        {
+            if (_slots[slot] is not { ReadOnly: false } ram)
+                continue;
+            var words = (int)((ram.Length / GuestRam.PageSize + 63) / 64);
+            if (_written.Length < words)
+                _written = new ulong[words];
+            fixed (ulong* bitmap = _written)
+            {
+                var log = new KvmDirtyLog { Slot = (uint)slot, Bitmap = (ulong)bitmap };
+                if (Libc.ioctl(vm, KvmRequest.GetDirtyLog, &log) < 0)
+                    throw new AcceleratorException($"KVM does not tell which pages of {ram.Name} were written: {KvmSystem.ErrorText()}");
+            }
+            for (var i = 0; i < words; i++)
+            {
+                if (_written[i] != 0)
+                    ram.MarkDirty(i, _written[i]);
+            }
+        }
+    }
+
     private static void CheckNoOverlap(IReadOnlyList<GuestRam> layout)
     {
         for (var i = 0; i < layout.Count; i++)
@@ -59,7 +102,7 @@ internal sealed unsafe class KvmMemorySlots(SafeFileHandle vm, int slotLimit)
         var region = new KvmUserspaceMemoryRegion
         {
             Slot = (uint)slot,
-            Flags = ram.ReadOnly ? KvmUserspaceMemoryRegion.ReadOnly : 0,
+            Flags = ram.ReadOnly ? KvmUserspaceMemoryRegion.ReadOnly : _tracksWrites ? KvmUserspaceMemoryRegion.LogDirtyPages : 0,
             GuestPhysAddr = ram.GuestAddress,
             // Size 0 takes the slot away.
             MemorySize = present ? ram.Length : 0,

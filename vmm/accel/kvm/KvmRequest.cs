@@ -21,6 +21,7 @@ internal static class KvmRequest
 
     // On a virtual machine.
     public static readonly nuint CreateVcpu = Io(0x41);
+    public static readonly nuint GetDirtyLog = Iow<KvmDirtyLog>(0x42);
     public static readonly nuint SetUserMemoryRegion = Iow<KvmUserspaceMemoryRegion>(0x46);
     public static readonly nuint SetTssAddr = Io(0x47);
     public static readonly nuint SetIdentityMapAddr = Iow(0x48, sizeof(ulong));

@@ -181,6 +181,14 @@ internal struct KvmUserspaceMemoryRegion
     public ulong GuestPhysAddr, MemorySize, UserspaceAddr;
 }
 
+/// <summary>struct kvm_dirty_log.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct KvmDirtyLog
+{
+    public uint Slot, Padding;
+    public ulong Bitmap;
+}
+
 /// <summary>struct kvm_irq_level.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct KvmIrqLevel

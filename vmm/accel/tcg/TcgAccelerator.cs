@@ -37,6 +37,8 @@ public sealed class TcgAccelerator(IClock clock, TcgOptions? options = null) : I
         return new TcgVcpu(setup, _physical, model, ReadTsc, _options);
     }
 
+    public void TrackWrites() => _physical.TracksWrites = true;
+
     public void OnGuestMemoryWritten(ulong address, ulong length) => _physical.DeviceWrites(address, length);
 
     public void Dispose() => _physical.Dispose();

@@ -292,6 +292,8 @@ public abstract unsafe partial class TcgCore : IDisposable
     /// <summary>Invalidates code that a write hits. False: it hits the block being executed, and the instruction starts over, alone.</summary>
     private bool AnnounceWrite(RamRegion region, ulong physical, int size)
     {
+        if (Physical.TracksWrites)
+            region.MarkDirty(physical);
         if (!Physical.BeforeWrite(region, physical, size, this) || !InvalidatePage(physical & ~0xffful))
             return true;
         Header->Fault = (int)FaultKind.RestartAlone;
@@ -312,10 +314,18 @@ public abstract unsafe partial class TcgCore : IDisposable
         Volatile.Write(ref Tlb.PhysicalOf(index), translation.Physical);
         entry->Read = translation.Readable ? page | slow : SoftTlb.Invalid;
         entry->Execute = translation.Executable ? page | slow : SoftTlb.Invalid;
+        Tlb.NoteFilled(index);
         if (!translation.Writable)
             return true;
         if (region is { ReadOnly: true })
             slow = SoftTlb.Slow;
+        if (Physical.TracksWrites)
+        {
+            if (access != MemoryAccess.Write)
+                return true;
+            if (slow == 0)
+                region!.MarkDirty(translation.Physical);
+        }
         Volatile.Write(ref entry->Write, page | slow);
         // Pairs with MarkCode, which sets the mark and then looks at the TLBs: one of the two sees the other.
         Thread.MemoryBarrier();

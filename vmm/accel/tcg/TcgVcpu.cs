@@ -142,7 +142,11 @@ public sealed unsafe partial class TcgVcpu : IVcpu
 
     public void Load(ref StateReader reader)
     {
-        Reset();
+        Failure = null;
+        _alone = false;
+        _core.Unchained = null;
+        const int kept = TcgCore.RequestKick | TcgCore.RequestCode | TcgCore.RequestFlush;
+        Interlocked.And(ref Unsafe.AsRef<int>(_core.Header), kept);
         _core.Load(ref reader);
         _nmiPending = reader.Bool();
         var requests = (int)reader.UInt32() & SavedRequests;
@@ -275,7 +279,7 @@ public sealed unsafe partial class TcgVcpu : IVcpu
             if (block == null)
                 return null;
         }
-        core.Blocks.JumpCache[BlockCache.JumpHash(pc)] = block;
+        core.Blocks.SetJump(block);
         core.TryChain(block);
         return block;
     }

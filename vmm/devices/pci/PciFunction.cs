@@ -241,6 +241,12 @@ public sealed class PciFunction
         var config = reader.Bytes(ConfigBytes);
         if (config.Length != ConfigBytes)
             throw new StateFormatException($"PCI configuration space of {config.Length} bytes, where {ConfigBytes} were expected");
+        // A checkpoint's restore seldom finds it changed, and mapping takes the most time of all.
+        if (config.SequenceEqual(_config))
+        {
+            SetInterrupt(reader.Bool());
+            return;
+        }
         // Through the write path, so that identity and read-only bits stay what they are.
         for (var offset = 0; offset < FirstCapability; offset++)
             WriteByte(offset, config[offset]);

@@ -118,7 +118,7 @@ public sealed class SnapshotTests
             }
             catch (StateFormatException)
             {
-                guest.Machine.ResetForTest();
+                guest.Machine.ResetStandingStill();
             }
             // A guest in any state may loop, halt or end in a triple fault, but not in an exception here.
             using var limit = new Timer(_ => guest.Machine.Vcpus[0].Kick(), null, 1, Timeout.Infinite);

@@ -38,7 +38,7 @@ internal sealed class TraceGuest : IDisposable
         Machine.Bus.MapPorts(_tracer, 0, TracePort);
         _board.Complete(new LongModeProgram(WriteProgram));
         _tracer.Vcpu = Machine.Vcpus[0];
-        Machine.ResetForTest();
+        Machine.ResetStandingStill();
     }
 
     public Machine Machine => _board.Machine;

@@ -24,6 +24,10 @@ public sealed unsafe class BlockCache : IDisposable
     private readonly byte*[] _chunks = new byte*[MaxArenaBytes / ChunkBytes];
     private readonly PageTable _pages = new();
     private readonly TranslatedBlock** _buckets = (TranslatedBlock**)NativeMemory.AllocZeroed(Buckets, (nuint)sizeof(TranslatedBlock*));
+
+    // The jump cache's entries that were set since it was cleared, as far as there is room.
+    private readonly ushort[] _jumps = new ushort[256];
+    private int _jumpCount;
     private int _chunk = -1, _used = ChunkBytes;
 
     /// <summary>Blocks by <see cref="JumpHash"/> of the program counter; each entry null or to be compared with the key wanted.</summary>
@@ -103,8 +107,31 @@ public sealed unsafe class BlockCache : IDisposable
         return hit;
     }
 
+    /// <summary>Puts a block where its program counter leads.</summary>
+    public void SetJump(TranslatedBlock* block)
+    {
+        var index = JumpHash(block->Key.Pc);
+        JumpCache[index] = block;
+        if ((uint)_jumpCount < (uint)_jumps.Length)
+            _jumps[_jumpCount++] = (ushort)index;
+        else
+            _jumpCount = int.MaxValue;
+    }
+
     /// <summary>The jump cache goes by linear addresses: it is dropped with the TLB.</summary>
-    public void ClearJumpCache() => new Span<nint>(JumpCache, JumpCacheEntries).Clear();
+    public void ClearJumpCache()
+    {
+        if (_jumpCount <= _jumps.Length)
+        {
+            for (var i = 0; i < _jumpCount; i++)
+                JumpCache[_jumps[i]] = null;
+        }
+        else
+        {
+            new Span<nint>(JumpCache, JumpCacheEntries).Clear();
+        }
+        _jumpCount = 0;
+    }
 
     /// <summary>Drops every block; the arena starts over. No block may be running, and nothing may keep a pointer to one.</summary>
     public void Clear()

@@ -51,6 +51,9 @@ public sealed unsafe class RamRegion
     /// <summary>By page number in the region; null where nothing was ever translated.</summary>
     public CodePage** CodePages { get; private set; }
 
+    /// <summary>A vCPU may write to the page from now on.</summary>
+    internal void MarkDirty(ulong physical) => _ram.MarkDirty((physical - Start) >> 12);
+
     internal bool IsOf(GuestRam ram) => ReferenceEquals(_ram, ram);
 
     /// <summary>Whether any vCPU has code from the page at this physical address.</summary>
@@ -88,6 +91,12 @@ public sealed unsafe class PhysicalMap : IDisposable
     internal Lock SplitLock { get; } = new();
 
     internal HostAtomics HostAtomics { get; } = new();
+
+    /// <summary>
+    /// A page is noted as written when a vCPU gets it for writing. Set while no vCPU runs; from then on a read alone does not make a TLB entry for writing, and
+    /// those that there are go when a vCPU's state is loaded.
+    /// </summary>
+    public bool TracksWrites { get; set; }
 
     private RamRegion[] _regions = [];
     private TcgCore[] _cores = [];

@@ -44,8 +44,29 @@ public sealed unsafe class SoftTlb : IDisposable
     /// <summary>The physical page of an entry whose tags are valid.</summary>
     public ref ulong PhysicalOf(int index) => ref _physical[index];
 
+    /// <summary>Entries filled since the last flush, as far as there is room: few after a short run, and then a flush costs little.</summary>
+    private readonly ushort[] _filled = new ushort[128];
+    private int _filledCount = int.MaxValue;
+
+    /// <summary>An entry's tags are about to be set.</summary>
+    public void NoteFilled(int index)
+    {
+        if ((uint)_filledCount < (uint)_filled.Length)
+            _filled[_filledCount++] = (ushort)index;
+        else
+            _filledCount = int.MaxValue;
+    }
+
     public void Flush()
     {
+        if (_filledCount <= _filled.Length)
+        {
+            for (var i = 0; i < _filledCount; i++)
+                Table[_filled[i]] = new TlbEntry { Read = Invalid, Write = Invalid, Execute = Invalid };
+            _filledCount = 0;
+            return;
+        }
+        _filledCount = 0;
         // Not Span.Fill: that is generic over the host's vectors, and compiled at each start.
         var end = (ulong*)(Table + Entries * MmuIndices);
         for (var tag = (ulong*)Table; tag < end; tag++)

@@ -167,6 +167,8 @@ public sealed unsafe partial class X86Core
         }
         if (region.ReadOnly)
             return true;
+        if (Physical.TracksWrites)
+            region.MarkDirty(address);
         var host = region.Host + (address - region.Start);
         return pae
             ? Interlocked.CompareExchange(ref *(ulong*)host, wanted, old) == old
