@@ -32,6 +32,24 @@ public interface IClockTimer
     long? DeadlineNs { get; }
 }
 
+/// <summary>Virtual time by the instructions that the one vCPU executes; its timers fire between two of its blocks, on its thread.</summary>
+public interface IInstructionClock : IClock
+{
+    /// <summary>The vCPU gives itself here once.</summary>
+    /// <param name="instructions">How many it has executed.</param>
+    /// <param name="wake">Makes it look at the time: a timer was armed. From any thread.</param>
+    void Connect(Func<long> instructions, Action wake);
+
+    /// <summary>A timer is due, or was until it was cancelled. Cheap: asked after every block.</summary>
+    bool IsDue { get; }
+
+    /// <summary>Fires what is due. Without the device lock.</summary>
+    void FireDue();
+
+    /// <summary>The vCPU has nothing to do: time goes on to the next timer at once, which fires; false when none is armed. Without the device lock.</summary>
+    bool SkipToNext();
+}
+
 /// <summary>A machine's clock, as the machine drives it.</summary>
 public interface IMachineClock : IClock, IDisposable
 {

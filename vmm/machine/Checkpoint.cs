@@ -77,6 +77,8 @@ public sealed unsafe class Checkpoint : IDisposable
                 var reader = new StateReader(part.State);
                 part.Target.Load(ref reader);
             }
+            // Again, for a clock that goes by the vCPU's instructions.
+            _machine.Clock.SetNow(_now);
             _machine.ForgetWishes();
             return pages;
         }

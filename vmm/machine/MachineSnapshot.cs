@@ -84,6 +84,8 @@ internal static class MachineSnapshot
             Load(SnapshotSection.IrqChip, 0, irqChip, machine.Accelerator.Name);
         for (var i = 0; i < machine.Vcpus.Count; i++)
             Load(SnapshotSection.Vcpu, i, machine.Vcpus[i], machine.Accelerator.Name);
+        // Again, for a clock that goes by the vCPU's instructions, of which there is another number now.
+        machine.Clock.SetNow(now);
         return run;
 
         void Load(SnapshotSection kind, int instance, ISaveable part, string name)

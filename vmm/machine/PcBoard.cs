@@ -51,6 +51,9 @@ public sealed record PcConfig
     /// <summary>Firmware is told that there is a serial console only.</summary>
     public bool NoGraphic { get; init; }
 
+    /// <summary>Virtual time by executed instructions, 2 to this power nanoseconds each (<see cref="InstructionClock"/>); null: by the host's clock. One vCPU, TCG.</summary>
+    public int? InstructionShift { get; init; }
+
     public bool NoReboot { get; init; }
 
     public bool NoShutdown { get; init; }
@@ -100,9 +103,12 @@ public sealed class PcBoard : IDisposable
         _config = config;
         var bus = new IoBus();
         // Under qtest time is stepped from outside.
-        IMachineClock clock = config.Accelerators[0].Name == QtestAccelerator.AcceleratorName
-            ? new ManualClock(config.StartUtc, bus.DeviceLock)
-            : new HostClock(bus.DeviceLock, config.StartUtc);
+        IMachineClock clock = config switch
+        {
+            { InstructionShift: { } shift } => new InstructionClock(bus.DeviceLock, config.StartUtc, shift),
+            _ when config.Accelerators[0].Name == QtestAccelerator.AcceleratorName => new ManualClock(config.StartUtc, bus.DeviceLock),
+            _ => new HostClock(bus.DeviceLock, config.StartUtc),
+        };
         var accelerator = AcceleratorFactory.CreateFirst(config.Accelerators, clock, config.CpuCount, onAcceleratorFallback);
         Machine = new Machine(new GuestMemory(LayOut(config)), bus, clock, accelerator)
         {

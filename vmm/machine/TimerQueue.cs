@@ -10,6 +10,9 @@ internal sealed class TimerQueue(Action earlierArmed)
 {
     private readonly List<Timer> _armed = [];
 
+    /// <summary>How many are armed.</summary>
+    public int Count => _armed.Count;
+
     /// <summary>The earliest deadline, or null when nothing is armed.</summary>
     public long? NextDeadline
     {

@@ -34,7 +34,7 @@ public sealed class TcgAccelerator(IClock clock, TcgOptions? options = null) : I
             foreach (var feature in model.Missing)
                 _warnings.Add("TCG doesn't support requested feature: " + feature);
         }
-        return new TcgVcpu(setup, _physical, model, ReadTsc, _options);
+        return new TcgVcpu(setup, _physical, model, ReadTsc, _options, clock as IInstructionClock);
     }
 
     public void TrackWrites() => _physical.TracksWrites = true;

@@ -4,6 +4,7 @@ using Gauntlet.Vmm.Accel.Tcg.Backends;
 using Gauntlet.Vmm.Accel.Tcg.Blocks;
 using Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
 using Gauntlet.Vmm.Accel.Tcg.SoftMmu;
+using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.State;
 
 namespace Gauntlet.Vmm.Accel.Tcg;
@@ -27,6 +28,7 @@ public sealed unsafe partial class TcgVcpu : IVcpu
     private readonly TcgBackend _backend;
     private readonly X86Translator _translator;
     private readonly ILocalApic? _apic;
+    private readonly IInstructionClock? _countedTime;
     private readonly ManualResetEventSlim _wake = new(false, 0);
     private readonly RecentEvents _recent = new();
     private volatile int _startUpVector = -1;
@@ -34,7 +36,8 @@ public sealed unsafe partial class TcgVcpu : IVcpu
 
     /// <param name="readTsc">The machine's clock in TSC ticks.</param>
     /// <param name="options">How to run blocks.</param>
-    public TcgVcpu(VcpuSetup setup, PhysicalMap physical, X86CpuModel model, Func<ulong> readTsc, TcgOptions options)
+    /// <param name="countedTime">The clock, when it goes by this vCPU's instructions: then every block comes back to the run loop.</param>
+    public TcgVcpu(VcpuSetup setup, PhysicalMap physical, X86CpuModel model, Func<ulong> readTsc, TcgOptions options, IInstructionClock? countedTime = null)
     {
         _core = new X86Core(setup, physical, model, readTsc);
         _backend = options.CreateBackend(_core, X86Globals.Guest);
@@ -42,6 +45,8 @@ public sealed unsafe partial class TcgVcpu : IVcpu
         _translator = new X86Translator(_core, _backend);
         _apic = setup.Apic;
         _apic?.Connect(this);
+        _countedTime = countedTime;
+        countedTime?.Connect(() => _core.Header->Instructions, SignalInterrupt);
     }
 
     public int Index => _core.Index;
@@ -66,12 +71,19 @@ public sealed unsafe partial class TcgVcpu : IVcpu
         {
             if (header->ExitRequest != 0 && TakeRequests())
                 return VcpuStop.Kicked;
+            if (_countedTime is { IsDue: true })
+                _countedTime.FireDue();
             if (state->Activity == X86Activity.WaitForSipi)
                 return VcpuStop.Halted;
             if (state->InterruptShadow == 0 && !HoldsInterrupts && !TakeInterrupts())
                 return Stopped();
             if (state->Activity == X86Activity.Halted)
-                return VcpuStop.Halted;
+            {
+                // No timer's interrupt ends a halt with interrupts off.
+                if (_countedTime is null || (state->Rflags & Flags.IF) == 0 || !_countedTime.SkipToNext())
+                    return VcpuStop.Halted;
+                continue;
+            }
             var stop = RunBlocks();
             if (stop is { } reason)
                 return reason;
@@ -238,7 +250,10 @@ public sealed unsafe partial class TcgVcpu : IVcpu
             switch (exit)
             {
                 case BlockExit.Lookup:
-                    continue;
+                    if (_countedTime is not { IsDue: true })
+                        continue;
+                    _core.Unchained = null;
+                    return null;
                 case BlockExit.Fault:
                     return Fault(resume);
                 case BlockExit.Requested:
@@ -279,6 +294,9 @@ public sealed unsafe partial class TcgVcpu : IVcpu
             if (block == null)
                 return null;
         }
+        // Neither chained nor in the jump cache, a block ends in the run loop, which looks at the time.
+        if (_countedTime is not null)
+            return block;
         core.Blocks.SetJump(block);
         core.TryChain(block);
         return block;

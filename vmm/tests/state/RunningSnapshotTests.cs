@@ -30,7 +30,6 @@ public sealed class RunningSnapshotTests : IDisposable
 
     [KvmTheory]
     [InlineData("smoke", 1, 10)]
-    [InlineData("i8259", 1, 300)]
     [InlineData("smp", 2, 300)]
     public Task A_suite_goes_on_from_its_file_as_without_under_kvm(string suite, int cpus, int afterBytes) => GoesOn("kvm", suite, cpus, afterBytes);
 

@@ -203,8 +203,9 @@ internal sealed class TraceGuest : IDisposable
         c.pushfq();
         c.pop(rax);
         c.@out(TracePort, eax);
+        // Not a window of one instruction, which a KVM that emulates may overlook.
         c.sti();
-        c.nop();
+        c.hlt();
         c.cli();
         c.mov(dx, 0x2005);
         c.xor(al, al);
