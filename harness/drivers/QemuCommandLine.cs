@@ -1,5 +1,6 @@
 using System.Globalization;
 using Gauntlet.Harness.Nesting;
+using Gauntlet.Linux;
 using Gauntlet.Results.Records;
 
 namespace Gauntlet.Harness.Drivers;
@@ -45,6 +46,9 @@ internal static class QemuCommandLine
             line.AddRange(["-initrd", job.Initrd]);
         if (qmpSocket is not null)
             line.AddRange(["-qmp", $"unix:{qmpSocket},server=on,wait=off"]);
+        // A revision built for a bisection may be older than the option, and the kernel of a Linux booted for a VMM need not have filters.
+        if (cell.Vmm == "gvmm" && probe.Revision is null && qmpSocket is not null && Sandbox.IsSupported)
+            line.AddRange(["-sandbox", "on"]);
         if (cell.Accel == "kvm" && kvm == KvmKind.Software)
             HideArchCapabilities(line);
         return line;

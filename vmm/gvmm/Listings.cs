@@ -61,6 +61,8 @@ internal static class Listings
           -trace [enable=]PATTERN[,events=FILE][,file=FILE]  tells of events: as text on standard error, or to FILE in QEMU's binary form; -trace help
           -preconfig                      QMP first; x-exit-preconfig starts the machine
           -incoming file:PATH, -loadvm PATH  start from a snapshot (QMP's migrate, the monitor's savevm), with the options that it was taken under
+          -icount shift=N                 TCG, one vCPU: time goes by executed instructions, 2^N ns each
+          -sandbox on|off                 no new privileges, and a list of system calls for the rest of the run
           -action reboot=|shutdown=|panic=
           -no-reboot, -no-shutdown, -S, -name NAME, -pidfile FILE, -version, -help
 

@@ -101,7 +101,9 @@ internal static class Program
         chardevs.Start();
         networks.Start();
         using var signals = new EndingSignals(machine.RequestQuit);
-        var end = Run(machine, options);
+        using var snapshot = options.Snapshot is { } path ? SnapshotFile.Open(path) : null;
+        EnterSandbox(options);
+        var end = Run(machine, options, snapshot);
         FlushSerial(serial);
         backends.FlushPorts();
         tracing?.Dispose();
@@ -112,14 +114,13 @@ internal static class Program
         return status;
     }
 
-    private static MachineEnd Run(Machine machine, GvmmOptions options)
+    private static MachineEnd Run(Machine machine, GvmmOptions options, Stream? snapshot)
     {
         var paused = options.StartPaused || options.Preconfig;
-        if (options.Snapshot is not { } path)
+        if (snapshot is null)
             return machine.Run(paused);
-        using var snapshot = SnapshotFile.Open(path);
         var end = default(MachineEnd);
-        SnapshotFile.Explain(path, () => end = machine.Run(paused, snapshot));
+        SnapshotFile.Explain(options.Snapshot!, () => end = machine.Run(paused, snapshot));
         return end;
     }
 
@@ -133,6 +134,16 @@ internal static class Program
             lock (board.Machine.Bus.DeviceLock)
                 return config.Read(offset, size);
         };
+    }
+
+    // Last of all: everything that the machine is made of is open.
+    private static void EnterSandbox(GvmmOptions options)
+    {
+        if (!options.Sandbox)
+            return;
+        if (!Sandbox.IsSupported)
+            throw new OptionException("-sandbox on: only on x86-64 hosts");
+        Sandbox.Enter();
     }
 
     // What gdb takes the registers for.
@@ -151,6 +162,7 @@ internal static class Program
             _ = new QtestServer(Take("-qtest", chardevs[qtest]), new QtestTarget(null, null), OpenLog(options.QtestLog));
         chardevs.Start();
         using var signals = new EndingSignals(ended.Set);
+        EnterSandbox(options);
         ended.Wait();
         chardevs.Dispose();
         // With the signals still held: one that comes now must not look like a crash.
@@ -286,6 +298,7 @@ internal static class Program
             StartUtc = DateTime.SpecifyKind(options.RtcBase ?? now, DateTimeKind.Utc),
             HasPit = options.HasPit,
             HasHpet = options.HasHpet,
+            InstructionShift = options.InstructionShift,
             FirmwareBytes = (program as FirmwareProgram)?.Bytes ?? 0,
             IsFirmwareToRun = program is FirmwareProgram or NoProgram,
             PanicResponse = options.PanicAction switch

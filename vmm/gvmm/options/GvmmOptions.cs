@@ -134,6 +134,12 @@ public sealed class GvmmOptions
 
     public bool StartPaused { get; set; }
 
+    /// <summary>Virtual time by instructions, 2 to this power nanoseconds each; null: by the host's clock.</summary>
+    public int? InstructionShift { get; set; }
+
+    /// <summary>Give up what a running machine does not need of the kernel.</summary>
+    public bool Sandbox { get; set; }
+
     /// <summary>The snapshot file to start from (<c>-incoming file:PATH</c>, <c>-loadvm PATH</c>); null: from a reset.</summary>
     public string? Snapshot { get; set; }
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Gauntlet.Vmm.Program.Options;
 
 /// <summary>
@@ -90,7 +92,7 @@ public sealed partial class OptionParser
     private static bool TakesArgument(string name) => name is "M" or "machine" or "accel" or "cpu" or "smp" or "m" or "kernel" or "initrd" or "append"
         or "device" or "drive" or "global" or "serial" or "display" or "name" or "uuid" or "qmp" or "rtc" or "fw_cfg" or "pidfile" or "vga" or "net" or "nic"
         or "monitor" or "parallel" or "bios" or "chardev" or "mon" or "qtest" or "qtest-log" or "boot" or "action"
-        or "incoming" or "loadvm" or "netdev" or "object" or "hda" or "hdb" or "hdc" or "hdd" or "cdrom" or "blockdev"
+        or "incoming" or "loadvm" or "sandbox" or "icount" or "netdev" or "object" or "hda" or "hdb" or "hdc" or "hdd" or "cdrom" or "blockdev"
         or "gdb" or "overcommit" or "trace";
 
     private void ParseWithArgument(string name, string argument)
@@ -203,6 +205,12 @@ public sealed partial class OptionParser
                     throw new OptionException($"-incoming {argument}: a machine comes from a file only; give file:PATH");
                 _options.Snapshot = argument[scheme.Length..];
                 break;
+            case "icount":
+                ParseInstructionCount(argument);
+                break;
+            case "sandbox":
+                ParseSandbox(argument);
+                break;
             case "loadvm":
                 _options.Snapshot = argument;
                 break;
@@ -217,6 +225,36 @@ public sealed partial class OptionParser
                 _options.Bios = argument;
                 break;
         }
+    }
+
+    private void ParseInstructionCount(string argument)
+    {
+        var list = new PropertyList("-icount", argument, "shift");
+        var shift = list.Take("shift");
+        if (!int.TryParse(shift, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number > Machines.InstructionClock.MaxShift)
+            throw new OptionException($"-icount shift={shift}: a number from 0 to {Machines.InstructionClock.MaxShift}, an instruction taking 2 to that power nanoseconds");
+        if (list.Take("sleep") is { } sleep and not "off")
+            throw new OptionException($"-icount sleep={sleep}: a vCPU that halts goes on at once, with the next timer; there is only sleep=off");
+        list.ExpectEmpty("shift, sleep");
+        _options.InstructionShift = number;
+    }
+
+    // QEMU's further properties forbid what is always forbidden here.
+    private void ParseSandbox(string argument)
+    {
+        var list = new PropertyList("-sandbox", argument, "enable");
+        _options.Sandbox = list.Take("enable") switch
+        {
+            "on" => true,
+            "off" => false,
+            var other => throw new OptionException($"-sandbox {other}: there are on and off"),
+        };
+        foreach (var property in (string[])["obsolete", "elevateprivileges", "spawn", "resourcecontrol"])
+        {
+            if (list.Take(property) is { } value and not "deny")
+                throw new OptionException($"-sandbox {property}={value}: it is always denied");
+        }
+        list.ExpectEmpty("on, off, and obsolete=, elevateprivileges=, spawn=, resourcecontrol= with deny");
     }
 
     private static bool IsHelp(string argument) => argument is "help" or "?";
@@ -289,6 +327,8 @@ public sealed partial class OptionParser
         foreach (var (driver, property, value) in _globals)
             ApplyGlobal(driver, property, value);
 
+        if (_options.InstructionShift is not null && (_options.CpuCount != 1 || _options.Accelerators.Exists(accel => accel.Name != "tcg")))
+            throw new OptionException("-icount: only with -accel tcg and one vCPU (-smp 1), whose instructions make the time");
         if (_options.NoGraphic && !_options.NoDefaults && _options.Serial.Count == 0)
             _options.Serial.Add(AddShared("-nographic", "stdio", "serial0"));
         if (_options.Serial.Count > Machines.PcBoard.MaxSerialPorts)

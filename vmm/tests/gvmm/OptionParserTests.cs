@@ -208,6 +208,18 @@ public sealed class OptionParserTests
     public void Listings_are_asked_for_as_of_qemu(string line, Listing listing) => Assert.Equal(listing, Parse(line).Listing);
 
     [Fact]
+    public void A_snapshot_the_sandbox_and_counted_time_are_asked_for_as_of_qemu()
+    {
+        Assert.Equal("/a:b", Parse("-incoming file:/a:b").Snapshot);
+        Assert.Equal("state", Parse("-loadvm state").Snapshot);
+        Assert.True(Parse("-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny").Sandbox);
+        Assert.False(Parse("-sandbox off").Sandbox);
+        Assert.Equal(7, Parse("-accel tcg -icount shift=7,sleep=off").InstructionShift);
+        foreach (var refused in (string[])["-incoming tcp:a:1", "-sandbox maybe", "-sandbox on,spawn=allow", "-sandbox on,x=deny", "-icount shift=auto -accel tcg", "-icount 3 -accel kvm", "-accel tcg -icount 3 -smp 2", "-accel tcg -icount 11"])
+            Assert.Throws<OptionException>(() => Parse(refused));
+    }
+
+    [Fact]
     public void Any_words_are_understood_or_refused_with_a_message()
     {
         string[] names = ["-M", "-machine", "-accel", "-cpu", "-smp", "-m", "-kernel", "-initrd", "-append", "-device", "-global", "-serial", "-display",
