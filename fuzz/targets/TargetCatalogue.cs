@@ -7,6 +7,7 @@ using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Devices.Serial;
+using Gauntlet.Vmm.Devices.Storage;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Timer;
 using Gauntlet.Vmm.Devices.Virtio;
@@ -45,8 +46,11 @@ public static class TargetCatalogue
         new("pci-testdev", "PCI configuration and a function with BARs", NewPci, Vmm + "Devices.Pci."),
         new("virtio-rng", "entropy device, its queue, PCI", () => NewVirtio(hasDisk: false), Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
         new("virtio-blk", "block device, its queue, PCI", () => NewVirtio(hasDisk: true), Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
-        new("pc", "the whole board: every device, RAM, interrupt wiring", NewPc, Vmm + "Devices.", Vmm + "Bus.", Vmm + "Memory."),
         new("cpu", "instructions: interpreter, host code, the host's CPU", () => new CpuTarget(), Vmm + "Accel.Tcg."),
+        new("piix3-ide", "IDE controller with a disk, a CD-ROM and bus masters", NewIde, Vmm + "Devices.Storage."),
+        new("hpet", "high precision event timers", NewHpet, Vmm + "Devices.Timer.Hpet"),
+        new("q35", "the whole board with a Q35 and an ICH9", () => NewBoard(PcModel.Q35), Vmm + "Devices.", Vmm + "Bus.", Vmm + "Memory.", Vmm + "Machines.Q35"),
+        new("pc", "the whole board: every device, RAM, interrupt wiring", () => NewBoard(PcModel.Pc), Vmm + "Devices.", Vmm + "Bus.", Vmm + "Memory."),
         .. ParserTargets.All,
     ];
 
@@ -140,12 +144,35 @@ public static class TargetCatalogue
             (random, program) => VirtioPrograms.Append(random, program, hasDisk, isWild: true), () => image.Content.Clear());
     }
 
+    private static DeviceTarget NewHpet()
+    {
+        var (bus, line) = (new IoBus(), new SampledLine());
+        var clock = new ManualClock(Start, bus.DeviceLock);
+        var device = new Hpet(_ => line, NoMessages.Instance, clock);
+        bus.MapMmio(device, 0, 0xfed00000);
+        return new DeviceTarget(bus, [device], [line], clock);
+    }
+
+    private static DeviceTarget NewIde()
+    {
+        var (bus, line) = (new IoBus(), new SampledLine());
+        var memory = new GuestMemory([new GuestRam("ram", 0, 1 << 20)]);
+        var host = new PciHost(NoMachine.Instance);
+        var controller = new PiixIde(bus, memory, line, line, busMasterPort: 0xc000);
+        controller.Add(new AtaDisk(new MemoryImage(1 << 20)), 0, 0);
+        controller.Add(new AtapiCdRom(new MemoryImage(1 << 20, isReadOnly: true)), 0, 1);
+        host.Add(1, 1, controller.Function);
+        bus.MapPorts(host, 0, PciHost.BasePort);
+        return new DeviceTarget(bus, [host, controller], [line], memory: memory, owner: memory);
+    }
+
     // Its clock is the host's, which stands still while the machine has not run.
-    private static DeviceTarget NewPc()
+    private static DeviceTarget NewBoard(PcModel model)
     {
         var board = new PcBoard(
             new PcConfig
             {
+                Model = model,
                 Accelerators = [new AcceleratorChoice("tcg", new Dictionary<string, string>())],
                 RamBytes = 2 << 20,
                 SerialPorts = [NullSerialBackend.Instance, NullSerialBackend.Instance],
