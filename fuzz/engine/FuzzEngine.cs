@@ -220,6 +220,8 @@ public sealed class FuzzEngine
         _nextStats = now + StatsTicks;
         _isShareDue = _budget.Shared is not null;
         WriteStats();
+        // That was not the target's.
+        _allocated = GC.GetAllocatedBytesForCurrentThread();
     }
 
     // What is new to this worker too goes into its own queue, so that each directory is whole.

@@ -67,7 +67,7 @@ internal sealed class CheckSetup
         var name = options.Rules ?? configuration?.Rules ?? (root is not null && IsLinux(root) ? "linux" : "qemu");
         if (Array.IndexOf(RuleSetNames, name) < 0)
             throw new CheckException($"unknown rule set {name}: there are {string.Join(", ", RuleSetNames)}");
-        return new CheckSetup(options, name, root, configuration) 
+        return new CheckSetup(options, name, root, configuration)
         {
             Spelling = ReadSpelling(options, name, root),
             ConstStructures = name == "linux" && root is not null ? ReadConstStructures(new BaseTree(options, root)) : null,

@@ -86,8 +86,15 @@ internal static class Program
         foreach (var warning in machine.Accelerator.Warnings)
             Complain($"warning: {warning}");
 
-        var context = ContextOf(options, chardevs, machine.RequestQuit) with { Machine = machine, Lines = board.Lines, Blocks = backends.Drives.Nodes, HotPlug = hotPlug,
-            PciFunctions = () => PciFunctionsOf(board), PressPowerButton = () => machine.PressPowerButton() };
+        var context = ContextOf(options, chardevs, machine.RequestQuit) with
+        {
+            Machine = machine,
+            Lines = board.Lines,
+            Blocks = backends.Drives.Nodes,
+            HotPlug = hotPlug,
+            PciFunctions = () => PciFunctionsOf(board),
+            PressPowerButton = () => machine.PressPowerButton()
+        };
         monitors = new Monitors(options.Monitors, chardevs, context);
         machine.Happened += monitors.OnMachineEvent;
         ConnectSerial(board, serial);

@@ -27,7 +27,7 @@ public sealed class KillTests : IDisposable
         var kept = new Dictionary<string, byte[]>(StringComparer.Ordinal);
         for (var kill = 0; kill < kills; kill++)
         {
-            string[] arguments = ["exec", Path.Combine(woven, WovenFolder.Program), "isa-serial", output, $"{kill}", "-1", "-1", "2000", "4096"];
+            string[] arguments = ["exec", Path.Combine(woven, WovenFolder.Program), "isa-serial", output, $"{kill}", "-1", "-1", "2000", "4096", "", ""];
             using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
             Assert.NotNull(await process.StandardOutput.ReadLineAsync());
             var until = Stopwatch.GetTimestamp() + random.Below(100) * Stopwatch.Frequency / 1_000;

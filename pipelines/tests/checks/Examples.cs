@@ -13,7 +13,7 @@ internal static class Examples
     public static PatchScan Scan(string ruleSet, string patch)
     {
         var setup = CheckSetup.From(new CheckOptions { Rules = ruleSet, Tree = false, Strict = true, Root = null });
-        var scan = new PatchScan(new TextLines(patch), new TypeMatcher(setup.Dialect), setup.Selection) 
+        var scan = new PatchScan(new TextLines(patch), new TypeMatcher(setup.Dialect), setup.Selection)
         {
             Root = s_root.Value,
             Spelling = Spelling.Parse(MisspelledWord.ExampleList),
