@@ -85,14 +85,14 @@ public sealed class SessionTests : IDisposable
     {
         var woven = Path.Combine(_folder, "woven");
         WovenFolder.Create(woven, [], []);
-        foreach (var target in TargetCatalogue.All)
+        await Parallel.ForEachAsync(TargetCatalogue.All, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, async (target, cancellation) =>
         {
             var path = Path.Combine(_folder, target.Name);
-            var last = await FuzzSession.RunAsync(new FuzzRequest(target.Name, path) { Execs = 2_000, Woven = woven }, static _ => { }, CancellationToken.None);
+            var last = await FuzzSession.RunAsync(new FuzzRequest(target.Name, path) { Execs = 500, Woven = woven }, static _ => { }, cancellation);
 
             Assert.True(last.Crashes + last.Hangs == 0, $"{target.Name}: {string.Join('\n', new OutputDirectory(path).Buckets())}");
             Assert.True(last.Edges > 0 && last.Corpus > 1, $"{target.Name}: {last.Edges} edges, {last.Corpus} inputs kept: nothing was woven, or nothing guides");
-        }
+        });
     }
 
     [Fact]
