@@ -46,6 +46,7 @@ internal static class SandboxRules
         new(20, "writev", "disks, sockets"),
         new(295, "preadv", "disks"),
         new(296, "pwritev", "disks"),
+        new(327, "preadv2", "disks, what needs no waiting"),
         new(74, "fsync", "a guest's flush"),
         new(75, "fdatasync", "a guest's flush"),
         new(77, "ftruncate", "images that grow, memory files"),

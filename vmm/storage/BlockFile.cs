@@ -55,6 +55,16 @@ internal static class BlockFile
         }
     }
 
+    /// <summary>As <see cref="TryRead"/>, from the host's page cache alone; false where it does not have all of it, the file ends, or its file system cannot tell.</summary>
+    public static unsafe bool TryReadNow(SafeFileHandle file, long offset, Span<byte> destination)
+    {
+        fixed (byte* start = destination)
+        {
+            var piece = new Libc.IoVector { Base = start, Bytes = (nuint)destination.Length };
+            return Libc.preadv2(file, &piece, 1, offset, Libc.RWF_NOWAIT) == destination.Length;
+        }
+    }
+
     public static bool TryWrite(SafeFileHandle file, long offset, ReadOnlySpan<byte> source)
     {
         try

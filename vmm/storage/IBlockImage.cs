@@ -11,6 +11,11 @@ public interface IBlockImage : IDisposable
 
     bool TryRead(long offset, Span<byte> destination);
 
+    /// <summary>
+    /// Reads if nothing has to be waited for, as what the host's page cache holds; false: only <see cref="TryRead"/> can tell, and the destination may hold anything.
+    /// </summary>
+    bool TryReadNow(long offset, Span<byte> destination) => false;
+
     bool TryWrite(long offset, ReadOnlySpan<byte> source);
 
     /// <summary>Everything written so far lasts when this returns true.</summary>

@@ -21,6 +21,8 @@ public sealed class MemoryImage(int bytes, bool isReadOnly = false) : IBlockImag
         return true;
     }
 
+    public bool TryReadNow(long offset, Span<byte> destination) => TryRead(offset, destination);
+
     public bool TryWrite(long offset, ReadOnlySpan<byte> source)
     {
         source.CopyTo(_content.AsSpan((int)offset));

@@ -13,6 +13,8 @@ public sealed class NullImage(long bytes, bool isReadOnly) : IBlockImage
         return true;
     }
 
+    public bool TryReadNow(long offset, Span<byte> destination) => TryRead(offset, destination);
+
     public bool TryWrite(long offset, ReadOnlySpan<byte> source) => true;
 
     public bool TryFlush() => true;

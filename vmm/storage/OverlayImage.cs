@@ -12,22 +12,9 @@ public sealed class OverlayImage(IBlockImage below) : IBlockImage
 
     public bool IsReadOnly => false;
 
-    public bool TryRead(long offset, Span<byte> destination)
-    {
-        while (!destination.IsEmpty)
-        {
-            var (block, inside) = (offset / BlockBytes, (int)(offset % BlockBytes));
-            var piece = destination[..Math.Min(destination.Length, BlockBytes - inside)];
-            if (_blocks.TryGetValue(block, out var content))
-                content.AsSpan(inside, piece.Length).CopyTo(piece);
-            else if (!below.TryRead(offset, piece))
-                return false;
-            destination = destination[piece.Length..];
-            offset += piece.Length;
-        }
-        return true;
-    }
+    public bool TryRead(long offset, Span<byte> destination) => TryRead(offset, destination, mayWait: true);
 
+    public bool TryReadNow(long offset, Span<byte> destination) => TryRead(offset, destination, mayWait: false);
     public bool TryWrite(long offset, ReadOnlySpan<byte> source)
     {
         while (!source.IsEmpty)
@@ -62,6 +49,22 @@ public sealed class OverlayImage(IBlockImage below) : IBlockImage
     }
 
     public void Dispose() => below.Dispose();
+
+    private bool TryRead(long offset, Span<byte> destination, bool mayWait)
+    {
+        while (!destination.IsEmpty)
+        {
+            var (block, inside) = (offset / BlockBytes, (int)(offset % BlockBytes));
+            var piece = destination[..Math.Min(destination.Length, BlockBytes - inside)];
+            if (_blocks.TryGetValue(block, out var content))
+                content.AsSpan(inside, piece.Length).CopyTo(piece);
+            else if (!(mayWait ? below.TryRead(offset, piece) : below.TryReadNow(offset, piece)))
+                return false;
+            destination = destination[piece.Length..];
+            offset += piece.Length;
+        }
+        return true;
+    }
 
     private bool TryGetBlock(long block, out byte[] content)
     {

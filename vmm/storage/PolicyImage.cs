@@ -24,6 +24,8 @@ public sealed class PolicyImage(IBlockImage inner, BlockCache cache, bool discar
 
     public bool TryRead(long offset, Span<byte> destination) => inner.TryRead(offset, destination);
 
+    public bool TryReadNow(long offset, Span<byte> destination) => inner.TryReadNow(offset, destination);
+
     public bool TryWrite(long offset, ReadOnlySpan<byte> source) => inner.TryWrite(offset, source) && FlushAfterWrite();
 
     public bool TryFlush() => cache == BlockCache.Unsafe || inner.TryFlush();

@@ -59,30 +59,9 @@ public sealed class Qcow2Image : IBlockImage
     /// <exception cref="BlockImageException">It is damaged, of a kind that is not known, or a backing file cannot be opened.</exception>
     public static Qcow2Image Open(string path, bool readOnly) => Open(path, readOnly, depth: 1);
 
-    public bool TryRead(long offset, Span<byte> destination)
-    {
-        while (!destination.IsEmpty)
-        {
-            var inside = offset & (_header.ClusterBytes - 1);
-            var piece = destination[..(int)Math.Min(_header.ClusterBytes - inside, destination.Length)];
-            switch (Find(offset, out var at))
-            {
-                case ClusterKind.Data when !BlockFile.TryRead(_file, at + inside, piece):
-                case ClusterKind.Unreadable:
-                    return false;
-                case ClusterKind.Unallocated when !TryReadBacking(offset, piece):
-                    return false;
-                case ClusterKind.Zero:
-                    piece.Clear();
-                    break;
-                default:
-                    break;
-            }
-            destination = destination[piece.Length..];
-            offset += piece.Length;
-        }
-        return true;
-    }
+    public bool TryRead(long offset, Span<byte> destination) => TryRead(offset, destination, mayWait: true);
+
+    public bool TryReadNow(long offset, Span<byte> destination) => TryRead(offset, destination, mayWait: false);
 
     public bool TryWrite(long offset, ReadOnlySpan<byte> source)
     {
@@ -189,24 +168,54 @@ public sealed class Qcow2Image : IBlockImage
     // Where a table or cluster may be: on a cluster's start, behind the header, inside the file.
     private bool IsPlace(ulong offset) => offset != 0 && (offset & (ulong)(_header.ClusterBytes - 1)) == 0 && offset < (ulong)_fileEnd;
 
-    private bool TryReadBacking(long offset, Span<byte> destination)
+    private bool TryRead(long offset, Span<byte> destination, bool mayWait)
+    {
+        while (!destination.IsEmpty)
+        {
+            var inside = offset & (_header.ClusterBytes - 1);
+            var piece = destination[..(int)Math.Min(_header.ClusterBytes - inside, destination.Length)];
+            switch (Find(offset, out var at, mayWait))
+            {
+                case ClusterKind.Data when !TryReadFile(at + inside, piece, mayWait):
+                case ClusterKind.Unreadable:
+                    return false;
+                case ClusterKind.Unallocated when !TryReadBacking(offset, piece, mayWait):
+                    return false;
+                case ClusterKind.Zero:
+                    piece.Clear();
+                    break;
+                default:
+                    break;
+            }
+            destination = destination[piece.Length..];
+            offset += piece.Length;
+        }
+        return true;
+    }
+
+    private bool TryReadFile(long at, Span<byte> destination, bool mayWait) =>
+        mayWait ? BlockFile.TryRead(_file, at, destination) : BlockFile.TryReadNow(_file, at, destination);
+
+    private bool TryReadBacking(long offset, Span<byte> destination, bool mayWait)
     {
         var below = _backing is null ? 0 : (int)Math.Clamp(_backing.Bytes - offset, 0, destination.Length);
         destination[below..].Clear();
-        return below == 0 || _backing!.TryRead(offset, destination[..below]);
+        var piece = destination[..below];
+        return below == 0 || (mayWait ? _backing!.TryRead(offset, piece) : _backing!.TryReadNow(offset, piece));
     }
 
     private int L1Index(long offset) => (int)(offset >> (2 * _header.ClusterBits - 3));
 
     private long L2Index(long offset) => (offset >> _header.ClusterBits) & (_header.L2Entries - 1);
 
-    private ClusterKind Find(long offset, out long at)
+    // A table that is to be waited for, where that may not be, is as good as unreadable.
+    private ClusterKind Find(long offset, out long at, bool mayWait = true)
     {
         at = 0;
         var table = _l1[L1Index(offset)] & OffsetMask;
         if (table == 0)
             return ClusterKind.Unallocated;
-        if (!IsPlace(table) || !TryReadEntry((long)table + L2Index(offset) * EntryBytes, out var entry) || (entry & Compressed) != 0)
+        if (!IsPlace(table) || !TryReadEntry((long)table + L2Index(offset) * EntryBytes, out var entry, mayWait) || (entry & Compressed) != 0)
             return ClusterKind.Unreadable;
         if ((entry & Zero) != 0 && _header.Version >= 3)
             return ClusterKind.Zero;
@@ -301,10 +310,10 @@ public sealed class Qcow2Image : IBlockImage
         return BlockFile.TryWrite(_file, (long)block + index * RefcountBytes, bytes);
     }
 
-    private bool TryReadEntry(long at, out ulong entry)
+    private bool TryReadEntry(long at, out ulong entry, bool mayWait)
     {
         Span<byte> bytes = stackalloc byte[EntryBytes];
-        var read = BlockFile.TryRead(_file, at, bytes);
+        var read = TryReadFile(at, bytes, mayWait);
         entry = BinaryPrimitives.ReadUInt64BigEndian(bytes);
         return read;
     }

@@ -24,6 +24,8 @@ public sealed class RawImage : IBlockImage
 
     public bool TryRead(long offset, Span<byte> destination) => BlockFile.TryRead(_file, offset, destination);
 
+    public bool TryReadNow(long offset, Span<byte> destination) => BlockFile.TryReadNow(_file, offset, destination);
+
     public bool TryWrite(long offset, ReadOnlySpan<byte> source) => BlockFile.TryWrite(_file, offset, source);
 
     public bool TryFlush() => BlockFile.TryFlush(_file);

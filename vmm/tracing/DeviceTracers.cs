@@ -67,6 +67,13 @@ public sealed class TracedImage : IBlockImage
         return Tell(_read, offset, destination.Length, _inner.TryRead(offset, destination), start);
     }
 
+    // What has to wait is told when it is read.
+    public bool TryReadNow(long offset, Span<byte> destination)
+    {
+        var start = Tracer.NowNs;
+        return _inner.TryReadNow(offset, destination) && Tell(_read, offset, destination.Length, true, start);
+    }
+
     public bool TryWrite(long offset, ReadOnlySpan<byte> source)
     {
         var start = Tracer.NowNs;

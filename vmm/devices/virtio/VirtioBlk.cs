@@ -29,6 +29,9 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
     /// <summary>What is copied at once.</summary>
     internal const int PieceBytes = 64 * 1024;
 
+    // Read while the guest waits, for each of its notifications: so much is copied in some 100 µs.
+    private const long BytesNow = 512 * 1024;
+
     private readonly IBlockImage _image;
     private readonly BlockWorker? _worker;
     private readonly byte[] _serial = new byte[MaxSerialBytes];
@@ -36,6 +39,7 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
     private readonly List<VirtioBlkRequest> _inFlight = [], _restored = [];
     private readonly Stack<VirtioBlkRequest> _free = new();
     private bool _isHeldUp;
+    private long _bytesNow;
 
     /// <param name="image">The disk; the device's own from here on.</param>
     /// <param name="serial">At most <see cref="MaxSerialBytes"/> bytes.</param>
@@ -122,6 +126,12 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
             request.Execute();
             GiveBack(request);
         }
+        else if (_inFlight.Count == 0 && _bytesNow >= (long)request.Chain.WritableBytes && request.TryExecuteNow())
+        {
+            // What another thread would do takes less time than to tell it. Not while that has something to do: it is at the image, and the order is the driver's.
+            _bytesNow -= (long)request.Chain.WritableBytes;
+            GiveBack(request);
+        }
         else
         {
             _inFlight.Add(request);
@@ -132,6 +142,7 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
 
     protected override void OnNotified(int queue)
     {
+        _bytesNow = BytesNow;
         foreach (var request in _restored)
         {
             _inFlight.Add(request);
@@ -170,6 +181,7 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
         if (_isHeldUp && IsLive && Queues[0].IsEnabled)
         {
             _isHeldUp = false;
+            _bytesNow = BytesNow;
             Serve(0);
         }
     }

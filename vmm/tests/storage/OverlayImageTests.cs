@@ -35,6 +35,9 @@ public sealed class OverlayImageTests
                 }
                 Assert.True(overlay.TryRead(offset, piece));
                 Assert.True(piece.AsSpan().SequenceEqual(model.AsSpan(offset, length)));
+                piece.AsSpan().Clear();
+                Assert.True(overlay.TryReadNow(offset, piece));
+                Assert.True(piece.AsSpan().SequenceEqual(model.AsSpan(offset, length)));
             }
             Assert.True(below.Content.SequenceEqual(original));
         }).QuickCheckThrowOnFailure();
