@@ -127,7 +127,11 @@ internal sealed class KernelFactAttribute : FactAttribute
 
     public static DebianPackages Packages { get; } = new(UserCache.Folder("debian"));
 
-    public KernelFactAttribute() => Skip = s_missing.Value;
+    public KernelFactAttribute()
+    {
+        if (s_missing.Value is { } why)
+            Skip = why;
+    }
 
     private static string? FindOut()
     {

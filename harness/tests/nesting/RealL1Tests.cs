@@ -71,7 +71,11 @@ internal sealed class L1FactAttribute : FactAttribute
 {
     private static readonly Lazy<string?> s_missing = new(FindOut);
 
-    public L1FactAttribute() => Skip = s_missing.Value;
+    public L1FactAttribute()
+    {
+        if (s_missing.Value is { } why)
+            Skip = why;
+    }
 
     private static string? FindOut()
     {

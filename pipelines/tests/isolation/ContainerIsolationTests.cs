@@ -122,5 +122,9 @@ public sealed class ContainerFactAttribute : FactAttribute
         ? "no container engine answers (docker version, podman version)"
         : null;
 
-    public ContainerFactAttribute() => Skip = Reason;
+    public ContainerFactAttribute()
+    {
+        if (Reason is { } why)
+            Skip = why;
+    }
 }

@@ -54,7 +54,11 @@ public sealed class UnprivilegedFactAttribute : FactAttribute
 
     private static readonly string? Reason = Find();
 
-    public UnprivilegedFactAttribute() => Skip = Reason;
+    public UnprivilegedFactAttribute()
+    {
+        if (Reason is { } why)
+            Skip = why;
+    }
 
     private static string? Find()
     {

@@ -9,7 +9,11 @@ namespace Gauntlet.Vmm.Tests.Gvmm;
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class SandboxTheoryAttribute : TheoryAttribute
 {
-    public SandboxTheoryAttribute() => Skip = SandboxFactAttribute.WhyNot;
+    public SandboxTheoryAttribute()
+    {
+        if (SandboxFactAttribute.WhyNot is { } why)
+            Skip = why;
+    }
 }
 
 /// <summary>The same, without data.</summary>
@@ -18,7 +22,11 @@ public sealed class SandboxFactAttribute : FactAttribute
 {
     internal static string? WhyNot => Sandbox.IsSupported ? null : "the sandbox is for x86-64 hosts";
 
-    public SandboxFactAttribute() => Skip = WhyNot;
+    public SandboxFactAttribute()
+    {
+        if (WhyNot is { } why)
+            Skip = why;
+    }
 }
 
 public sealed partial class SandboxTests
