@@ -95,8 +95,8 @@ public sealed class Networks : IDisposable
                 return new DatagramNetwork(option.Id, $"tap: {name}", tap);
             case NetdevKind.Datagram when option.Descriptor < 0:
                 var (local, remote) = (option.Address!, option.Remote!);
-                var socket = local.Path is { } path ? DatagramSocket.OpenUnix(path, remote.Path) : DatagramSocket.OpenUdp(local.Host, local.Port, remote.Host, remote.Port);
-                return new DatagramNetwork(option.Id, $"dgram: {local} to {remote}", socket);
+                var socket = local.Path is { } path ? DatagramSocket.OpenUnix(path, remote.Path!) : DatagramSocket.OpenUdp(local.Host, local.Port, remote.Host, remote.Port);
+                return new DatagramNetwork(option.Id, $"dgram: {local} to {remote}", socket, remote.Path);
             default:
                 return OpenStream(option);
         }

@@ -4,7 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Gauntlet.Vmm.Network;
 
 /// <summary>A network over a descriptor of which each read and write is one frame: a datagram socket, or a TAP device.</summary>
-public sealed class DatagramNetwork(string id, string description, SafeFileHandle handle) : NetworkBackend(id)
+/// <param name="to">Path of the socket that frames are sent to, which may come and go; null where the descriptor leads there by itself.</param>
+public sealed class DatagramNetwork(string id, string description, SafeFileHandle handle, string? to = null) : NetworkBackend(id)
 {
     private readonly EventFd _end = new();
 
@@ -33,7 +34,12 @@ public sealed class DatagramNetwork(string id, string description, SafeFileHandl
     {
         var buffer = new byte[EthernetFrame.MaxBytes];
         for (int length; (length = TakeForHost(buffer)) > 0;)
-            _ = Libc.Write(handle, buffer.AsSpan(0, length));
+        {
+            if (to is null)
+                _ = Libc.Write(handle, buffer.AsSpan(0, length));
+            else
+                DatagramSocket.Send(handle, to, buffer.AsSpan(0, length));
+        }
     }
 
     protected override void Close()

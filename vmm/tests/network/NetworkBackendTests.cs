@@ -110,19 +110,23 @@ public sealed class NetworkBackendTests : IDisposable
     }
 
     [Fact]
-    public void Datagrams_are_frames()
+    public void Datagrams_are_frames_for_whoever_is_there_by_then()
     {
         var (here, there) = (Path.Combine(_folder, "here"), Path.Combine(_folder, "there"));
+        var end = Open(new DatagramNetwork("n0", "test", DatagramSocket.OpenUnix(here, there), there));
+        end.WaitUntil(() => end.Backend.IsUp);
         using var peer = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
         peer.Bind(new UnixDomainSocketEndPoint(there));
-        var end = Open(new DatagramNetwork("n0", "test", DatagramSocket.OpenUnix(here, there)));
-        end.WaitUntil(() => end.Backend.IsUp);
         end.Send(new byte[] { 5, 6, 7 });
         var buffer = new byte[100];
         Assert.Equal(3, peer.Receive(buffer));
         peer.SendTo(new byte[] { 8, 9 }, new UnixDomainSocketEndPoint(here));
         Assert.Equal(new byte[] { 8, 9 }, end.Receive());
     }
+
+    [Fact]
+    public void A_path_that_no_address_holds_is_refused_before_anything_is_sent() =>
+        Assert.Contains("longer than", Assert.Throws<LinuxException>(() => DatagramSocket.OpenUnix(Path.Combine(_folder, "here"), new string('x', 108))).Message, StringComparison.Ordinal);
 
     [Fact]
     public void A_dump_is_a_pcap_file_of_both_directions()
