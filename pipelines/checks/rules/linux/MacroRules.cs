@@ -99,25 +99,8 @@ internal sealed partial class ComplexMacro() : LineRule("COMPLEX_MACRO", Severit
     /// <summary>One operand, one call, or a whole control statement.</summary>
     private static bool IsPlain(string value) => Plain().IsMatch(value) || Statement().IsMatch(value);
 
-    /// <summary>Values that are no expressions: declarations, initialisers, strings.</summary>
-    private static bool IsExempt(TypeMatcher types, ReadOnlySpan<char> value)
-    {
-        if (value[0] is '"' or '[' || value[^1] == '"' || value.Contains("union", StringComparison.Ordinal) || value.Contains("struct", StringComparison.Ordinal)
-            || value.Contains("__typeof__(", StringComparison.Ordinal) || value.Contains("DECLARE_PER_CPU", StringComparison.Ordinal)
-            || value.Contains("DEFINE_PER_CPU", StringComparison.Ordinal) || value.Contains("module_param_named", StringComparison.Ordinal)
-            || value.Contains("MODULE_PARM_DESC", StringComparison.Ordinal))
-            return true;
-        Span<int> ends = stackalloc int[TypeMatcher.MaxEnds];
-        for (var at = 0; at < value.Length; at++)
-        {
-            if (value[at] == '.' && Scan.IdentifierEnd(value, at + 1) is > 0 and var member && Scan.StartsAt(value, Scan.SkipSpace(value, member), "="))
-                return true;
-            // A type's name at a longer name's end counts.
-            if (Scan.IsIdentifierStart(value[at]) && types.TypeEnds(value, at, ends) > 0)
-                return true;
-        }
-        return false;
-    }
+    private static bool IsExempt(TypeMatcher types, string value) =>
+        value[0] == '[' || value.Contains("MODULE_PARM_DESC", StringComparison.Ordinal) || MacroValue.IsNoExpression(types, value);
 
     private const string Name = @"[A-Za-z_]\w*(?>(?:\s*##\s*[A-Za-z_]\w*)*)";
 

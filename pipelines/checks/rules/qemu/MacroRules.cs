@@ -50,24 +50,8 @@ internal sealed class MacroWithStatements() : LineRule(
     private static bool HasOperator(ReadOnlySpan<char> text) =>
         Scan.HasAny(text, "<>!~,^&|+-*/%") || text.Contains("==", StringComparison.Ordinal) || text.Contains("=>", StringComparison.Ordinal);
 
-    /// <summary>Values that are no expressions: declarations, initialisers, strings.</summary>
-    private static bool IsExempt(TypeMatcher types, ReadOnlySpan<char> value)
-    {
-        if (value.StartsWith("\"") || value.EndsWith("\"") || value.Contains("union", StringComparison.Ordinal) || value.Contains("struct", StringComparison.Ordinal)
-            || value.Contains("__typeof__(", StringComparison.Ordinal) || value.Contains("DECLARE_PER_CPU", StringComparison.Ordinal)
-            || value.Contains("DEFINE_PER_CPU", StringComparison.Ordinal) || value.Contains("module_param_named", StringComparison.Ordinal)
-            || value.Contains("MODULE_PARAM_DESC", StringComparison.Ordinal))
-            return true;
-        Span<int> ends = stackalloc int[TypeMatcher.MaxEnds];
-        for (var at = 0; at < value.Length; at++)
-        {
-            if (value[at] == '.' && Scan.IdentifierEnd(value, at + 1) is > 0 and var member && Scan.StartsAt(value, Scan.SkipSpace(value, member), "="))
-                return true;
-            if (Scan.IsIdentifierStart(value[at]) && types.TypeEnds(value, at, ends) > 0)
-                return true;
-        }
-        return false;
-    }
+    private static bool IsExempt(TypeMatcher types, ReadOnlySpan<char> value) =>
+        value.Contains("MODULE_PARAM_DESC", StringComparison.Ordinal) || MacroValue.IsNoExpression(types, value);
 }
 
 internal sealed class MacroComplexValue() : LineRule("COMPLEX_MACRO", Severity.Error, "Macros with complex values should be enclosed in parenthesis")
