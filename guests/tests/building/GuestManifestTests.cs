@@ -25,7 +25,7 @@ public sealed class GuestManifestTests
         {
             var read = GuestManifest.Parse(manifest.ToJson(), "manifest.json");
             return read.Compiler == manifest.Compiler && read.Images.SequenceEqual(manifest.Images.OrderBy(image => image.File, StringComparer.Ordinal));
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]
@@ -56,7 +56,7 @@ public sealed class GuestManifestTests
             {
                 return e.Message.Contains("the/manifest.json", StringComparison.Ordinal);
             }
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Theory]

@@ -16,7 +16,7 @@ enum {
 	FADT_FLAGS = 112,
 	FADT_TMR_VAL_EXT = 1 << 8,
 	PM_TIMER_HZ = 3579545,
-	WAIT_MS = 500,
+	WAIT_MS = 5000,
 };
 
 struct table {

@@ -16,7 +16,7 @@ enum {
 	DMA_SKIP = 1 << 2,
 	DMA_SELECT = 1 << 3,
 	FILES_MAX = 64,
-	WAIT_MS = 500,
+	WAIT_MS = 5000,
 };
 
 /* An entry of the directory, big-endian. */

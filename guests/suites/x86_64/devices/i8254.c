@@ -14,7 +14,7 @@ enum {
 	STATUS_OUT = 1 << 7,
 	STATUS_NULL_COUNT = 1 << 6,
 	PIT_SELECT0 = 0 << 6,
-	WAIT_MS = 500,
+	WAIT_MS = 5000,
 };
 
 static void gate2(bool open)

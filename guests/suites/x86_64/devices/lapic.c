@@ -19,7 +19,7 @@ enum {
 	MSR_X2APIC_ICR = 0x830,
 	MSR_X2APIC_SELF_IPI = 0x83f,
 	MSR_TSC_DEADLINE = 0x6e0,
-	WAIT_MS = 500,
+	WAIT_MS = 5000,
 };
 
 static void eoi(u8 vector)

@@ -40,8 +40,8 @@ enum {
 	D_VALID = 1 << 7,
 	ALARM_ANY = 0xc0,
 	RTC_IRQ = 8,
-	WAIT_MS = 200,
-	SECOND_MS = 3000, /* a second may be nearly two, and the host busy */
+	WAIT_MS = 5000,
+	SECOND_MS = 10000, /* a second may be nearly two, and the host busy */
 };
 
 static u8 read(u8 index)

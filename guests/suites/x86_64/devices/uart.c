@@ -54,7 +54,7 @@ enum {
 	LSR_OE = 1 << 1,
 	LSR_THRE = 1 << 5,
 	LSR_TEMT = 1 << 6,
-	WAIT_MS = 500,
+	WAIT_MS = 5000,
 };
 
 /* Waits for what has been sent to leave, then goes to loopback with empty FIFOs at the highest speed. */
