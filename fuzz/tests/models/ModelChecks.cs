@@ -39,6 +39,6 @@ internal static class ModelChecks
                     Assert.Fail($"operation {at} of the program: {done} gives 0x{read:x}, the model 0x{expected:x}\n{ProgramText.Format(program.Take(at))}");
             });
         });
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(400), property);
+        property.Holds(400);
     }
 }

@@ -37,11 +37,11 @@ public sealed class ProgramFormTests
 
     [Fact]
     public void The_text_of_a_program_reads_back_as_the_program() =>
-        Prop.ForAll(AnyProgram, program => ProgramText.Parse(ProgramText.Format(program)).SequenceEqual(program)).QuickCheckThrowOnFailure();
+        Prop.ForAll(AnyProgram, program => ProgramText.Parse(ProgramText.Format(program)).SequenceEqual(program)).Holds();
 
     [Fact]
     public void The_bytes_of_a_program_decode_to_the_program() =>
-        Prop.ForAll(AnyProgram, program => ProgramBytes.Decode(ProgramBytes.Encode(program, Grammar), Grammar).SequenceEqual(program)).QuickCheckThrowOnFailure();
+        Prop.ForAll(AnyProgram, program => ProgramBytes.Decode(ProgramBytes.Encode(program, Grammar), Grammar).SequenceEqual(program)).Holds();
 
     [Fact]
     public void Any_bytes_decode_to_a_program_whose_own_bytes_mean_the_same() =>
@@ -49,7 +49,7 @@ public sealed class ProgramFormTests
         {
             var program = ProgramBytes.Decode(bytes, Grammar);
             return ProgramBytes.Decode(ProgramBytes.Encode(program, Grammar), Grammar).SequenceEqual(program);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1_000));
+        }).Holds(1_000);
 
     [Fact]
     public void A_qtest_script_imports_as_the_operations_that_qtest_has() =>
@@ -58,7 +58,7 @@ public sealed class ProgramFormTests
             var script = QtestScript.From(program);
             var kept = program.Where(operation => operation.Kind is not (OperationKind.SampleInterrupts or OperationKind.Reset or OperationKind.Snapshot or OperationKind.Restore)).ToArray();
             return QtestScript.Import(script.Text).SequenceEqual(kept) && script.Dropped == program.Length - kept.Length;
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Fact]
     public void Any_text_is_a_program_or_an_error_that_names_its_line()
@@ -77,7 +77,7 @@ public sealed class ProgramFormTests
                     Assert.InRange(exception.Line, 1, text.Split('\n').Length);
                 }
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1_000));
+        }).Holds(1_000);
     }
 
     [Fact]

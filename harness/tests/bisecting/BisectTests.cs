@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Guests.Sources;
 using Gauntlet.Harness.Bisecting;
@@ -65,7 +64,7 @@ public sealed class BisectTests
             var seen = Enumerable.Range(first, 12 - first).First(number => !Skips(number));
             var least = Enumerable.Range(0, seen).Last(number => number < first && !Skips(number)) + 1;
             return candidates.Contains(first) && candidates.Order().SequenceEqual(Enumerable.Range(least, seen - least + 1)) && result.Steps.Count <= 13;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(10));
+        }).Holds(10);
     }
 
     [Fact]

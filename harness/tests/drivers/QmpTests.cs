@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Scheduling;
@@ -60,7 +59,7 @@ public sealed class QmpTests
                 // Told.
             }
             return true;
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]
@@ -78,7 +77,7 @@ public sealed class QmpTests
     public void Any_text_of_registers_is_described()
     {
         var inspector = new GuestInspector("/none", null);
-        Prop.ForAll(ArbMap.Default.ArbFor<string>(), text => inspector.Describe(text ?? "").Length > 0).QuickCheckThrowOnFailure();
+        Prop.ForAll(ArbMap.Default.ArbFor<string>(), text => inspector.Describe(text ?? "").Length > 0).Holds();
     }
 
     [Fact]

@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Harness.Matrix;
 using Gauntlet.Terminal;
@@ -146,7 +145,7 @@ public sealed class MatrixTests
                            where !matrix.Exclude.Any(e => (!e.TryGetValue("x", out var ex) || ex == x) && (!e.TryGetValue("y", out var ey) || ey == y))
                            select (x, y);
             return combinations.Select(combination => (combination["x"], combination["y"])).SequenceEqual(expected);
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]
@@ -167,6 +166,6 @@ public sealed class MatrixTests
             {
                 return e.Message.StartsWith("m.yaml", StringComparison.Ordinal);
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        }).Holds(1000);
     }
 }

@@ -1,5 +1,4 @@
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Guests.Images;
 using Gauntlet.Harness.Nesting;
@@ -27,7 +26,7 @@ public sealed class L1AgentTests
                     output.Append(all.AsSpan(from, Math.Min(step, all.Length - from)));
                 return output.Ended && Encoding.ASCII.GetString([.. taken]) == text[..Math.Min(at, text.Length)];
             });
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(2000), property);
+        property.Holds(2000);
     }
 
     [Fact]

@@ -1,5 +1,4 @@
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Harness.Scheduling;
 
@@ -19,7 +18,7 @@ public sealed class OutputTests
             var kept = keeper.Take();
             var expected = all.Length <= capacity ? all : [.. all[..(capacity - capacity / 2)], .. all[^(capacity / 2)..]];
             return kept.TotalLength == all.Length && kept.Bytes.SequenceEqual(expected) && kept.Truncated == all.Length > capacity;
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]
@@ -38,7 +37,7 @@ public sealed class OutputTests
             if (expected[^1].Length == 0)
                 expected.RemoveAt(expected.Count - 1);
             return lines.SequenceEqual(expected.Select(l => l.EndsWith('\r') ? l[..^1] : l));
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]

@@ -37,7 +37,7 @@ public sealed class SchedulerTests
             });
             scheduler.RunAsync(jobs, job => new JobLoad(job.Smp, 0), default).GetAwaiter().GetResult();
             return !worst && running == 0 && ran.Order().SequenceEqual(jobs.Select(job => job.Case).Order());
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]
@@ -132,7 +132,7 @@ public sealed class SchedulerTests
         {
             var job = Job(name.Get);
             return Enumerable.Range(1, count).Count(i => new Shard(i, count).Holds(job)) == 1;
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
         // Other machines, other days: by the key alone.
         Assert.True(new Shard(2, 5).Holds(Job("smoke")) == new Shard(2, 5).Holds(Job("smoke") with { Repetition = 3, Image = "/elsewhere" }));
     }
@@ -155,7 +155,7 @@ public sealed class SchedulerTests
     public void A_pattern_without_wildcards_matches_the_name_itself_whatever_it_holds()
     {
         var name = Gen.Elements("abc.+([{^$|\\-#é 1".ToCharArray()).NonEmptyListOf().Select(chars => "x" + string.Concat(chars));
-        Prop.ForAll(Arb.From(name), text => new JobPattern(text).Matches(Job(text)) && !new JobPattern(text).Matches(Job(text + "x"))).QuickCheckThrowOnFailure();
+        Prop.ForAll(Arb.From(name), text => new JobPattern(text).Matches(Job(text)) && !new JobPattern(text).Matches(Job(text + "x"))).Holds();
     }
 
     private static Job Job(string name) => new() { Suite = "s", Case = name, Cell = SomeCell, Image = "/image" };

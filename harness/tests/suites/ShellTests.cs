@@ -132,7 +132,7 @@ public sealed class ShellTests
             _ = Ours(() => ShellCondition.Evaluate(text, Variables).ToString());
             _ = Ours(() => ShellArithmetic.Evaluate(text, Variables).ToString(CultureInfo.InvariantCulture));
             _ = Ours(() => ShellWords.Parse(text, Variables).Words.Count.ToString(CultureInfo.InvariantCulture));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        }).Holds(1000);
     }
 
     private static string? Ours(Func<string> evaluate)

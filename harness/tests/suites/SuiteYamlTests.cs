@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Results.Records;
@@ -109,6 +108,6 @@ public sealed class SuiteYamlTests
             {
                 return e.Message.StartsWith("/t/cpu/suite.yaml:", StringComparison.Ordinal);
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        }).Holds(1000);
     }
 }

@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Terminal;
@@ -218,7 +217,7 @@ public sealed class UnittestsCfgTests
             {
                 return e.Message.StartsWith("x86/unittests.cfg:", StringComparison.Ordinal);
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        }).Holds(1000);
     }
 
     [Fact]

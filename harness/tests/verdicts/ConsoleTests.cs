@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Harness.Verdicts;
 using Gauntlet.Results.Records;
@@ -96,7 +95,7 @@ public sealed class ConsoleTests
             return report.Subtests.All(subtest => !subtest.Name.Any(c => c is < ' ' and not '\t'))
                 && report.SubtestCount >= report.Subtests.Count
                 && (report.Failures == 0) == (report.FirstFailure is null);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        }).Holds(1000);
     }
 
     [Fact]
@@ -104,5 +103,5 @@ public sealed class ConsoleTests
     {
         var clean = ConsoleText.Clean(text ?? "");
         return ConsoleText.Clean(clean) == clean;
-    }).QuickCheckThrowOnFailure();
+    }).Holds();
 }

@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Harness.Scheduling;
 using Gauntlet.Results.Records;
@@ -187,7 +186,7 @@ public sealed class JudgeTests
             return judgement.Verdict == Verdict.Pass == (judgement.Reason is null)
                 && judgement.Verdict is not (Verdict.KnownFail or Verdict.UnexpectedPass)
                 && !(judgement.Reason is { } reason && (reason.Contains('\n') || reason.Contains('\0')));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        }).Holds(1000);
     }
 
     private static void AssertJudged(Verdict verdict, string? reason, Harness.Verdicts.Judgement judgement)

@@ -152,7 +152,7 @@ public sealed class TapReaderTests
             return report.Subtests.Select(subtest => (subtest.Name, subtest.Verdict)).SequenceEqual(expected)
                 && report.Tap!.Value.Verdict == (expected.Any(point => point.Item2 == Results.Records.Verdict.Fail) ? Results.Records.Verdict.Fail
                     : expected.TrueForAll(point => point.Item2 == Results.Records.Verdict.Skip) ? Results.Records.Verdict.Skip : Results.Records.Verdict.Pass);
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]
@@ -162,7 +162,7 @@ public sealed class TapReaderTests
             "1..2", "ok 1", "not ok", "    ok 1 - a", "        ok", "  ---", "  ...", "      ---", "# Subtest: x", "    # Subtest: y", "Bail out!", "    Bail out! z", "pragma +strict", "ok 99999999999999999999",
             "1..99999999999999999999", "KTAP version 1", "  ok 1", "[    1.000000] ok 1", "ok \\", "ok - # SKIP", "not ok 1 # TODO", "   ", "\t", "1..0 # SKIP", "                                                                                ok");
         Prop.ForAll(lines.ListOf().Select(parts => string.Join('\n', parts)).ToArbitrary(), text => Read(text).Tap is { } judgement && judgement.Verdict == Results.Records.Verdict.Pass == (judgement.Reason is null))
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(1500));
+            .Holds(1500);
     }
 
     private sealed record Node(string Name, Results.Records.Verdict Verdict, List<Node> Children);

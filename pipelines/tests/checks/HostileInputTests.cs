@@ -26,16 +26,16 @@ public sealed class HostileInputTests
     [Theory]
     [MemberData(nameof(RuleSets))]
     public void NoPatchMakesTheCheckThrow(string set) =>
-        Prop.ForAll(s_patches.ToArbitrary(), patch => Examples.Scan(set, patch).Findings.Count >= 0).Check(Config.QuickThrowOnFailure.WithMaxTest(400));
+        Prop.ForAll(s_patches.ToArbitrary(), patch => Examples.Scan(set, patch).Findings.Count >= 0).Holds(400);
 
     [Theory]
     [MemberData(nameof(RuleSets))]
     public void TheSamePatchHasTheSameFindings(string set) =>
-        Prop.ForAll(s_patches.ToArbitrary(), patch => Describe(Examples.Scan(set, patch)) == Describe(Examples.Scan(set, patch))).Check(Config.QuickThrowOnFailure.WithMaxTest(50));
+        Prop.ForAll(s_patches.ToArbitrary(), patch => Describe(Examples.Scan(set, patch)) == Describe(Examples.Scan(set, patch))).Holds(50);
 
     [Fact]
     public void RandomBytesAreNoPatch() =>
-        Prop.ForAll<byte[]>(bytes => Run(bytes).Exit is CheckProgram.Passed or CheckProgram.Failed).QuickCheckThrowOnFailure();
+        Prop.ForAll<byte[]>(bytes => Run(bytes).Exit is CheckProgram.Passed or CheckProgram.Failed).Holds();
 
     [Theory]
     [MemberData(nameof(RuleSets))]

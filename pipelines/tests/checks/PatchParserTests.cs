@@ -16,7 +16,7 @@ public sealed class PatchParserTests
 
     [Fact]
     public void PrintingGivesTheInputAgain() =>
-        Prop.ForAll(s_texts.ToArbitrary(), text => PatchParser.Print(PatchParser.Parse(text)) == text).QuickCheckThrowOnFailure();
+        Prop.ForAll(s_texts.ToArbitrary(), text => PatchParser.Print(PatchParser.Parse(text)) == text).Holds();
 
     [Fact]
     public void ParsingWhatWasPrintedGivesTheSamePatch() =>
@@ -24,11 +24,11 @@ public sealed class PatchParserTests
         {
             var patch = PatchParser.Parse(text);
             return PatchParser.Parse(PatchParser.Print(patch)).Equals(patch);
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Fact]
     public void AnyTextIsAPatchOrPreamble() =>
-        Prop.ForAll<string>(text => PatchParser.Print(PatchParser.Parse(text ?? "")) == (text ?? "")).QuickCheckThrowOnFailure();
+        Prop.ForAll<string>(text => PatchParser.Print(PatchParser.Parse(text ?? "")) == (text ?? "")).Holds();
 
     [Fact]
     public void ARenameKeepsBothPaths()

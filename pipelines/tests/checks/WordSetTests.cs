@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Pipelines.Checks.Text;
 
@@ -14,7 +13,7 @@ public sealed class WordSetTests
             string[] words = [.. added.OfType<string>()];
             var set = new WordSet(words);
             return words.All(word => set.Contains(word)) && others.OfType<string>().All(word => set.Contains(word) == words.Contains(word));
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Fact]
     public void ItGrows()

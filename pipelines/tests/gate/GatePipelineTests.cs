@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Pipelines.Gate;
 using Gauntlet.Terminal;
@@ -55,5 +54,5 @@ public sealed class GatePipelineTests
         catch (UserException)
         {
         }
-    }).QuickCheckThrowOnFailure();
+    }).Holds();
 }

@@ -1,5 +1,4 @@
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Pipelines.Series;
 
@@ -54,7 +53,7 @@ public sealed class MailHeadersTests
             var headers = MailHeaders.Parse([.. "From: x\nSubject: "u8, .. bytes ?? []]);
             _ = (headers["Subject"], headers.Date, headers.Address("From"), headers.Ids("References").Count);
             return headers.BodyOffset >= 0;
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     private static MailHeaders Parse(string text) => MailHeaders.Parse(Encoding.UTF8.GetBytes(text));
 }

@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Pipelines.Series;
 using static Gauntlet.Pipelines.Tests.Series.MailMaker;
@@ -193,7 +192,7 @@ public sealed class SeriesAssemblerTests
 
         Assert.Equal("c v1 complete 1,2\nc v2 complete 12,22\nc v3 complete 12,23\ns v1 complete s", expected);
         Prop.ForAll(Gen.Shuffle(mails).ToArbitrary(), shuffled => Describe(AssembleAsync(shuffled).GetAwaiter().GetResult()) == expected)
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(30));
+            .Holds(30);
 
         static string Describe(AssembledMails assembled) => string.Join('\n', assembled.Versions
             .Select(version => $"{version.SeriesId} v{version.Version} {version.State} {string.Join(',', version.Patches.Select(patch => patch.MessageId.Trim('<', '>')))}").Order(StringComparer.Ordinal));

@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Pipelines.Series;
 
@@ -53,9 +52,9 @@ public sealed class SubjectTagTests
         {
             var back = SubjectTag.Parse(tag.Print());
             return back with { Words = tag.Words } == tag && back.Words.SequenceEqual(tag.Words);
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]
-    public void NoSubjectMakesItThrow() => Prop.ForAll<string>(text => SubjectTag.Parse(text ?? "").Title is not null).QuickCheckThrowOnFailure();
+    public void NoSubjectMakesItThrow() => Prop.ForAll<string>(text => SubjectTag.Parse(text ?? "").Title is not null).Holds();
 }

@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Results.Comparing;
 
@@ -12,13 +11,13 @@ public sealed class TimingComparisonTests
         var sides = from seed in Gen.Choose(0, int.MaxValue) from before in Gen.Choose(3, 20) from after in Gen.Choose(1, 5) select (seed, before, after);
         var flagged = 0;
         const int rounds = 1000;
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(rounds), Prop.ForAll(sides.ToArbitrary(), side =>
+        Prop.ForAll(sides.ToArbitrary(), side =>
         {
             var random = new Random(side.seed);
             double Sample() => 1 + 0.1 * random.NextDouble();
             var timing = Of(Enumerable.Range(0, side.before).Select(_ => Sample()), Enumerable.Range(0, side.after).Select(_ => Sample()));
             flagged += timing.IsSlower || timing.IsFaster ? 1 : 0;
-        }));
+        }).Holds(rounds);
         Assert.Equal(0, flagged);
     }
 
@@ -53,7 +52,7 @@ public sealed class TimingComparisonTests
     {
         var samples = from list in Gen.Choose(100, 400).Select(x => x / 100.0).NonEmptyListOf() where list.Count >= 3 select list;
         Prop.ForAll(samples.ToArbitrary(), samples.ToArbitrary(), (one, other) =>
-            Assert.Equal(Math.Sign(Of(one, other).Z), -Math.Sign(Of(other, one).Z))).QuickCheckThrowOnFailure();
+            Assert.Equal(Math.Sign(Of(one, other).Z), -Math.Sign(Of(other, one).Z))).Holds();
     }
 
     private static TimingComparison Of(IEnumerable<double> before, IEnumerable<double> after) => TimingComparison.Of(before.ToList(), after.ToList())!;

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Results.Records;
 
@@ -13,7 +12,7 @@ public sealed class RecordJsonTests
         var json = JsonSerializer.Serialize(result, RecordJson.Default.JobResult);
         var back = JsonSerializer.Deserialize(json, RecordJson.Default.JobResult)!;
         Assert.Equivalent(result, back, strict: true);
-    }).QuickCheckThrowOnFailure();
+    }).Holds();
 
     [Fact]
     public void Every_verdict_is_named_in_json_as_everywhere_else()

@@ -1,5 +1,4 @@
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Results.Reports;
 using Gauntlet.Results.Tests.Records;
@@ -29,5 +28,5 @@ public sealed class HarmlessTests
     {
         foreach (var rune in Harmless.Line(text).EnumerateRunes())
             Assert.False(Rune.IsControl(rune) || Rune.GetUnicodeCategory(rune) == System.Globalization.UnicodeCategory.Format);
-    }).QuickCheckThrowOnFailure();
+    }).Holds();
 }

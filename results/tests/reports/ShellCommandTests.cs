@@ -1,5 +1,4 @@
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Results.Records;
 using Gauntlet.Results.Reports;
@@ -44,5 +43,5 @@ public sealed class ShellCommandTests
     {
         foreach (var rune in ShellCommand.Quote(word).EnumerateRunes())
             Assert.False(rune.Value is not ('\n' or '\t') && (Rune.IsControl(rune) || Rune.GetUnicodeCategory(rune) == System.Globalization.UnicodeCategory.Format));
-    }).QuickCheckThrowOnFailure();
+    }).Holds();
 }

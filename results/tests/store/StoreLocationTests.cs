@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Results.Store;
 using Gauntlet.Results.Tests.Records;
@@ -53,7 +52,7 @@ public sealed class StoreLocationTests
             catch (UserException)
             {
             }
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]

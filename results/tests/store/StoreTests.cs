@@ -1,5 +1,4 @@
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Results.Records;
 using Gauntlet.Results.Store;
@@ -22,7 +21,7 @@ public sealed class StoreTests(PostgresServer server) : IDisposable
     {
         using var store = Open(engine);
         var number = 0;
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(30), Prop.ForAll(RecordGenerators.Results.ToArbitrary(), results =>
+        Prop.ForAll(RecordGenerators.Results.ToArbitrary(), results =>
         {
             var id = $"run-{number++}";
             store.BeginRun(Samples.Run(id), results.Select(r => r.Job).ToList());
@@ -31,7 +30,7 @@ public sealed class StoreTests(PostgresServer server) : IDisposable
 
             Assert.Equivalent(results.Select(r => r.Job), store.GetJobs(id), strict: true);
             Assert.Equivalent(results, store.GetResults(id).ToList(), strict: true);
-        }));
+        }).Holds(30);
     }
 
     [Theory, OnSqlite, OnPostgres]

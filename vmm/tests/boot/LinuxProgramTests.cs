@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Boot;
@@ -80,7 +79,7 @@ public sealed class LinuxProgramTests
             catch (BootException)
             {
             }
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     private static string Refused(byte[] image, string commandLine = "") => Assert.Throws<BootException>(() => new LinuxProgram("k", image, commandLine, [])).Message;

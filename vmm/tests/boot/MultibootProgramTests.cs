@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Boot;
@@ -138,7 +137,7 @@ public sealed class MultibootProgramTests : IDisposable
                 Try(image);
                 Try(image.AsSpan(0, Math.Min(m.cut, image.Length)).ToArray());
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+        }).Holds(300);
 
         void Try(byte[] image)
         {

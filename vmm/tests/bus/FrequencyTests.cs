@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Bus;
 
@@ -19,7 +18,7 @@ public sealed class FrequencyTests
             var at = frequency.NsAt(ticks);
             return ticks == (long)((Int128)c.ns * c.hz / 1_000_000_000) && at <= c.ns && frequency.TicksAt(at) == ticks
                 && (at == 0 || frequency.TicksAt(at - 1) < ticks);
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]

@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Chardevs;
 
@@ -35,7 +34,7 @@ public sealed class ChardevLinkTests
                 }
                 Assert.Equal(37 - model.Count, queue.Room);
             }
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]

@@ -101,7 +101,7 @@ public sealed class EveryDeviceTests
                     return false;
             }
             return true;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(Runs));
+        }).Holds(Runs);
     }
 
     [Theory]
@@ -150,7 +150,7 @@ public sealed class EveryDeviceTests
                 foreach (var step in p.steps)
                     Apply(bench, step);
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(Runs));
+        }).Holds(Runs);
     }
 
     [Theory]
@@ -215,7 +215,7 @@ public sealed class EveryDeviceTests
             foreach (var step in steps)
                 Apply(bench, step);
             atEnd(bench, steps);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(Runs));
+        }).Holds(Runs);
 
     private static Gen<Step[]> Program(string name)
     {

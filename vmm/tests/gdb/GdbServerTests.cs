@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Bus;
@@ -165,7 +164,7 @@ public sealed class GdbServerTests : IDisposable
             _wire.Take();
             // Whatever was left half said: a new packet begins.
             return Ask("qAttached") == "1";
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     private static string Packet(string data)

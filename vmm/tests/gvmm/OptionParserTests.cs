@@ -238,7 +238,7 @@ public sealed class OptionParserTests
             {
                 return refused.Message.Length > 0;
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        }).Holds(2000);
     }
 
     private static GvmmOptions Parse(string line) => OptionParser.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries));

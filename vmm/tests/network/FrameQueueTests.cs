@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Network;
 
@@ -42,7 +41,7 @@ public sealed class FrameQueueTests
                 }
                 Assert.Equal(used + 4 + EthernetFrame.MaxBytes <= Bytes, queue.HasRoom);
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(50));
+        }).Holds(50);
     }
 
     [Fact]

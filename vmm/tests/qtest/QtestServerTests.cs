@@ -1,5 +1,4 @@
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Boot;
@@ -132,7 +131,7 @@ public sealed class QtestServerTests
             var text = string.Concat(lines.Select(one => one + "\n"));
             var replies = rig.Say(text.TrimEnd('\n') is "" ? "endianness" : text[..^1]).Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(reply => !reply.StartsWith("IRQ ", StringComparison.Ordinal));
             return replies.All(reply => reply.StartsWith("OK", StringComparison.Ordinal) || reply.StartsWith("FAIL ", StringComparison.Ordinal)) && replies.Any();
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+        }).Holds(300);
         Assert.Equal("OK little\n", rig.Say("endianness"));
     }
 

@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.Tests.Accel.Kvm;
@@ -38,7 +37,7 @@ public sealed class CheckpointTests
             checkpoint.Restore();
             HostileSnapshot.AssertSame(before, guest.Save());
             guest.Forget();
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(Turns));
+        }).Holds(Turns);
     }
 
     [Fact]
@@ -84,6 +83,6 @@ public sealed class CheckpointTests
             guest.Forget();
             guest.RunToEnd();
             Assert.Equal(reference, guest.Trace);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(Turns));
+        }).Holds(Turns);
     }
 }

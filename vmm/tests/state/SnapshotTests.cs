@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.State;
 using Gauntlet.Vmm.Tests.Accel.Kvm;
@@ -91,7 +90,7 @@ public sealed class SnapshotTests
             if (!d.isCut)
                 damaged[d.at] ^= (byte)(1 << d.bit);
             Assert.Throws<StateFormatException>(() => guest.Load(damaged));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+        }).Holds(300);
         Assert.Equal(before, guest.Save());
         Assert.Throws<StateFormatException>(() => guest.Load([.. snapshot, 0]));
         Assert.Throws<StateFormatException>(() => guest.Load([]));
@@ -124,7 +123,7 @@ public sealed class SnapshotTests
             using var limit = new Timer(_ => guest.Machine.Vcpus[0].Kick(), null, 1, Timeout.Infinite);
             _ = guest.Machine.Vcpus[0].Run();
             guest.Save();
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(400));
+        }).Holds(400);
     }
 
     private static void GoesOnAsWithout(string accelerator, Dictionary<string, string>? properties)
@@ -142,6 +141,6 @@ public sealed class SnapshotTests
             fresh.Load(snapshot);
             fresh.RunToEnd();
             Assert.Equal(reference.Trace, original.Trace.Concat(fresh.Trace));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(Points));
+        }).Holds(Points);
     }
 }

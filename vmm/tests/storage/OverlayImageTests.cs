@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Storage;
 
@@ -40,6 +39,6 @@ public sealed class OverlayImageTests
                 Assert.True(piece.AsSpan().SequenceEqual(model.AsSpan(offset, length)));
             }
             Assert.True(below.Content.SequenceEqual(original));
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 }

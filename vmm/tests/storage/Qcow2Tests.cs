@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Storage;
 
@@ -81,7 +80,7 @@ public sealed class Qcow2Tests : IDisposable
             File.WriteAllBytes(_folder["model.raw"], model);
             _folder.QemuImg("compare", "-q", "-f", "qcow2", "-F", "raw", path, _folder["model.raw"]);
             File.Delete(path);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(8));
+        }).Holds(8);
     }
 
     [QemuImgFact]
@@ -119,7 +118,7 @@ public sealed class Qcow2Tests : IDisposable
                 Assert.Contains("damaged.qcow2", why.Message, StringComparison.Ordinal);
             }
             return new FileInfo(path).Length < 16 << 20;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(150));
+        }).Holds(150);
     }
 
     [QemuImgFact]

@@ -30,7 +30,7 @@ public sealed class SimpleTraceTests
             for (var i = 0; i < read.Count; i++)
                 Assert.Equal(happenings[i].values, read[i].Values);
             Assert.All(read, record => Assert.Equal((uint)Environment.ProcessId, record.Process));
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]
@@ -57,7 +57,7 @@ public sealed class SimpleTraceTests
             {
                 Assert.NotEmpty(refused.Message);
             }
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class SimpleTraceTests
         var word = Gen.Elements('a', 'b', '*', '_').ListOf().Select(letters => string.Concat(letters));
         Prop.ForAll(word.ToArbitrary(), word.Select(text => text.Replace("*", "", StringComparison.Ordinal)).ToArbitrary(), (pattern, name) =>
             TracePatterns.Matches(pattern, name) == System.Text.RegularExpressions.Regex.IsMatch(name, $"^{pattern.Replace("*", ".*", StringComparison.Ordinal)}$"))
-            .QuickCheckThrowOnFailure();
+            .Holds();
     }
 
     [Fact]

@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Tracing;
 using Gauntlet.Vmm.Tracing.Analysis;
@@ -73,7 +72,7 @@ public sealed class TraceAnalysisTests
             Assert.Equal((expected, expected), (total, found.Count));
             Assert.All(found, pair => Assert.Equal(pair.Second.Started < pair.First.Ended, pair.AtOnce));
             Assert.All(writes.Overlaps(1, out _), pair => Assert.True(pair.First.Ended <= pair.Second.Ended));
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
     }
 
     [Fact]

@@ -45,7 +45,7 @@ public sealed class CpuModelTests
             {
                 Assert.Contains("-cpu", e.Message);
             }
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Fact]
     public void Every_name_stands_for_one_bit()

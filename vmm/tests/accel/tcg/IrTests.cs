@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Accel.Tcg.Backends;
 using Gauntlet.Vmm.Accel.Tcg.Backends.Interp;
@@ -28,14 +27,14 @@ public sealed unsafe class IrTests : IDisposable
 
     [Fact]
     public void What_is_printed_parses_to_the_same_operations() =>
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(200), Prop.ForAll(Gen.Choose(int.MinValue, int.MaxValue).ToArbitrary(), seed =>
+        Prop.ForAll(Gen.Choose(int.MinValue, int.MaxValue).ToArbitrary(), seed =>
         {
             Fill(_block, seed, exits: true);
             var text = IrText.Print(_block, s_guest);
             using var parsed = new IrBlock();
             IrText.Parse(text, s_guest, parsed);
             return parsed.Count == _block.Count && IrText.Print(parsed, s_guest) == text && IrVerifier.Check(parsed, s_guest) is null;
-        }));
+        }).Holds(200);
 
     [Theory]
     [InlineData("frob.i64 r0, r1", "no operation is named 'frob'")]
@@ -59,7 +58,7 @@ public sealed unsafe class IrTests : IDisposable
 
     [Fact]
     public void Any_text_parses_or_is_refused_and_nothing_else() =>
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(300), Prop.ForAll(Gen.Choose(int.MinValue, int.MaxValue).ToArbitrary(), seed =>
+        Prop.ForAll(Gen.Choose(int.MinValue, int.MaxValue).ToArbitrary(), seed =>
         {
             var random = new Random(seed);
             Fill(_block, seed, exits: true);
@@ -77,7 +76,7 @@ public sealed unsafe class IrTests : IDisposable
                 return refused.Message.StartsWith("IR line ", StringComparison.Ordinal);
             }
             return true;
-        }));
+        }).Holds(300);
 
     [Theory]
     [InlineData("insn 0x0", "does not end with an exit")]
@@ -95,7 +94,7 @@ public sealed unsafe class IrTests : IDisposable
 
     [Fact]
     public void A_block_does_the_same_before_and_after_the_passes_and_as_its_operations_say() =>
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(400), Prop.ForAll(Gen.Choose(int.MinValue, int.MaxValue).ToArbitrary(), seed =>
+        Prop.ForAll(Gen.Choose(int.MinValue, int.MaxValue).ToArbitrary(), seed =>
         {
             Fill(_block, seed, exits: false);
             var before = IrText.Print(_block, s_guest);
@@ -112,7 +111,7 @@ public sealed unsafe class IrTests : IDisposable
             Assert.True(expected.AsSpan().SequenceEqual(optimisedHost), $"seed {seed}, as host code after the passes:\n{before}\n{IrText.Print(_block, s_guest)}");
             Assert.True(expected.AsSpan().SequenceEqual(optimised), $"seed {seed}, after the passes:\n{before}\n{IrText.Print(_block, s_guest)}");
             return true;
-        }));
+        }).Holds(400);
 
     [Fact]
     public void A_value_that_is_overwritten_before_anything_can_see_it_is_not_computed()

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Storage;
@@ -162,7 +161,7 @@ public sealed class VirtioBlkTests
                 Assert.Equal(Ok, Request(write ? Out : In, (ulong)sector, new Offer(Data, (uint)cut, !write), new Offer(Data + (uint)cut, bytes - (uint)cut, !write)));
                 Assert.True(place.SequenceEqual(model.AsSpan(sector * 512, (int)bytes)));
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(30));
+        }).Holds(30);
     }
 
     private byte Range(uint type, ulong sector, uint sectors, uint flags = 0)

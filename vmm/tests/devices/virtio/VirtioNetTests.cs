@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Network;
@@ -299,7 +298,7 @@ public sealed class VirtioNetTests
             sent.RemoveAll(frame => !got.Any(other => other.AsSpan().SequenceEqual(frame)));
             Assert.Equal(sent, got);
             Assert.Equal(0, left);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(40));
+        }).Holds(40);
     }
 
     private void Start(bool packed, ulong features)

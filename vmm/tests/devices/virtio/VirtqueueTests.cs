@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Devices.Virtio;
 
@@ -72,7 +71,7 @@ public sealed class VirtqueueTests
                 }
                 Assert.False(queue.IsBroken);
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(60));
+        }).Holds(60);
     }
 
     [Theory]
@@ -101,7 +100,7 @@ public sealed class VirtqueueTests
                 }
                 queue.TakeInterruptWish();
             }
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Fact]
     public void A_loop_of_descriptors_breaks_the_queue()

@@ -1,5 +1,4 @@
 using System.Runtime.Intrinsics;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Accel.Tcg.Fpu;
 
@@ -197,7 +196,7 @@ public sealed class SseTests : IDisposable
                         Assert.True(Math.Abs(y / x - 1) <= 2 * 1.5 / 4096, $"{bits:x8}: {x}, not {y}");
                 }
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(50));
+        }).Holds(50);
 
     [Fact]
     public void An_unmasked_exception_of_an_operand_is_told_alone_and_one_of_the_result_with_all()
@@ -239,7 +238,7 @@ public sealed class SseTests : IDisposable
                     mxcsr &= 0x1fff;
                 check(_host, Operand(random), Operand(random), mxcsr);
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(seeds));
+        }).Holds(seeds);
 
     /// <summary>Two doubles or four singles; for integers they are as good as any bits.</summary>
     private static byte[] Operand(Random random)

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Vmm.Accel.Tcg.Fpu;
 using Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
@@ -361,5 +360,5 @@ public sealed class X87Tests : IDisposable
             var random = new Random(seed);
             for (var i = 0; i < SamplesPerSeed; i++)
                 check(random);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(seeds));
+        }).Holds(seeds);
 }
