@@ -26,6 +26,9 @@ internal sealed class Bench
     /// <summary>What is reset, saved and loaded, in order.</summary>
     public required IReadOnlyList<IDevice> Devices { get; init; }
 
+    /// <summary>RAM that the devices show the guest, where there is some: a machine keeps its content beside their state.</summary>
+    public GuestRam? Ram { get; init; }
+
     /// <summary>First addresses of what is mapped.</summary>
     public IReadOnlyList<IoBus.Mapping> Mappings => Bus.GetMappings();
 }
@@ -121,7 +124,7 @@ internal static class DeviceCatalogue
         var memory = new GuestMemory([shadow, rom]);
         var device = new AttributeMap(memory, shadow, rom, isRamAfterReset: false, memory.SetLayout);
         bus.MapMmio(device, 0, AttributeMap.Address);
-        return new Bench { Bus = bus, Clock = clock, Devices = [device] };
+        return new Bench { Bus = bus, Clock = clock, Devices = [device], Ram = shadow };
     }
 
     private static FwCfg NewFwCfg()

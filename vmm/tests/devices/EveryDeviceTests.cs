@@ -90,6 +90,8 @@ public sealed class EveryDeviceTests
             foreach (var step in steps.Take(half))
                 Apply(original, step);
             restored.Clock.Set(original.Clock.NowNs);
+            if (original.Ram is { } ram)
+                ram.GetSpan(0, (int)ram.Length).CopyTo(restored.Ram!.GetSpan(0, (int)ram.Length));
             for (var i = 0; i < original.Devices.Count; i++)
             {
                 if (original.Devices[i] is ISaveable saveable)
