@@ -242,6 +242,8 @@ public sealed class Hpet : IMmioDevice, IResettable, ISaveable
                 case TimerConfiguration:
                     ReleaseLine();
                     _configuration = ((_configuration & ~mask) | (value & mask)) & Writable;
+                    // 2.3.9.2.1: made narrow, it has no upper halves any more.
+                    (_comparator, _period) = (_comparator & Mask, _period & Mask);
                     UpdateLine();
                     break;
                 case TimerComparator:

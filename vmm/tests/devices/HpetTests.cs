@@ -65,6 +65,15 @@ public sealed class HpetTests
     }
 
     [Fact]
+    public void A_comparator_made_32_bits_wide_loses_its_upper_half()
+    {
+        Write(0x108, 0x5_0000_0123);
+        Write(0x100, Mode32);
+        Write(0x100, 0);
+        Assert.Equal(0x123ul, Read(0x108));
+    }
+
+    [Fact]
     public void A_periodic_timer_keeps_its_period()
     {
         Write(0x100, Interrupt | Route18 | Periodic | SetValue);
