@@ -21,9 +21,6 @@ public sealed record MatrixOverrides(IReadOnlyList<string> Vmms, IReadOnlyList<s
 /// <summary>A matrix as its file says it, before it is expanded to cells.</summary>
 public sealed record MatrixDefinition
 {
-    /// <summary>Axes that a matrix may have, in the order of a cell's name.</summary>
-    public static readonly IReadOnlyList<string> AxisNames = ["vmm", "vmm-version", "accel", "arch", "machine", "cpu", "guest", "guest-version", "host-kernel"];
-
     public static readonly IReadOnlyList<string> KnownAccels = ["kvm", "tcg", "nested", "nested-linux"];
 
     public static readonly IReadOnlyList<string> KnownArchs = ["x86_64", "i386", "aarch64", "arm", "riscv64", "riscv32", "ppc64", "s390x"];

@@ -1,3 +1,4 @@
+using Gauntlet.Results.Records;
 using Gauntlet.Results.Yaml;
 using Gauntlet.Terminal;
 
@@ -48,9 +49,9 @@ public static class MatrixFile
         map.RequireSchema(NewestSchema);
         map.RefuseOthersThan("schema", "name", "matrix", "suites", "vmms");
         var matrix = map.Map("matrix") ?? throw map.Error("'matrix' is missing: axes such as 'vmm: [gvmm]', 'accel: [kvm, tcg]', 'arch: [x86_64]'.");
-        matrix.RefuseOthersThan([.. MatrixDefinition.AxisNames, "include", "exclude"]);
+        matrix.RefuseOthersThan([.. CellAxes.Names, "include", "exclude"]);
         var axes = new List<KeyValuePair<string, IReadOnlyList<string>>>();
-        foreach (var name in matrix.Keys.Where(MatrixDefinition.AxisNames.Contains))
+        foreach (var name in matrix.Keys.Where(CellAxes.Names.Contains))
         {
             var values = matrix.Texts(name);
             if (values.Count == 0 || values.Any(value => value.Length == 0))
@@ -78,7 +79,7 @@ public static class MatrixFile
         var entries = new List<IReadOnlyDictionary<string, string>>();
         foreach (var map in matrix.Maps(key))
         {
-            map.RefuseOthersThan([.. MatrixDefinition.AxisNames]);
+            map.RefuseOthersThan([.. CellAxes.Names]);
             var entry = map.Keys.ToDictionary(name => name, map.RequiredText);
             entries.Add(entry.Count > 0 ? entry : throw map.Error($"an entry of '{key}' is empty."));
         }

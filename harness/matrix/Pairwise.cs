@@ -25,7 +25,7 @@ public static class Pairwise
     /// <summary>The pairs of a cell: axis, value, a later axis, its value.</summary>
     public static IEnumerable<(int First, string? Value, int Second, string? Other)> PairsOf(Cell cell)
     {
-        string?[] values = [cell.Vmm, cell.VmmVersion, cell.Accel, cell.Arch, cell.Machine, cell.Cpu, cell.Guest, cell.GuestVersion, cell.HostKernel];
+        string?[] values = [.. CellAxes.Names.Select(cell.Value)];
         for (var first = 0; first < values.Length; first++)
         {
             for (var second = first + 1; second < values.Length; second++)

@@ -17,17 +17,23 @@ internal static class DiffCommand
     {
         var runs = new Argument<string[]>("runs")
         {
-            Description = "Two runs, earlier first; one: it and the newest; none: the newest two. With --baseline at most one, the later",
+            Description = "Two runs, earlier first; one: it and the newest; none: the newest two. With --baseline at most one, the later; with --between one suffices",
             Arity = new ArgumentArity(0, 2),
         };
         var baseline = storeOption.BranchOption("--baseline", "Compare with what each job last came to on this branch");
+        var between = new Option<string?>("--between")
+        {
+            Description = $"Compare cells that differ in two values of an axis ({string.Join(", ", CellPairing.Axes)}), in one run (without a name the newest) or of two",
+            HelpName = "AXIS=BEFORE,AFTER",
+        };
         var all = new Option<bool>("--all") { Description = "Print every change, and what still fails" };
         var json = StoreOption.JsonOption();
-        var command = new Command("diff", "What changed between two runs, down to subtests; exits 1 when something newly fails") { runs, baseline, all, json };
+        var command = new Command("diff", "What changed between two runs, or between cells, down to subtests; exits 1 when something newly fails") { runs, baseline, between, all, json };
         command.SetAction(parsed =>
         {
             using var store = storeOption.Open(parsed);
-            var diff = Compare(store, parsed.GetValue(runs) ?? [], parsed.GetValue(baseline));
+            var named = parsed.GetValue(runs) ?? [];
+            var diff = parsed.GetValue(between) is { } values ? CompareCells(store, named, values, parsed.GetValue(baseline)) : Compare(store, named, parsed.GetValue(baseline));
             if (parsed.GetValue(json))
                 CommandJson.WriteBytes(output.Out, stream => JsonReport.Write(diff, stream));
             else
@@ -37,6 +43,7 @@ internal static class DiffCommand
         return command
             .WithExample("gauntlet results diff", "the newest two runs")
             .WithExample("gauntlet results diff --baseline main", "the newest run against a branch")
+            .WithExample("gauntlet results diff --between vmm=gvmm@HEAD~3,gvmm@HEAD", "two VMMs of the newest run")
             .WithExample("gauntlet results diff 20261119-101500 latest --all", "any two runs, everything");
     }
 
@@ -57,9 +64,19 @@ internal static class DiffCommand
         return before.Id == after.Id ? throw new UserException($"Both are the run {after.Id}. Name two, earlier first.") : comparer.Compare(before, after);
     }
 
+    private static RunDiff CompareCells(ResultStore store, IReadOnlyList<string> runs, string between, string? baseline)
+    {
+        if (baseline is not null)
+            throw new UserException("Give --baseline or --between, not both.");
+        var before = StoreOption.Find(store, runs.Count > 0 ? runs[0] : "latest");
+        var after = runs.Count > 1 ? StoreOption.Find(store, runs[1]) : before;
+        return new RunComparer(store).CompareCells(before, after, (earlier, later) => CellPairing.Parse(between, earlier, later));
+    }
+
     private static void Print(Output output, RunDiff diff, bool all)
     {
-        output.Out.WriteLine($"{Name(diff.Before)} → {Name(diff.After)}: {diff.Compared} jobs compared");
+        var sides = diff.Before.Id == diff.After.Id ? Name(diff.After) : $"{Name(diff.Before)} → {Name(diff.After)}";
+        output.Out.WriteLine($"{sides}{(diff.Pairing is null ? "" : Harmless.Line($", {diff.Pairing}"))}: {diff.Compared} jobs compared");
         foreach (var kind in diff.Changes.GroupBy(change => change.Kind))
         {
             if (kind.Key == ChangeKind.StillFailing && !all)

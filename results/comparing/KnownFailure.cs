@@ -6,9 +6,6 @@ namespace Gauntlet.Results.Comparing;
 /// <summary>One entry of a known-failure list: it holds where all that it names match.</summary>
 public sealed record KnownFailure
 {
-    /// <summary>The cell's axes by the names that a matrix uses.</summary>
-    public static IReadOnlyList<string> Axes { get; } = ["vmm", "vmm-version", "accel", "arch", "machine", "cpu", "guest", "guest-version", "host-kernel"];
-
     /// <summary>Pattern on the suite's name.</summary>
     public required string Suite { get; init; }
 
@@ -18,7 +15,7 @@ public sealed record KnownFailure
     /// <summary>Pattern on names of subtests that fail; null: the case itself does.</summary>
     public string? Subtest { get; init; }
 
-    /// <summary>Patterns by axis of the cell, see <see cref="Axes"/>, of which one set must match; an axis that a cell leaves open is the empty text. Empty: every cell.</summary>
+    /// <summary>Patterns by axis of the cell, see <see cref="CellAxes.Names"/>, of which one set must match; an axis that a cell leaves open is the empty text. Empty: every cell.</summary>
     public IReadOnlyList<IReadOnlyDictionary<string, string>> Cells { get; init; } = [];
 
     /// <summary>Patterns by host fact (<see cref="Run.Host"/>); a fact that the host lacks is the empty text.</summary>
@@ -47,24 +44,10 @@ public sealed record KnownFailure
     /// <summary>It speaks of this job, its date and its subtests apart.</summary>
     public bool Concerns(Job job, IReadOnlyDictionary<string, string> host) =>
         Wildcard.Matches(Suite, job.Suite) && Wildcard.Matches(Case, job.Case)
-        && (Cells.Count == 0 || Cells.Any(cell => cell.All(axis => Wildcard.Matches(axis.Value, ValueOf(job.Cell, axis.Key)))))
+        && (Cells.Count == 0 || Cells.Any(cell => cell.All(axis => Wildcard.Matches(axis.Value, job.Cell.Value(axis.Key) ?? ""))))
         && Host.All(fact => Wildcard.Matches(fact.Value, host.GetValueOrDefault(fact.Key, "")));
 
     /// <summary>For a result's reason: <c>why (owner, until 2027-06-30; known-failures.yaml:12)</c>.</summary>
     public override string ToString() =>
         $"{Reason} ({Owner}{(Expires is { } day ? ", until " + day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture) : "")}; {Source})";
-
-    private static string ValueOf(Cell cell, string axis) => axis switch
-    {
-        "vmm" => cell.Vmm,
-        "vmm-version" => cell.VmmVersion,
-        "accel" => cell.Accel,
-        "arch" => cell.Arch,
-        "machine" => cell.Machine,
-        "cpu" => cell.Cpu,
-        "guest" => cell.Guest,
-        "guest-version" => cell.GuestVersion,
-        "host-kernel" => cell.HostKernel,
-        _ => throw new ArgumentOutOfRangeException(nameof(axis), axis, null),
-    } ?? "";
 }

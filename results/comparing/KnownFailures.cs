@@ -128,7 +128,7 @@ public sealed class KnownFailures
             Suite = map.RequiredText("suite"),
             Case = map.RequiredText("case"),
             Subtest = map.Text("subtest"),
-            Cells = [.. (map.IsList("cell") ? map.Maps("cell") : map.Map("cell") is { } one ? [one] : []).Select(cell => Patterns(cell, KnownFailure.Axes))],
+            Cells = [.. (map.IsList("cell") ? map.Maps("cell") : map.Map("cell") is { } one ? [one] : []).Select(cell => Patterns(cell, CellAxes.Names))],
             Host = map.Map("host") is { } host ? Patterns(host, null) : [],
             Reason = map.RequiredText("reason"),
             Owner = map.RequiredText("owner"),

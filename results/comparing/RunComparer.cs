@@ -13,7 +13,22 @@ public sealed class RunComparer(IStore store)
     private const int HistoryLength = 60;
 
     /// <summary>The differences between two runs.</summary>
-    public RunDiff Compare(Run before, Run after) => Compare(before, after, Fold(store.GetResults(before.Id)), gone: null);
+    public RunDiff Compare(Run before, Run after) => Compare(before, after, Fold(store.GetResults(before.Id)), Fold(store.GetResults(after.Id)), gone: null);
+
+    /// <summary>The differences between two values of an axis, in one run or in two: each job is compared with its counterpart.</summary>
+    /// <param name="before">May be the same run as the later.</param>
+    /// <param name="pairing">Reads it: gets the cells of both sides.</param>
+    public RunDiff CompareCells(Run before, Run after, Func<IReadOnlyCollection<Cell>, IReadOnlyCollection<Cell>, CellPairing> pairing)
+    {
+        var earlier = store.GetResults(before.Id).ToList();
+        var later = before.Id == after.Id ? earlier : store.GetResults(after.Id).ToList();
+        var cellsBefore = CellsOf(earlier);
+        var pair = pairing(cellsBefore, before.Id == after.Id ? cellsBefore : CellsOf(later));
+        var (then, now) = (earlier.Where(result => pair.IsBefore(result.Job.Cell)), later.Where(result => pair.IsAfter(result.Job.Cell)));
+        return Compare(before, after, Fold(then, pair.KeyAfter), Fold(now), gone: null) with { Pairing = pair };
+    }
+
+    private static HashSet<Cell> CellsOf(IEnumerable<JobResult> results) => [.. results.Select(result => result.Job.Cell)];
 
     /// <summary>The differences from a branch: each job is compared with its newest result there. Null when the branch has no run that has ended.</summary>
     public RunDiff? CompareWithBranch(string branch, Run after)
@@ -33,13 +48,12 @@ public sealed class RunComparer(IStore store)
                 baseline.TryAdd(key, outcome);
         }
 
-        return Compare(runs[0], after, baseline, gone);
+        return Compare(runs[0], after, baseline, Fold(store.GetResults(after.Id)), gone);
     }
 
     /// <param name="gone">Keys that are reported when the later run lacks them; null: all.</param>
-    private RunDiff Compare(Run beforeRun, Run afterRun, Dictionary<string, Outcome> before, HashSet<string>? gone)
+    private RunDiff Compare(Run beforeRun, Run afterRun, Dictionary<string, Outcome> before, Dictionary<string, Outcome> after, HashSet<string>? gone)
     {
-        var after = Fold(store.GetResults(afterRun.Id));
         var changes = new List<Change>();
         int compared = 0, notReached = 0;
         foreach (var (key, now) in after)
@@ -57,14 +71,14 @@ public sealed class RunComparer(IStore store)
                 changes.Add(new Change(ChangeKind.NewlyFlaky, key, null, then.Verdict, now.Verdict, now.Reason));
             if (then.Verdict.WasExecuted() && now.Verdict.WasExecuted())
                 notReached += CompareSubtests(key, then, now, changes);
-            if (then.Verdict == Verdict.Pass && now.Verdict == Verdict.Pass && CompareTimings(key, beforeRun, afterRun) is { } timing && (timing.IsSlower || timing.IsFaster))
+            if (then.Verdict == Verdict.Pass && now.Verdict == Verdict.Pass && CompareTimings(then.JobKey, key, beforeRun, afterRun) is { } timing && (timing.IsSlower || timing.IsFaster))
                 changes.Add(new Change(timing.IsSlower ? ChangeKind.Slower : ChangeKind.Faster, key, null, Verdict.Pass, Verdict.Pass, null, timing));
         }
 
         foreach (var (key, then) in before)
         {
             if (!after.ContainsKey(key) && (gone is null || gone.Contains(key)))
-                changes.Add(new Change(ChangeKind.Gone, key, null, then.Verdict, null, then.Reason));
+                changes.Add(new Change(ChangeKind.Gone, then.JobKey, null, then.Verdict, null, then.Reason));
         }
 
         return new RunDiff(beforeRun, afterRun, changes.OrderBy(change => change.Kind).ToList(), compared, notReached);
@@ -107,11 +121,14 @@ public sealed class RunComparer(IStore store)
     }
 
     /// <summary>
-    /// Before: passes up to the earlier run, on its branch. After: passes of the later run, and those before it of the same branch and revision.
+    /// Before: passes up to the earlier run, on its branch. After: passes of the later run, and those before it of the same branch and revision. Of cells only what these two
+    /// runs came to: under a name such as gvmm@HEAD an earlier run had something else.
     /// </summary>
-    private TimingComparison? CompareTimings(string key, Run before, Run after)
+    private TimingComparison? CompareTimings(string keyBefore, string key, Run before, Run after)
     {
         var history = store.GetHistory(key, HistoryLength);
+        if (keyBefore != key)
+            return TimingComparison.Of(Passes(store.GetHistory(keyBefore, HistoryLength).Where(entry => entry.RunId == before.Id)), Passes(history.Where(entry => entry.RunId == after.Id)));
         var past = history.SkipWhile(entry => entry.RunId != before.Id).Where(entry => entry.Branch == before.Branch).ToList();
         if (past.Count == 0)
             past = history.Where(entry => entry.Branch == before.Branch && entry.RunId != after.Id).ToList();
@@ -125,15 +142,17 @@ public sealed class RunComparer(IStore store)
     private static List<double> Passes(IEnumerable<HistoryEntry> entries) => entries.Where(entry => entry.Verdict == Verdict.Pass).Select(entry => entry.CpuSeconds).ToList();
 
     /// <summary>One outcome for each job: of its repetitions the worst that was executed.</summary>
-    private static Dictionary<string, Outcome> Fold(IEnumerable<JobResult> results)
+    /// <param name="keyOf">What it is joined on; null: its key.</param>
+    private static Dictionary<string, Outcome> Fold(IEnumerable<JobResult> results, Func<Job, string>? keyOf = null)
     {
         var outcomes = new Dictionary<string, Outcome>(StringComparer.Ordinal);
         foreach (var result in results)
         {
-            if (!outcomes.TryGetValue(result.Job.Key, out var earlier))
-                outcomes[result.Job.Key] = Outcome.Of(result);
+            var key = keyOf?.Invoke(result.Job) ?? result.Job.Key;
+            if (!outcomes.TryGetValue(key, out var earlier))
+                outcomes[key] = Outcome.Of(result);
             else
-                outcomes[result.Job.Key] = (Worse(result.Verdict, earlier.Verdict) ? Outcome.Of(result) : earlier) with { Flaky = earlier.Flaky || result.Flaky || Disagree(result.Verdict, earlier.Verdict) };
+                outcomes[key] = (Worse(result.Verdict, earlier.Verdict) ? Outcome.Of(result) : earlier) with { Flaky = earlier.Flaky || result.Flaky || Disagree(result.Verdict, earlier.Verdict) };
         }
 
         return outcomes;
@@ -144,7 +163,7 @@ public sealed class RunComparer(IStore store)
 
     private static bool Disagree(Verdict one, Verdict other) => one.WasExecuted() && other.WasExecuted() && one.IsFailure() != other.IsFailure();
 
-    private sealed record Outcome(Verdict Verdict, string? Reason, bool Flaky, IReadOnlyDictionary<string, Subtest> Subtests)
+    private sealed record Outcome(string JobKey, Verdict Verdict, string? Reason, bool Flaky, IReadOnlyDictionary<string, Subtest> Subtests)
     {
         public static Outcome Of(JobResult result)
         {
@@ -156,7 +175,7 @@ public sealed class RunComparer(IStore store)
                 subtests.TryAdd(number == 1 ? subtest.Name : $"{subtest.Name} ({number})", subtest);
             }
 
-            return new Outcome(result.Verdict, result.Reason, result.Flaky, subtests);
+            return new Outcome(result.Job.Key, result.Verdict, result.Reason, result.Flaky, subtests);
         }
     }
 }

@@ -68,6 +68,9 @@ public sealed record Change(ChangeKind Kind, string JobKey, string? Subtest, Ver
 /// <param name="NotReached">Subtests that are missing because their case crashed or timed out before it came to them.</param>
 public sealed record RunDiff(Run Before, Run After, IReadOnlyList<Change> Changes, int Compared, int NotReached)
 {
+    /// <summary>The two values of an axis that were compared; null: like was compared with like.</summary>
+    public CellPairing? Pairing { get; init; }
+
     /// <summary>Something fails that did not.</summary>
     public bool NewlyFails => Changes.Any(change => change.Kind == ChangeKind.NewlyFailing);
 

@@ -52,6 +52,15 @@ public static class JsonReport
         json.WriteString("kind", "gauntlet-diff");
         json.WriteString("before", diff.Before.Id);
         json.WriteString("after", diff.After.Id);
+        if (diff.Pairing is { } pairing)
+        {
+            json.WriteStartObject("between");
+            json.WriteString("axis", pairing.Axis);
+            json.WriteString("before", pairing.Before);
+            json.WriteString("after", pairing.After);
+            json.WriteEndObject();
+        }
+
         json.WriteNumber("compared", diff.Compared);
         json.WriteNumber("subtestsNotReached", diff.NotReached);
         json.WriteString("timingStatistic", TimingComparison.Statistic);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Gauntlet.Harness.Matrix;
 using Gauntlet.Harness.Suites;
+using Gauntlet.Results.Records;
 
 namespace Gauntlet.Harness.Tests.Matrix;
 
@@ -38,8 +39,8 @@ public sealed class InTreeMatricesTests
         var properties = schema.RootElement.GetProperty("properties");
         var definitions = schema.RootElement.GetProperty("$defs");
         Assert.Equal(["matrix", "name", "schema", "suites", "vmms"], Names(properties));
-        Assert.Equal([.. MatrixDefinition.AxisNames.Concat(["include", "exclude"]).Order(StringComparer.Ordinal)], Names(properties.GetProperty("matrix").GetProperty("properties")));
-        Assert.Equal([.. MatrixDefinition.AxisNames.Order(StringComparer.Ordinal)], Names(definitions.GetProperty("entry").GetProperty("properties")));
+        Assert.Equal([.. CellAxes.Names.Concat(["include", "exclude"]).Order(StringComparer.Ordinal)], Names(properties.GetProperty("matrix").GetProperty("properties")));
+        Assert.Equal([.. CellAxes.Names.Order(StringComparer.Ordinal)], Names(definitions.GetProperty("entry").GetProperty("properties")));
         Assert.Equal(MatrixDefinition.KnownAccels, definitions.GetProperty("accel").GetProperty("enum").EnumerateArray().Select(value => value.GetString()!));
         Assert.Equal(MatrixDefinition.KnownArchs, definitions.GetProperty("arch").GetProperty("enum").EnumerateArray().Select(value => value.GetString()!));
         var places = definitions.GetProperty("vmm").GetProperty("properties").GetProperty("command").GetProperty("description").GetString()!;

@@ -95,6 +95,20 @@ public sealed class ResultsCommandsTests(DemoStore demo) : IClassFixture<DemoSto
     }
 
     [Fact]
+    public void Diff_between_cells_names_the_run_and_the_two_values()
+    {
+        var (status, text) = Run("diff", "--between", "vmm=qemu,gvmm");
+        Assert.Equal(1, status);
+        Assert.Contains(", vmm qemu → gvmm: ", text.Split((char)10)[0]);
+        Assert.Contains(" @ gvmm/", text);
+        // What the later side does not have is named by the earlier.
+        Assert.DoesNotContain(" @ qemu/", text[..text.IndexOf("\ngone", StringComparison.Ordinal)]);
+        using var json = JsonDocument.Parse(Run("diff", "--between", "vmm=qemu,gvmm", "--json").Text);
+        Assert.Equal("vmm", json.RootElement.GetProperty("between").GetProperty("axis").GetString());
+        Assert.Contains("not both", Fails("diff", "--between", "vmm=qemu,gvmm", "--baseline", "main"));
+    }
+
+    [Fact]
     public void History_shows_a_job_or_a_subtest_over_time()
     {
         var text = Run("history", "cpu/paging @ qemu/tcg/x86_64").Text;

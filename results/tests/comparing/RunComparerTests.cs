@@ -2,6 +2,7 @@ using Gauntlet.Results.Comparing;
 using Gauntlet.Results.Records;
 using Gauntlet.Results.Store;
 using Gauntlet.Results.Tests.Records;
+using Gauntlet.Terminal;
 
 namespace Gauntlet.Results.Tests.Comparing;
 
@@ -135,6 +136,63 @@ public sealed class RunComparerTests : IDisposable
             FlakyJobs.Find(store.GetPastVerdicts(10, "main")));
         Assert.Empty(FlakyJobs.Find(store.GetPastVerdicts(1, "main")));
     }
+
+    [Fact]
+    public void Cells_of_one_run_are_compared_where_only_the_axis_differs()
+    {
+        Cell At(string version, string accel) => new("gvmm", accel, "x86_64", version);
+        JobResult In(Cell cell, string name, Verdict verdict) => Samples.Result(Samples.Job(name, cell), verdict);
+        var run = Add(
+            "one",
+            In(At("good", "tcg"), "a", Verdict.Pass), In(At("good", "kvm"), "a", Verdict.Pass), In(At("good", "tcg"), "b", Verdict.Fail), In(At("good", "tcg"), "c", Verdict.Pass),
+            In(At("bad", "tcg"), "a", Verdict.Fail), In(At("bad", "kvm"), "a", Verdict.Pass), In(At("bad", "tcg"), "b", Verdict.Pass), In(At("bad", "tcg"), "d", Verdict.Pass));
+        var diff = Between(run, run, "vmm=gvmm@good,gvmm@bad");
+        Assert.Equal(
+            [
+                (ChangeKind.NewlyFailing, "smoke/a @ gvmm@bad/tcg/x86_64"), (ChangeKind.Fixed, "smoke/b @ gvmm@bad/tcg/x86_64"),
+                (ChangeKind.New, "smoke/d @ gvmm@bad/tcg/x86_64"), (ChangeKind.Gone, "smoke/c @ gvmm@good/tcg/x86_64"),
+            ],
+            diff.Changes.Select(change => (change.Kind, change.JobKey)));
+        Assert.Equal(3, diff.Compared);
+        Assert.Equal(
+            ["smoke/a @ gvmm@bad/tcg/x86_64", "smoke/b @ gvmm@good/tcg/x86_64"],
+            Between(run, run, "accel=kvm,tcg").Of(ChangeKind.NewlyFailing).Select(change => change.JobKey).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void A_value_may_hold_commas_and_be_left_open_and_its_sides_may_be_of_two_runs()
+    {
+        Cell Machine(string? machine) => new("qemu", "tcg", "x86_64", Machine: machine);
+        var first = Add("first", Samples.Result(Samples.Job("a", Machine(null)), Verdict.Pass), Samples.Result(Samples.Job("a", Machine("q35,smm=off")), Verdict.Pass));
+        var second = Add("second", Samples.Result(Samples.Job("a", Machine("pc,acpi=off")), Verdict.Fail));
+        Assert.Equal(1, Between(first, first, "machine=,q35,smm=off").Compared);
+        Assert.True(Between(first, second, "machine=q35,smm=off,pc,acpi=off").NewlyFails);
+    }
+
+    [Theory]
+    [InlineData("vmm", "AXIS=BEFORE,AFTER")]
+    [InlineData("vmm=gvmm", "AXIS=BEFORE,AFTER")]
+    [InlineData("colour=red,blue", "there are vmm, accel")]
+    [InlineData("vmm=qemu,lkvm", "there are 'gvmm', 'qemu'")]
+    [InlineData("vmm=qemu,qemu", "nothing to compare")]
+    public void What_is_no_pair_of_values_is_refused_with_those_that_there_are(string text, string told)
+    {
+        var run = Add("one", Samples.Result(Samples.Job("a"), Verdict.Pass), Samples.Result(Samples.Job("a", new Cell("gvmm", "tcg", "x86_64")), Verdict.Pass));
+        Assert.Contains(told, Assert.Throws<UserException>(() => Between(run, run, text)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Cells_are_timed_by_their_own_runs_alone()
+    {
+        JobResult Taking(string vmm, double cpu, int repetition) => Repeat(Samples.Result(Samples.Job("a", new Cell(vmm, "tcg", "x86_64")), Verdict.Pass, cpu), repetition);
+        Add("earlier", [.. Enumerable.Range(1, 5).Select(i => Taking("gvmm", 9, i))]);
+        var run = Add("one", [.. Enumerable.Range(1, 5).SelectMany(i => new[] { Taking("gvmm", 1, i), Taking("qemu", 2, i) })]);
+        var change = Assert.Single(Between(run, run, "vmm=gvmm,qemu").Changes);
+        Assert.Equal((ChangeKind.Slower, 1.0, 2.0, 5), (change.Kind, change.Timing!.Before, change.Timing.After, change.Timing.SamplesBefore));
+    }
+
+    private RunDiff Between(Run before, Run after, string text) =>
+        new RunComparer(store).CompareCells(before, after, (earlier, later) => CellPairing.Parse(text, earlier, later));
 
     private RunDiff Compare(Run before, Run after) => new RunComparer(store).Compare(before, after);
 
