@@ -5,6 +5,7 @@ using System.Text.Json.Serialization;
 using Gauntlet.Guests.Sources;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Matrix;
+using Gauntlet.Harness.Nesting;
 using Gauntlet.Harness.Running;
 using Gauntlet.Harness.Scheduling;
 using Gauntlet.Harness.Suites;
@@ -15,14 +16,22 @@ using Gauntlet.Terminal;
 
 namespace Gauntlet.Harness.Bisecting;
 
-/// <summary><c>gauntlet bisect</c>: the commit of a VMM at which a case began to fail.</summary>
+/// <summary><c>gauntlet bisect</c>: the commit of a VMM or a suite, or the kernel, at which a case began to fail.</summary>
 public sealed class BisectCommand : ICommandModule
 {
-    private static readonly Option<string> s_good = new("--good") { Description = "Revision at which the case passes", HelpName = "REV", Required = true };
-    private static readonly Option<string> s_bad = new("--bad") { Description = "Revision at which it fails", HelpName = "REV", DefaultValueFactory = _ => "HEAD" };
+    private static readonly Option<string?> s_good = new("--good") { Description = "Revision at which the case passes; of --host-kernel one, without it the first", HelpName = "REV" };
+    private static readonly Option<string?> s_bad = new("--bad") { Description = "Revision at which it fails: without it HEAD, or the last of --host-kernel", HelpName = "REV" };
     private static readonly Option<string> s_vmm = new("--vmm") { Description = "gvmm, qemu, or one that the matrix declares with 'source'", DefaultValueFactory = _ => "gvmm" };
     private static readonly Option<string?> s_source = new("--source") { Description = "Checkout of the VMM; without: this one for gvmm, else the matrix's 'source'", HelpName = "DIR" };
     private static readonly Option<string?> s_guest = new("--guest") { Description = "Bisect a suite instead of the VMM: 'kut', kvm-unit-tests of the checkout --source", HelpName = "NAME" };
+    private static readonly Option<string[]> s_hostKernel = new("--host-kernel")
+    {
+        Description = "Search kernels under the VMM, each booted as L1: bzImages, built source trees, Debian packages, oldest first, with commas",
+        HelpName = "PATH|PACKAGE,…",
+        AllowMultipleArgumentsPerToken = true,
+        DefaultValueFactory = _ => [],
+    };
+
     private static readonly Option<string> s_matrix = new("--matrix") { Description = "Matrix that declares the VMM, by name or file", DefaultValueFactory = _ => MatrixFile.DefaultName };
     private static readonly Option<string[]> s_suite = new("--suite", "-s") { Description = "Suite of the case; without: every in-tree suite", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
     private static readonly Option<string> s_accel = new("--accel") { Description = "Accelerator", DefaultValueFactory = _ => "tcg" };
@@ -36,9 +45,9 @@ public sealed class BisectCommand : ICommandModule
 
     public IEnumerable<Command> CreateCommands(Output output)
     {
-        var command = new Command("bisect", "Find the commit of a VMM, or of a suite, at which a case began to fail: builds each step, runs it, and says what is certain.")
+        var command = new Command("bisect", "Find the commit of a VMM or a suite, or the kernel, at which a case began to fail: builds or boots each step, runs it, and says what is certain.")
         {
-            s_case, s_good, s_bad, s_vmm, s_source, s_guest, s_matrix, s_suite, s_accel, s_arch, s_machine, s_repeat, s_timeout, s_results, s_json,
+            s_case, s_good, s_bad, s_vmm, s_source, s_guest, s_hostKernel, s_matrix, s_suite, s_accel, s_arch, s_machine, s_repeat, s_timeout, s_results, s_json,
         };
         s_repeat.Validators.Add(result =>
         {
@@ -50,6 +59,7 @@ public sealed class BisectCommand : ICommandModule
             .WithExample("gauntlet bisect --good v0.1 --bad HEAD -- cpu/flags", "gvmm of this checkout, with its TCG")
             .WithExample("gauntlet bisect --vmm qemu --source ~/qemu --good v9.0.0 --bad v9.1.0 --suite ~/kvm-unit-tests --repeat 3 -- apic", "QEMU, each step three times")
             .WithExample("gauntlet bisect --vmm qemu --guest kut --source ~/kvm-unit-tests --good v1.1 --bad v1.2 -- msr", "the suite's commits, on the installed QEMU")
+            .WithExample("gauntlet bisect --host-kernel linux-image-6.1.0-37-amd64,~/next/arch/x86/boot/bzImage,~/linux --vmm qemu -- cpu/paging", "kernels whose KVM is under test, oldest first")
             .WithExample("gauntlet bisect --good HEAD~20 --accel kvm --json -- devices/serial", "for a script");
     }
 
@@ -64,9 +74,8 @@ public sealed class BisectCommand : ICommandModule
             throw new UserException($"'{guest}' is no suite whose revisions are built; there is {KvmUnitTests.Guest}.");
         if (guest is not null && line.GetResult(s_suite) is { Implicit: false })
             throw new UserException("--guest is the suite: --suite would name another.");
-        var checkout = line.GetValue(s_source) is { } named ? Path.GetFullPath(named) : guest is not null ? null : declared?.Source ?? (vmm == "gvmm" ? context.TreeRoot : null);
-        if (checkout is null)
-            throw new UserException($"Where the sources of {guest ?? vmm} are is not known; name their checkout with --source.");
+        var kernels = L1Supply.Kernels(line.GetList(s_hostKernel));
+        var (checkout, history, good, bad) = kernels.Count > 0 ? Kernels(line, kernels) : Commits(line, vmm, guest, declared, context);
         using var store = ResultStore.Open(line.GetValue(s_results));
         using var launcher = new AttemptLauncher();
         var drivers = DriverRegistry.For(matrix.Vmms, launcher);
@@ -75,7 +84,7 @@ public sealed class BisectCommand : ICommandModule
         BisectResult result;
         try
         {
-            result = await new BisectSearch(new GitSource(checkout), one.TryAsync, step => Tell(output, step)).RunAsync(line.GetValue(s_good)!, line.GetValue(s_bad)!, cancellation);
+            result = await new BisectSearch(history, one.TryAsync, step => Tell(output, step)).RunAsync(good, bad, cancellation);
             one.End(RunState.Finished);
         }
         catch
@@ -86,28 +95,55 @@ public sealed class BisectCommand : ICommandModule
         if (line.GetValue(s_json))
             output.Out.WriteLine(JsonSerializer.Serialize(result, BisectJson.Default.BisectResult));
         else
-            await TellAsync(output, result, new GitSource(checkout), cancellation);
+            await TellAsync(output, result, history, cancellation);
         return result.Certain ? ExitCode.Success : ExitCode.Failure;
     }
 
-    private static void Tell(Output output, BisectStep step) => output.Error.WriteLine(Harmless.Line(string.Create(
-        CultureInfo.InvariantCulture, $"{step.Verdict.ToString().ToLowerInvariant(),-7} {step.Commit[..12]} {step.Subject} ({step.Left} left){(step.Reason is null ? "" : $": {step.Reason}")}")));
-
-    private static async Task TellAsync(Output output, BisectResult result, GitSource source, CancellationToken cancellation)
+    private static (string Checkout, BisectHistory History, string Good, string Bad) Commits(ParseResult line, string vmm, string? guest, VmmDeclaration? declared, SuiteContext context)
     {
-        output.Out.WriteLine(result.Candidates.Count == 1 ? "The first bad commit is" : "The first bad commit is one of these; those before the last could not be tried:");
-        foreach (var commit in result.Candidates)
-        {
-            foreach (var text in await source.LinesAsync(["log", "-1", "--format=  %h %an, %as: %s", commit], cancellation))
-                output.Out.WriteLine(Harmless.Line(text));
-        }
-        foreach (var flaky in result.Steps.Where(step => step.Verdict == StepVerdict.Flaky))
-            output.Out.WriteLine($"Not certain: the repetitions at {flaky.Commit[..12]} did not agree; it was taken as bad. More of them (--repeat) tell more.");
-        output.Out.WriteLine($"{result.Steps.Count} commits tried");
+        var checkout = line.GetValue(s_source) is { } named ? Path.GetFullPath(named) : guest is not null ? null : declared?.Source ?? (vmm == "gvmm" ? context.TreeRoot : null);
+        if (checkout is null)
+            throw new UserException($"Where the sources of {guest ?? vmm} are is not known; name their checkout with --source.");
+        var good = line.GetValue(s_good) ?? throw new UserException("A search begins at a revision where the case passes: name it with --good.");
+        return (checkout, new CommitHistory(new GitSource(checkout)), good, line.GetValue(s_bad) ?? "HEAD");
     }
 
-    /// <summary>Runs the case at a commit.</summary>
-    private sealed class Trial(ParseResult line, DriverRegistry drivers, ResultStore store, AttemptLauncher launcher, SuiteContext context, string checkout)
+    private static (string? Checkout, BisectHistory History, string Good, string Bad) Kernels(ParseResult line, IReadOnlyList<string> kernels)
+    {
+        foreach (var option in (Option[])[s_source, s_guest, s_accel])
+        {
+            if (line.GetResult(option) is { Implicit: false } && !(option == s_accel && line.GetValue(s_accel) == L1Supply.Accel))
+                throw new UserException($"--host-kernel searches kernels, which boot for {L1Supply.Accel}; {option.Name} does not go with it.");
+        }
+
+        if (kernels.Count < 2)
+            throw new UserException("--host-kernel takes two kernels or more, oldest first, with commas between them.");
+        if (kernels.CountBy(kernel => kernel).FirstOrDefault(entry => entry.Value > 1).Key is { } twice)
+            throw new UserException($"--host-kernel names {twice} twice; a search goes through an order.");
+        return (null, new ListedHistory("kernel", kernels), End(s_good) ?? kernels[0], End(s_bad) ?? kernels[^1]);
+
+        string? End(Option<string?> option) => line.GetValue(option) is { } named ? L1Supply.Kernels([named])[0] : null;
+    }
+
+    private static void Tell(Output output, BisectStep step) => output.Error.WriteLine(Harmless.Line(string.Create(
+        CultureInfo.InvariantCulture, $"{step.Verdict.ToString().ToLowerInvariant(),-7} {Name(step)} ({step.Left} left){(step.Reason is null ? "" : $": {step.Reason}")}")));
+
+    /// <summary>A commit has a subject, and needs only the first digits of its name.</summary>
+    private static string Name(BisectStep step) => step.Subject.Length > 0 ? $"{step.Name[..12]} {step.Subject}" : step.Name;
+
+    private static async Task TellAsync(Output output, BisectResult result, BisectHistory history, CancellationToken cancellation)
+    {
+        output.Out.WriteLine(result.Candidates.Count == 1 ? $"The first bad {history.Noun} is" : $"The first bad {history.Noun} is one of these; those before the last could not be tried:");
+        foreach (var step in result.Candidates)
+            output.Out.WriteLine(Harmless.Line($"  {await history.PresentAsync(step, cancellation)}"));
+        foreach (var flaky in result.Steps.Where(step => step.Verdict == StepVerdict.Flaky))
+            output.Out.WriteLine(Harmless.Line($"Not certain: the repetitions at {Name(flaky)} did not agree; it was taken as bad. More of them (--repeat) tell more."));
+        output.Out.WriteLine($"{result.Steps.Count} {history.Noun}s tried");
+    }
+
+    /// <summary>Runs the case at a step.</summary>
+    /// <param name="checkout">Of the commits; null: the steps are kernels.</param>
+    private sealed class Trial(ParseResult line, DriverRegistry drivers, ResultStore store, AttemptLauncher launcher, SuiteContext context, string? checkout)
     {
         private readonly string? _guest = line.GetValue(s_guest);
         private readonly List<Suite> _suites = line.GetValue(s_guest) is not null ? []
@@ -137,9 +173,9 @@ public sealed class BisectCommand : ICommandModule
 
         public void End(RunState state) => store.EndRun(_run!.Id, state, DateTime.UtcNow);
 
-        public async Task<(StepVerdict Verdict, string? Reason)> TryAsync(string commit, CancellationToken cancellation)
+        public async Task<(StepVerdict Verdict, string? Reason)> TryAsync(string step, CancellationToken cancellation)
         {
-            var status = (await drivers.AskAsync([Cell($"{checkout}:{commit}")], cancellation))[0];
+            var status = (await drivers.AskAsync([Cell(step)], cancellation))[0];
             if (status.SkipReason is { } why)
                 return (StepVerdict.Skipped, why);
             IReadOnlyList<Suite> suites = _suites;
@@ -171,9 +207,13 @@ public sealed class BisectCommand : ICommandModule
                 : (StepVerdict.Flaky, string.Create(CultureInfo.InvariantCulture, $"failed {failed.Count} of {judged.Count} times: {failed[0].Reason}"));
         }
 
-        private Cell Cell(string version) => new(
-            line.GetValue(s_vmm)!, line.GetValue(s_accel)!, line.GetValue(s_arch)!, _guest is null ? version : null, line.GetValue(s_machine),
-            Guest: _guest, GuestVersion: _guest is null ? null : version);
+        private Cell Cell(string step)
+        {
+            var cell = new Cell(line.GetValue(s_vmm)!, line.GetValue(s_accel)!, line.GetValue(s_arch)!, Machine: line.GetValue(s_machine));
+            return checkout is null ? cell with { Accel = L1Supply.Accel, HostKernel = step }
+                : _guest is null ? cell with { VmmVersion = $"{checkout}:{step}" }
+                : cell with { Guest = _guest, GuestVersion = $"{checkout}:{step}" };
+        }
 
         private Job JobAt(CellStatus status, IReadOnlyList<Suite> suites)
         {

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using Gauntlet.Harness.Building;
 using Gauntlet.Harness.Matrix;
+using Gauntlet.Harness.Nesting;
 using Gauntlet.Results.Records;
 
 namespace Gauntlet.Harness.Drivers;
@@ -58,6 +59,7 @@ public sealed class CommandDriver(VmmDeclaration declaration, RevisionBuilder? r
                 ["arch"] = job.Cell.Arch,
                 ["machine"] = job.Cell.Machine,
                 ["cpu"] = job.Cell.Cpu,
+                ["host-kernel"] = job.Cell.HostKernel,
                 ["scratch"] = scratch,
             },
             job.VmmArguments);
@@ -98,6 +100,8 @@ public sealed class CommandDriver(VmmDeclaration declaration, RevisionBuilder? r
             return problem;
         if (cell.Accel == "kvm" && _kvm.Value.Problem is { } noKvm)
             return noKvm;
+        if (!_command.Has("host-kernel") && (cell.HostKernel is not null || cell.Accel == L1Supply.Accel))
+            return $"{Name} runs on this host's own kernel: its command has no place for {{host-kernel}}";
         if (cell.Machine is not null && !_command.Has("machine"))
             return $"the command of {Name} has no place for {{machine}}";
         return cell.Cpu is not null && !_command.Has("cpu") ? $"the command of {Name} has no place for {{cpu}}" : null;

@@ -13,7 +13,7 @@ public sealed class CommandTemplate
 
     /// <summary>Places that a word may have.</summary>
     public static readonly IReadOnlyList<string> Places =
-        ["kernel", "smp", "memory", "append", "initrd", "qmp", "accel", "arch", "machine", "cpu", "scratch"];
+        ["kernel", "smp", "memory", "append", "initrd", "qmp", "accel", "arch", "machine", "cpu", "host-kernel", "scratch"];
 
     private readonly IReadOnlyList<IReadOnlyList<string>> groups;
 

@@ -47,7 +47,7 @@ internal sealed class SmallRepository : IDisposable
 public sealed class BisectTests
 {
     private static Task<BisectResult> SearchAsync(SmallRepository repository, string good, string bad, Func<string, StepVerdict> verdict) =>
-        new BisectSearch(new GitSource(repository.Path), (commit, _) => Task.FromResult((verdict(commit), (string?)null))).RunAsync(good, bad, default);
+        new BisectSearch(new CommitHistory(new GitSource(repository.Path)), (commit, _) => Task.FromResult((verdict(commit), (string?)null))).RunAsync(good, bad, default);
 
     [Fact]
     public void The_first_bad_commit_is_found_wherever_it_is_and_what_is_skipped_is_said()
@@ -93,6 +93,78 @@ public sealed class BisectTests
         Assert.Contains("--good", (await Assert.ThrowsAsync<UserException>(() => SearchAsync(repository, first, second, _ => StepVerdict.Bad))).Message, StringComparison.Ordinal);
         Assert.Contains("no ancestor", (await Assert.ThrowsAsync<UserException>(() => SearchAsync(repository, second, first, _ => StepVerdict.Bad))).Message, StringComparison.Ordinal);
         Assert.Contains("no revision", (await Assert.ThrowsAsync<UserException>(() => SearchAsync(repository, "nonesuch", second, _ => StepVerdict.Bad))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task In_a_list_the_first_bad_one_is_found_in_few_steps_wherever_it_is()
+    {
+        foreach (var count in (int[])[2, 3, 8, 33])
+        {
+            string[] kernels = [.. Enumerable.Range(0, count).Select(number => $"kernel-{number}")];
+            for (var first = 1; first < count; first++)
+            {
+                var from = first;
+                var result = await new BisectSearch(
+                    new ListedHistory("kernel", kernels), (kernel, _) => Task.FromResult((Array.IndexOf(kernels, kernel) >= from ? StepVerdict.Bad : StepVerdict.Good, (string?)null)))
+                    .RunAsync(kernels[0], kernels[^1], default);
+                Assert.Equal([kernels[first]], result.Candidates);
+                Assert.True(result.Steps.Count <= 2 + Math.Ceiling(Math.Log2(count)), $"{result.Steps.Count} steps for {count}");
+            }
+        }
+    }
+
+    /// <summary>Kernels that are files, and a VMM that boots them itself and tells by their content: good, bad, or none that boots.</summary>
+    private static (Bench Bench, string[] Kernels) Kernels(params string[] contents)
+    {
+        var bench = new Bench("exit 0").With("a");
+        var script = bench.Write("on-kernel", "#!/bin/sh\nexec sh -c \"$(cat \"$2\")\"\n");
+        File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        bench.Matrix = bench.Write("kernels.yaml", $$"""
+            schema: 1
+            matrix: {vmm: [fake], accel: [nested-linux], arch: [x86_64]}
+            vmms:
+              fake:
+                command: ["{{script}}", "{kernel}", "{host-kernel}"]
+                exit: console
+            """);
+        return (bench, [.. contents.Select((content, number) => bench.Write($"bzImage-{number}", content))]);
+    }
+
+    private static Task<(int Code, string Text)> SearchKernelsAsync(Bench bench, string list, params string[] further) =>
+        Bench.InvokeAsync(["bisect", "--matrix", bench.Matrix, "--vmm", "fake", "--suite", bench.SuiteFile(), "--results", bench.Results, "--host-kernel", list, .. further]);
+
+    [Fact]
+    public async Task The_kernel_on_which_a_case_began_to_fail_is_found_from_the_command_line()
+    {
+        const string good = "exit 0", bad = "echo broken; exit 1", dead = "kill -KILL $$";
+        var (bench, kernels) = Kernels(good, good, bad, bad, dead, bad);
+        using var own = bench;
+        var (code, text) = await SearchKernelsAsync(bench, string.Join(',', kernels), "--", "made/a");
+        Assert.True(code == ExitCode.Success, text);
+        Assert.Contains($"The first bad kernel is\n  {kernels[2]}\n", text, StringComparison.Ordinal);
+        using (var store = ResultStore.Open(bench.Results))
+            Assert.Contains(store.GetResults(store.FindRun("latest")!.Id), result => result.Job.Cell.ToString() == $"fake/nested-linux/x86_64,host-kernel={kernels[2]}");
+
+        // The ends may be others than the list's; the one that hides the culprit is named with it.
+        (code, text) = await SearchKernelsAsync(bench, string.Join(',', kernels[0], kernels[4], kernels[5]), "--json", "--", "a");
+        Assert.Equal(ExitCode.Failure, code);
+        using var json = System.Text.Json.JsonDocument.Parse(text[text.IndexOf('{', StringComparison.Ordinal)..]);
+        Assert.Equal([kernels[4], kernels[5]], json.RootElement.GetProperty("candidates").EnumerateArray().Select(candidate => candidate.GetString()));
+        (code, text) = await SearchKernelsAsync(bench, string.Join(',', kernels), "--good", kernels[1], "--bad", kernels[3], "--", "a");
+        Assert.Contains("3 kernels tried", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Kernels_that_are_no_order_are_refused()
+    {
+        var (bench, kernels) = Kernels("exit 0", "exit 1");
+        using var own = bench;
+        Assert.Contains("two kernels or more", (await SearchKernelsAsync(bench, kernels[0], "--", "a")).Text, StringComparison.Ordinal);
+        Assert.Contains("twice", (await SearchKernelsAsync(bench, $"{kernels[0]},{kernels[0]}", "--", "a")).Text, StringComparison.Ordinal);
+        Assert.Contains("none of the kernels", (await SearchKernelsAsync(bench, string.Join(',', kernels), "--good", "nonesuch", "--", "a")).Text, StringComparison.Ordinal);
+        Assert.Contains("does not come before", (await SearchKernelsAsync(bench, string.Join(',', kernels), "--good", kernels[1], "--bad", kernels[0], "--", "a")).Text, StringComparison.Ordinal);
+        Assert.Contains("--source does not go with it", (await SearchKernelsAsync(bench, string.Join(',', kernels), "--source", "/src", "--", "a")).Text, StringComparison.Ordinal);
+        Assert.Contains("--bad, is good", (await SearchKernelsAsync(bench, string.Join(',', [.. kernels, bench.Write("third", "exit 0")]), "--", "a")).Text, StringComparison.Ordinal);
     }
 
     /// <summary>A repository with a planted regression, a matrix that builds it, and a suite of one case.</summary>
