@@ -32,7 +32,7 @@ internal sealed class L1Attempt : IAttemptProcess
     private readonly CancellationTokenSource _kill = new();
     private readonly Task<AttemptExit> _running;
     private readonly byte[] _marker = Encoding.ASCII.GetBytes(RandomNumberGenerator.GetHexString(L1Agent.MarkerLength, lowercase: true));
-    private SupervisorReport? _failed, _exited, _gone;
+    private readonly SupervisorReports _reports = new();
     private LimitHit _limit;
     private long _firstOutput;
     private volatile IAttemptProcess? _process;
@@ -91,11 +91,11 @@ internal sealed class L1Attempt : IAttemptProcess
             await _pool.ReturnAsync(machine);
         _lines.Finish();
         _errorLines.Finish();
-        if (_failed is { } failed)
-            throw new LinuxException($"starting {_plan.CommandLine[0]} in the L1, {failed.Failure.Split(':')[0]}", failed.Value);
+        if (_reports.StartFailure($"{_plan.CommandLine[0]} in the L1") is { } failure)
+            throw failure;
         return new AttemptExit(
-            _limit == LimitHit.None ? _exited?.ExitStatus : null, _limit == LimitHit.None && _exited is { } exited ? exited.Signal : Libc.SIGKILL, _limit,
-            _exited?.Wall ?? (start == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(start)), cpu > TimeSpan.Zero ? cpu : _gone?.Cpu ?? TimeSpan.Zero, _gone?.PeakMemoryBytes ?? 0,
+            _limit == LimitHit.None ? _reports.Exited?.ExitStatus : null, _limit == LimitHit.None && _reports.Exited is { } exited ? exited.Signal : Libc.SIGKILL, _limit,
+            _reports.Exited?.Wall ?? (start == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(start)), cpu > TimeSpan.Zero ? cpu : _reports.Gone?.Cpu ?? TimeSpan.Zero, _reports.Gone?.PeakMemoryBytes ?? 0,
             _console.Take(), _error.Take(), said.Length == 0 ? new Dictionary<string, string>() : new Dictionary<string, string> { ["l1-console.log"] = said + "\n" })
         {
             KilledByCaller = _kill.IsCancellationRequested && _limit == LimitHit.None,
@@ -121,7 +121,7 @@ internal sealed class L1Attempt : IAttemptProcess
             await over.CancelAsync();
             await ((Task)reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-        if (_exited is null && _failed is null && _limit == LimitHit.None && !_kill.IsCancellationRequested)
+        if (_reports.IsOpen && _limit == LimitHit.None && !_kill.IsCancellationRequested)
             throw new L1Exception($"the L1's agent could not run the case: {Encoding.UTF8.GetString(_error.Take().Bytes).Trim()}");
     }
 
@@ -197,19 +197,7 @@ internal sealed class L1Attempt : IAttemptProcess
             }
             if (record.AsSpan().SequenceEqual(_marker))
                 return;
-            var report = SupervisorReport.Parse(record);
-            switch (report.Event)
-            {
-                case SupervisorEvent.Failed:
-                    _failed = report;
-                    break;
-                case SupervisorEvent.Exited:
-                    _exited = report;
-                    break;
-                case SupervisorEvent.Gone:
-                    _gone = report;
-                    break;
-            }
+            _reports.Add(SupervisorReport.Parse(record));
         }
     }
 }

@@ -49,12 +49,10 @@ internal sealed class AttemptProcess : IAttemptProcess
     private readonly LineSplitter _lines, _errorLines;
     private readonly GuestInspector? _inspector;
     private readonly CancellationTokenSource _ending = new();
+    private readonly SupervisorReports _reports = new();
 
-    private SupervisorReport? _exited, _gone, _failed;
-    private SupervisorReport _isolation;
     private LimitHit _limit;
     private volatile bool _killRequested;
-    private volatile int _processId;
     private bool _killed, _terminated;
     private double _busyCpus;
     private long _cpuTicks, _firstOutput;
@@ -82,7 +80,7 @@ internal sealed class AttemptProcess : IAttemptProcess
         (_wakeRead, _wakeWrite) = Libc.Pipe();
     }
 
-    public int ProcessId => _processId;
+    public int ProcessId => _reports.ProcessId;
 
     public double BusyCpus => Volatile.Read(ref _busyCpus);
 
@@ -226,7 +224,7 @@ internal sealed class AttemptProcess : IAttemptProcess
                 if (closeReads > CloseReads)
                     Thread.Sleep(1);
             }
-            if (_exited is null && allGone is null)
+            if (_reports.Exited is null && allGone is null)
                 Enforce(process);
         }
     }
@@ -243,27 +241,7 @@ internal sealed class AttemptProcess : IAttemptProcess
     private void TakeReports(ReadOnlySpan<byte> bytes)
     {
         for (; bytes.Length >= SupervisorReport.Length; bytes = bytes[SupervisorReport.Length..])
-        {
-            var report = SupervisorReport.Parse(bytes);
-            switch (report.Event)
-            {
-                case SupervisorEvent.Isolation:
-                    _isolation = report;
-                    break;
-                case SupervisorEvent.Started:
-                    _processId = report.ProcessId;
-                    break;
-                case SupervisorEvent.Failed:
-                    _failed = report;
-                    break;
-                case SupervisorEvent.Exited:
-                    _exited = report;
-                    break;
-                case SupervisorEvent.Gone:
-                    _gone = report;
-                    break;
-            }
-        }
+            _reports.Add(SupervisorReport.Parse(bytes));
     }
 
     private TimeSpan? WallDeadline => _limits.WallTime is not { } wall ? null
@@ -312,9 +290,9 @@ internal sealed class AttemptProcess : IAttemptProcess
     private void Sample(TimeSpan now)
     {
         _nextSample = now + SampleInterval;
-        if (_processId == 0)
+        if (_reports.ProcessId == 0)
             return;
-        var usage = ProcessTree.Sample(_processId);
+        var usage = ProcessTree.Sample(_reports.ProcessId);
         // A child that ends without having been waited for takes its time along: what was seen once stays.
         var used = usage.Cpu > Cpu ? usage.Cpu - Cpu : TimeSpan.Zero;
         var delayed = usage.Delayed > _delayed ? usage.Delayed - _delayed : TimeSpan.Zero;
@@ -344,7 +322,7 @@ internal sealed class AttemptProcess : IAttemptProcess
         {
             _watchingCancellation = CancellationTokenSource.CreateLinkedTokenSource(_ending.Token);
             var token = _watchingCancellation.Token;
-            var processId = _processId;
+            var processId = _reports.ProcessId;
             _watching = Task.Run(() => StallWatch.SeesNoProgressAsync(_inspector, () => ProcessTree.Sample(processId).Cpu, token));
         }
     }
@@ -376,16 +354,16 @@ internal sealed class AttemptProcess : IAttemptProcess
 
     private void Finish()
     {
-        if (_failed is { } failed)
+        if (_reports.StartFailure(_plan.CommandLine[0]) is { } failure)
         {
-            _done.TrySetException(new LinuxException($"starting {_plan.CommandLine[0]}, {failed.Failure.Split(':')[0]}", failed.Value));
+            _done.TrySetException(failure);
             return;
         }
-        var limit = _limit == LimitHit.None && _exited?.Signal == Libc.SIGXCPU ? LimitHit.CpuTime : _limit;
+        var limit = _limit == LimitHit.None && _reports.Exited?.Signal == Libc.SIGXCPU ? LimitHit.CpuTime : _limit;
         var diagnostics = _collecting is { IsCompletedSuccessfully: true } collected ? collected.Result : new Dictionary<string, string>();
         _done.TrySetResult(new AttemptExit(
-            _exited?.ExitStatus, _exited is { } exited ? exited.Signal : Libc.SIGKILL, limit, _exited?.Wall ?? _elapsed.Elapsed,
-            _gone?.Cpu is { } cpu && cpu > Cpu ? cpu : Cpu, _gone?.PeakMemoryBytes ?? 0, _console.Take(), _error.Take(), diagnostics)
+            _reports.Exited?.ExitStatus, _reports.Exited is { } exited ? exited.Signal : Libc.SIGKILL, limit, _reports.Exited?.Wall ?? _elapsed.Elapsed,
+            _reports.Gone?.Cpu is { } cpu && cpu > Cpu ? cpu : Cpu, _reports.Gone?.PeakMemoryBytes ?? 0, _console.Take(), _error.Take(), diagnostics)
         {
             KilledByCaller = _killed,
             FirstOutputTimestamp = _firstOutput,
@@ -395,7 +373,7 @@ internal sealed class AttemptProcess : IAttemptProcess
 
     private string? Missing()
     {
-        var missing = (_plan.Network || _isolation.NetworkIsOff, _isolation.HasOwnPids) switch
+        var missing = (_plan.Network || _reports.Isolation.NetworkIsOff, _reports.Isolation.HasOwnPids) switch
         {
             (true, true) => null,
             (false, true) => "its network could not be taken away",
