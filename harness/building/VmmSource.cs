@@ -1,5 +1,7 @@
+using System.Text.Json;
 using Gauntlet.Guests.Images;
 using Gauntlet.Guests.Sources;
+using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Matrix;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Terminal;
@@ -100,6 +102,9 @@ public sealed record QemuSource(string Checkout, QemuOptions Options) : VmmSourc
 {
     protected override string How(string arch) => string.Join(' ', Options.Configure());
 
+    /// <summary>Where distributions put firmware that they left out of QEMU's sources.</summary>
+    private const string InstalledFirmware = "/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu";
+
     protected override string Program(string arch) => $"bin/qemu-system-{(arch == "i386" ? "x86_64" : arch)}";
 
     protected override async Task BuildAsync(string arch, string sources, string result, Stream log, CancellationToken cancellation)
@@ -107,10 +112,38 @@ public sealed record QemuSource(string Checkout, QemuOptions Options) : VmmSourc
         var build = Path.Combine(sources, "build");
         Directory.CreateDirectory(build);
         const string hint = "Install what building QEMU takes: apt-get build-dep qemu";
-        await ExternalTool.RunAsync(["../configure", $"--prefix={result}", .. Options.Configure()], hint, cancellation, build, log: log);
-        await ExternalTool.RunAsync(["ninja"], "Install it: apt-get install ninja-build", cancellation, build, log: log);
-        await ExternalTool.RunAsync(["ninja", "install"], hint, cancellation, build, log: log);
+        var variables = CompilerCache(sources);
+        await ExternalTool.RunAsync(["../configure", $"--prefix={result}", $"--firmwarepath={result}/share/qemu:{InstalledFirmware}", .. Options.Configure()], hint, cancellation, build, variables, log);
+        // Its tests are about as much to compile as it is itself: only what is installed gets built.
+        await ExternalTool.RunAsync(["ninja", .. await InstalledTargetsAsync(build, cancellation)], "Install it: apt-get install ninja-build", cancellation, build, variables, log);
+        await ExternalTool.RunAsync([.. Meson(build), "install", "--no-rebuild"], hint, cancellation, build, variables, log);
     }
+
+    /// <summary>What meson says that it would install of what is built, relative to the build's folder (Meson's manual, "IDE integration").</summary>
+    private static async Task<IReadOnlyList<string>> InstalledTargetsAsync(string build, CancellationToken cancellation)
+    {
+        await using var file = File.OpenRead(Path.Combine(build, "meson-info", "intro-targets.json"));
+        using var targets = await JsonDocument.ParseAsync(file, cancellationToken: cancellation);
+        return [.. targets.RootElement.EnumerateArray().Where(target => target.GetProperty("installed").GetBoolean())
+            .SelectMany(target => target.GetProperty("filename").EnumerateArray()).Select(name => Path.GetRelativePath(build, name.GetString()!))];
+    }
+
+    /// <summary>The meson that QEMU's configure chose: it may be one that the sources bring along, run by Python.</summary>
+    private static string[] Meson(string build) =>
+        File.ReadLines(Path.Combine(build, "config-host.mak")).FirstOrDefault(line => line.StartsWith("MESON=", StringComparison.Ordinal)) is { } line
+            ? line["MESON=".Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            : ["meson"];
+
+    /// <summary>
+    /// With ccache, where it is installed, a revision takes over what it shares with those built before. The sources' folder is another one each time: its name must not count.
+    /// </summary>
+    private static Dictionary<string, string> CompilerCache(string sources) => ProgramFinder.InPath("ccache") is null ? [] : new()
+    {
+        ["CC"] = $"ccache {Environment.GetEnvironmentVariable("CC") ?? "cc"}",
+        ["CXX"] = $"ccache {Environment.GetEnvironmentVariable("CXX") ?? "c++"}",
+        ["CCACHE_BASEDIR"] = sources,
+        ["CCACHE_NOHASHDIR"] = "1",
+    };
 }
 
 /// <summary>Any VMM that a matrix declares with <c>source</c>, <c>build</c> and <c>program</c>.</summary>
