@@ -2,7 +2,7 @@ using System.Globalization;
 using Gauntlet.Harness.Bench;
 using Gauntlet.Harness.Suites;
 
-// harness/bench/run --kut DIR [-j N] [--compare-verdicts | --overhead], or --boot [ROUNDS]
+// harness/bench/run --kut DIR [-j N] [--compare-verdicts | --overhead], or --boot [PAIRS] [ARCH…]
 string? checkout = null, gauntlet = null;
 var (jobs, mode) = (Environment.ProcessorCount, "all");
 TimeSpan briefCase = TimeSpan.FromSeconds(1);
@@ -24,10 +24,25 @@ for (var i = 0; i < args.Length; i++)
             mode = args[i];
             break;
         case "--boot":
-            var rounds = i + 1 < args.Length && int.TryParse(args[i + 1], NumberStyles.None, CultureInfo.InvariantCulture, out var given) && given > 0 ? given : 15;
-            return await BootOverhead.MeasureAsync(rounds) ? 0 : 1;
+            var rest = args.Skip(i + 1).ToList();
+            var pairs = rest is [var first, ..] && int.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out var given) && given > 0 ? given : (int?)null;
+            var archs = pairs is null ? rest : rest.Skip(1).ToList();
+            if (archs.Find(arch => arch is not ("x86_64" or "aarch64" or "riscv64")) is { } unknown)
+            {
+                Console.Error.WriteLine($"'{unknown}' is no architecture that boots here; there are x86_64, aarch64 and riscv64.");
+                return 2;
+            }
+
+            using (var overhead = new BootOverhead())
+            {
+                var within = true;
+                foreach (var arch in archs.Count > 0 ? archs : ["x86_64", "aarch64", "riscv64"])
+                    within &= await overhead.MeasureAsync(arch, pairs ?? 9);
+                return within ? 0 : 1;
+            }
+
         default:
-            Console.Error.WriteLine($"'{args[i]}' is not understood. usage: harness/bench/run --kut DIR [-j N] [--compare-verdicts | --overhead] | --boot [ROUNDS]");
+            Console.Error.WriteLine($"'{args[i]}' is not understood. usage: harness/bench/run --kut DIR [-j N] [--compare-verdicts | --overhead] | --boot [PAIRS] [ARCH…]");
             return 2;
     }
 }
