@@ -5,6 +5,7 @@ using System.Text.Json.Serialization;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Matrix;
 using Gauntlet.Harness.Nesting;
+using Gauntlet.Harness.Running;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Results.Records;
 using Gauntlet.Results.Store;
@@ -20,7 +21,7 @@ public sealed class MatrixCommands : ICommandModule
     {
         var matrix = new Option<string>("--matrix") { Description = "Matrix by name (matrices/NAME.yaml) or file", HelpName = "NAME|FILE", DefaultValueFactory = _ => MatrixFile.DefaultName };
         var suites = Several("--suite", "Also count the jobs of these suites (in-tree names, or paths)", "NAME|PATH");
-        var vmms = Several("--vmm", "Instead of the matrix's VMMs", "NAME[@VERSION]");
+        var vmms = Several("--vmm", "Instead of the matrix's VMMs; several with commas, here and below", "NAME[@VERSION]");
         var accels = Several("--accel", "Instead of the matrix's accelerators", "ACCEL");
         var archs = Several("--arch", "Instead of the matrix's architectures", "ARCH");
         var hostKernels = Several("--host-kernel", "Kernels under the VMM in cells of nested-linux", "PATH|PACKAGE");
@@ -35,15 +36,15 @@ public sealed class MatrixCommands : ICommandModule
         var show = new Command("show", "Print a matrix's cells, and why each skipped one is skipped") { matrix, suites, vmms, accels, archs, hostKernels, group, all, pairwise, budget, jobCount, results, json };
         show.SetAction(async (parsed, cancellation) =>
         {
-            var context = SuiteContext.ForProcess(parsed.GetValue(archs) is [var only] ? only : null);
+            var context = SuiteContext.ForProcess(parsed.GetList(archs) is [var only] ? only : null);
             var definition = MatrixFile.Load(parsed.GetValue(matrix)!, context.TreeRoot);
             var named = parsed.GetValue(suites)!;
-            var loaded = named.Length == 0 && parsed.GetValue(budget) is not null
-                ? [.. SuiteLoader.LoadInTree(context.Arch, context)]
-                : named.SelectMany(name => SuiteLoader.LoadFor(name, parsed.GetValue(archs) is { Length: > 0 } asked ? asked : definition.Archs, context)).ToList();
+            var asked = parsed.GetList(archs);
+            IReadOnlyList<string> ofSuites = asked.Length > 0 ? asked : definition.Archs;
+            var loaded = named.Length == 0 && parsed.GetValue(budget) is null ? [] : RunPlan.LoadSuites(named.Length > 0 ? named : definition.Suites, ofSuites, context);
             // Suites that are named bring their architecture with them.
-            var wanted = parsed.GetValue(archs)!.Length > 0 || named.Length == 0 ? parsed.GetValue(archs)! : [.. loaded.Select(suite => suite.Arch).Distinct()];
-            var cells = definition.Expand(new MatrixOverrides(parsed.GetValue(vmms)!, parsed.GetValue(accels)!, wanted) { HostKernels = L1Supply.Kernels(parsed.GetValue(hostKernels)!) });
+            var wanted = asked.Length > 0 || named.Length == 0 ? asked : [.. loaded.Select(suite => suite.Arch).Distinct()];
+            var cells = definition.Expand(new MatrixOverrides(parsed.GetList(vmms), parsed.GetList(accels), wanted) { HostKernels = L1Supply.Kernels(parsed.GetList(hostKernels)) });
             var drivers = DriverRegistry.For(definition.Vmms);
             var statuses = await drivers.AskAsync(cells, cancellation);
             if (parsed.GetValue(pairwise))
@@ -86,13 +87,13 @@ public sealed class MatrixCommands : ICommandModule
         {
             table.AddRow(
                 Markup.Escape(cell.Cell.ToString()), CellBudget.Text(cell.Value), cell.LatestUtc?.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture) ?? "–",
-                cell.Jobs.ToString(CultureInfo.InvariantCulture), CellBudget.Text(cell.Estimate / cpus), cell.Taken ? "[green]taken[/]" : "[yellow]left out[/]");
+                cell.Jobs.ToString(CultureInfo.InvariantCulture), Markup.Escape(CellBudget.About(cell, cpus)["about ".Length..]), cell.Taken ? "[green]taken[/]" : "[yellow]left out[/]");
         }
 
         output.Console.Write(table);
     }
 
-    private static void Print(Output output, MatrixDefinition definition, IReadOnlyList<CellStatus> statuses, int all, List<Suite> suites, List<Job> jobs)
+    private static void Print(Output output, MatrixDefinition definition, IReadOnlyList<CellStatus> statuses, int all, IReadOnlyList<Suite> suites, List<Job> jobs)
     {
         var table = new Table().Border(TableBorder.Simple).Title(Markup.Escape($"matrix {definition.Name}")).AddColumns("cell", "here", "why not, or the VMM's version");
         foreach (var status in statuses)

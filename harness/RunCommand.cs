@@ -86,6 +86,7 @@ public sealed class RunCommand : ICommandModule
                 Budget = HostBudget.For(jobs),
                 FailFast = line.GetValue(options.FailFast),
                 Seed = line.GetValue(options.Seed),
+                Time = plan.Time,
                 KnownFailures = known,
             },
             progress);

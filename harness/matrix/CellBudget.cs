@@ -1,5 +1,6 @@
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Gauntlet.Harness.Nesting;
 using Gauntlet.Harness.Scheduling;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Results.Records;
@@ -24,16 +25,23 @@ public enum CellValue
 }
 
 /// <summary>A cell's place in a budget.</summary>
-/// <param name="Estimate">CPU-filling wall time of its jobs together, one after the other.</param>
+/// <param name="Estimate">Time of its jobs together as one CPU would take, with the start of an L1 where they need one.</param>
+/// <param name="Guessed">Jobs of which nothing is known: the estimate goes by what others of the accelerator take.</param>
 /// <param name="LatestUtc">Its latest run; null: none.</param>
 /// <param name="Taken">It is within the budget.</param>
-public sealed record BudgetedCell(Cell Cell, CellValue Value, int Jobs, TimeSpan Estimate, DateTime? LatestUtc, bool Taken);
+public sealed record BudgetedCell(Cell Cell, CellValue Value, int Jobs, int Guessed, TimeSpan Estimate, DateTime? LatestUtc, bool Taken);
 
 /// <summary>Chooses cells for a run that may take only so long: by what they would tell, then the longest not run, as many as fit by the medians of past runs.</summary>
 public static class CellBudget
 {
     /// <summary>A job of which nothing is known, when nothing is known of any.</summary>
-    private static readonly TimeSpan AssumedJob = TimeSpan.FromSeconds(2);
+    private const double AssumedSeconds = 2;
+
+    /// <summary>For an emulated L1 to come up: it is no job's time.</summary>
+    private const double L1StartSeconds = 15;
+
+    /// <summary>A job that waits more than it works still takes a place in the schedule: see <see cref="JobLoad"/>.</summary>
+    private const double LeastShare = 0.2;
 
     /// <summary>For the option's validation.</summary>
     public static void Check(OptionResult result)
@@ -57,16 +65,16 @@ public static class CellBudget
     public static IReadOnlyList<BudgetedCell> Choose(
         IReadOnlyList<CellStatus> statuses, IReadOnlyList<Job> jobs, IStore store, TimeSpan budget, int cpus, IReadOnlyDictionary<Cell, string> programs)
     {
-        var timings = store.GetTimings();
-        var typical = timings.Count == 0 ? AssumedJob.TotalSeconds : timings.Values.Average(timing => timing.WallSeconds);
         var past = new Past(store);
+        var groups = jobs.Where(job => job.SkipReason is null).GroupBy(job => job.Cell).Select(group => (Cell: group.Key, Jobs: group.ToList(), Known: past.Costs(group))).ToList();
         var cells = new List<BudgetedCell>();
-        foreach (var group in jobs.Where(job => job.SkipReason is null).GroupBy(job => job.Cell))
+        foreach (var (cell, own, known) in groups)
         {
-            var status = statuses.First(status => status.Cell == group.Key);
-            var (value, latest) = past.Value(status, [.. group], programs.GetValueOrDefault(group.Key));
-            var seconds = group.Sum(job => timings.TryGetValue(job.Key, out var timing) ? timing.WallSeconds : typical);
-            cells.Add(new BudgetedCell(group.Key, value, group.Count(), TimeSpan.FromSeconds(seconds), latest, false));
+            var (value, latest) = past.Value(statuses.First(status => status.Cell == cell), own, programs.GetValueOrDefault(cell));
+            var guessed = own.Count(job => !known.ContainsKey(job.Key));
+            var seconds = own.Sum(job => known.TryGetValue(job.Key, out var cost) ? cost : 0) + (guessed == 0 ? 0 : guessed * Typical(cell.Accel))
+                + (cell.Accel == L1Supply.Accel ? L1StartSeconds : 0);
+            cells.Add(new BudgetedCell(cell, value, own.Count, guessed, TimeSpan.FromSeconds(seconds), latest, false));
         }
         var left = budget * cpus;
         var ordered = new List<BudgetedCell>();
@@ -79,6 +87,16 @@ public static class CellBudget
             ordered.Add(cell with { Taken = taken });
         }
         return ordered;
+
+        // Of the same accelerator, for it decides; else of any, so many times longer as an emulated L1 is slower.
+        double Typical(string accel)
+        {
+            var same = groups.Where(group => group.Cell.Accel == accel).SelectMany(group => group.Known.Values).ToList();
+            if (same.Count > 0)
+                return same.Average();
+            var any = groups.Where(group => group.Cell.Accel != L1Supply.Accel).SelectMany(group => group.Known.Values).DefaultIfEmpty(AssumedSeconds).Average();
+            return accel == L1Supply.Accel ? any * L1Supply.TimeFactor : any;
+        }
     }
 
     /// <summary>The jobs of the cells taken, and those that are skipped anyway.</summary>
@@ -98,8 +116,12 @@ public static class CellBudget
             CultureInfo.InvariantCulture,
             $"--budget {Text(budget)} leaves out {left.Count} of {cells.Count} cells, {left.Sum(cell => cell.Jobs)} jobs, about {Text(left.Aggregate(TimeSpan.Zero, (sum, cell) => sum + cell.Estimate) / cpus)}:");
         foreach (var cell in left)
-            yield return string.Create(CultureInfo.InvariantCulture, $"  left out: {cell.Cell}: {cell.Jobs} jobs, about {Text(cell.Estimate / cpus)}, {Text(cell.Value)}");
+            yield return string.Create(CultureInfo.InvariantCulture, $"  left out: {cell.Cell}: {cell.Jobs} jobs, {About(cell, cpus)}, {Text(cell.Value)}");
     }
+
+    /// <summary>A cell's estimate for people, which says when it is a guess.</summary>
+    public static string About(BudgetedCell cell, int cpus) =>
+        $"about {Text(cell.Estimate / cpus)}{(cell.Guessed == 0 ? "" : cell.Guessed == cell.Jobs ? ", a guess" : string.Create(CultureInfo.InvariantCulture, $", {cell.Guessed} of them guessed"))}";
 
     /// <summary>As people say it.</summary>
     public static string Text(CellValue value) => value switch
@@ -121,6 +143,27 @@ public static class CellBudget
     private sealed class Past(IStore store)
     {
         private readonly Dictionary<string, Run?> _runs = [];
+        private readonly Dictionary<string, List<HistoryEntry>> _executed = [];
+
+        /// <summary>What jobs took when they were executed, whatever came of it: seconds of a CPU, the median, by key.</summary>
+        public Dictionary<string, double> Costs(IEnumerable<Job> jobs)
+        {
+            var costs = new Dictionary<string, double>();
+            foreach (var key in jobs.Select(job => job.Key).Distinct())
+            {
+                if (Executed(key) is { Count: > 0 } entries)
+                    costs[key] = entries.Select(entry => Math.Max(entry.CpuSeconds, entry.WallSeconds * LeastShare)).Order().ElementAt(entries.Count / 2);
+            }
+            return costs;
+        }
+
+        /// <summary>The newest first. A skip says nothing of the case.</summary>
+        private List<HistoryEntry> Executed(string key)
+        {
+            if (!_executed.TryGetValue(key, out var entries))
+                _executed[key] = entries = [.. store.GetHistory(key, 8).Where(entry => entry.Verdict.WasExecuted())];
+            return entries;
+        }
 
         public (CellValue Value, DateTime? LatestUtc) Value(CellStatus status, IReadOnlyList<Job> jobs, string? program)
         {
@@ -128,9 +171,7 @@ public static class CellBudget
             var (failed, missing) = (false, false);
             foreach (var job in jobs)
             {
-                // A skip says nothing of the case; the latest that was executed does.
-                var entry = store.GetHistory(job.Key, 8).FirstOrDefault(entry => entry.Verdict.WasExecuted());
-                if (entry is null)
+                if (Executed(job.Key) is not [var entry, ..])
                 {
                     missing = true;
                     continue;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using Gauntlet.Harness.Drivers;
@@ -15,17 +16,21 @@ namespace Gauntlet.Harness.Running;
 /// <summary>What a run sets out to do: its jobs, and what VMMs they are for.</summary>
 internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, IReadOnlyList<CellStatus> Cells, IReadOnlyList<string> Notes)
 {
+    /// <summary>What the run may take; null: all that it needs.</summary>
+    public TimeBudget? Time { get; init; }
+
     /// <summary>Makes the plan from the command line.</summary>
     /// <exception cref="UserException">A suite, a matrix or a pattern cannot be understood, or nothing is left to do.</exception>
     public static async Task<RunPlan> MakeAsync(ParseResult line, RunOptions options, IStore store, IAttemptLauncher launcher, CancellationToken cancellation)
     {
-        var archs = Listed(line, options.Arch);
+        var start = Stopwatch.GetTimestamp();
+        var archs = line.GetList(options.Arch);
         var context = SuiteContext.ForProcess(archs.Length == 1 ? archs[0] : null);
         var matrix = MatrixFile.Load(line.GetValue(options.Matrix)!, context.TreeRoot);
         var suites = LoadSuites(line.GetValue(options.Suite) is { Length: > 0 } named ? named : matrix.Suites, archs.Length > 0 ? archs : matrix.Archs, context);
-        var kernels = L1Supply.Kernels(Listed(line, options.HostKernel));
-        var accels = kernels.Count > 0 && line.GetResult(options.Accel) is null ? [L1Supply.Accel] : Accels(Listed(line, options.Accel), context);
-        var cells = matrix.Expand(new MatrixOverrides(Listed(line, options.Vmm), accels, archs.Length > 0 ? archs : Archs(suites, matrix)) { HostKernels = kernels, Guests = Listed(line, options.Guest) });
+        var kernels = L1Supply.Kernels(line.GetList(options.HostKernel));
+        var accels = kernels.Count > 0 && line.GetResult(options.Accel) is null ? [L1Supply.Accel] : Accels(line.GetList(options.Accel), context);
+        var cells = matrix.Expand(new MatrixOverrides(line.GetList(options.Vmm), accels, archs.Length > 0 ? archs : Archs(suites, matrix)) { HostKernels = kernels, Guests = line.GetList(options.Guest) });
         var guests = await GuestSuites.BuildAsync(cells, context, cancellation);
         var drivers = DriverRegistry.For(matrix.Vmms, launcher);
         var statuses = await drivers.AskAsync(cells, cancellation);
@@ -37,14 +42,20 @@ internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, 
         }
         var jobs = MakeJobs(line, options, suites, guests, statuses, store);
         jobs = Choose(line, options, jobs, store);
+        TimeBudget? limit = null;
         if (line.GetValue(options.Budget) is { } budget)
         {
             var (time, cpus) = (CellBudget.Parse(budget), line.GetValue(options.Jobs));
             var valued = CellBudget.Choose(statuses, jobs, store, time, cpus, await drivers.FindProgramsAsync(statuses, cancellation));
             jobs = CellBudget.Keep(valued, jobs);
             notes.AddRange(CellBudget.Notes(valued, time, cpus));
+            if (valued.Count > 0)
+            {
+                limit = new TimeBudget(
+                    () => Stopwatch.GetElapsedTime(start) >= time, [.. valued.Where(cell => cell.Taken).Select(cell => cell.Cell)], $"the budget of {budget} was spent before it could start");
+            }
         }
-        return new RunPlan(jobs, drivers, statuses, notes);
+        return new RunPlan(jobs, drivers, statuses, notes) { Time = limit };
     }
 
     /// <summary>The plan that an interrupted run had.</summary>
@@ -63,11 +74,9 @@ internal sealed record RunPlan(IReadOnlyList<Job> Jobs, DriverRegistry Drivers, 
     public static string NewRunId(DateTime utc) =>
         string.Create(CultureInfo.InvariantCulture, $"{utc:yyyyMMdd-HHmmss}-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(2))}");
 
-    /// <summary>An option's values: given again, or with commas.</summary>
-    private static string[] Listed(ParseResult line, Option<string[]> option) =>
-        [.. (line.GetValue(option) ?? []).SelectMany(text => text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))];
-
-    private static IReadOnlyList<Suite> LoadSuites(IReadOnlyList<string> named, IReadOnlyList<string> archs, SuiteContext context)
+    /// <summary>Suites as named, else every in-tree one.</summary>
+    /// <param name="archs">Empty: the context's.</param>
+    public static IReadOnlyList<Suite> LoadSuites(IReadOnlyList<string> named, IReadOnlyList<string> archs, SuiteContext context)
     {
         if (named.Count > 0)
             return [.. named.SelectMany(name => SuiteLoader.LoadFor(name, archs, context))];

@@ -18,7 +18,15 @@ public static class JobOrder
     /// What is not known first, for it may be long, and of that first what its suite gives the most time; then the longest first, so that no long one is
     /// left over at the end while CPUs idle. With a seed, an order that is the same for the same jobs and seed.
     /// </summary>
-    public static IReadOnlyList<Job> Arrange(IReadOnlyList<Job> jobs, IReadOnlyDictionary<string, JobTiming> timings, int? seed)
+    /// <param name="cells">Their jobs come cell by cell, in this order; empty: cells do not count.</param>
+    public static IReadOnlyList<Job> Arrange(IReadOnlyList<Job> jobs, IReadOnlyDictionary<string, JobTiming> timings, int? seed, IReadOnlyList<Cell> cells)
+    {
+        var rank = cells.Index().ToDictionary(entry => entry.Item, entry => entry.Index);
+        var arranged = WithoutCells(jobs, timings, seed);
+        return rank.Count == 0 ? arranged : [.. arranged.OrderBy(job => rank.GetValueOrDefault(job.Cell, int.MaxValue))];
+    }
+
+    private static IReadOnlyList<Job> WithoutCells(IReadOnlyList<Job> jobs, IReadOnlyDictionary<string, JobTiming> timings, int? seed)
     {
         if (seed is { } number)
         {

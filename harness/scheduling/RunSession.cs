@@ -15,6 +15,12 @@ public interface IRunObserver
     void Ended(JobResult result);
 }
 
+/// <summary>Time after which a run starts nothing more.</summary>
+/// <param name="Spent">It is over.</param>
+/// <param name="Cells">In the order of their worth: the first is run to its end whatever it takes, for a run that does nothing keeps no budget either.</param>
+/// <param name="Reason">Said of jobs that were not started.</param>
+public sealed record TimeBudget(Func<bool> Spent, IReadOnlyList<Cell> Cells, string Reason);
+
 /// <summary>How a run is carried through.</summary>
 public sealed record RunSessionOptions
 {
@@ -25,6 +31,9 @@ public sealed record RunSessionOptions
 
     /// <summary>See <see cref="JobOrder.Arrange"/>.</summary>
     public int? Seed { get; init; }
+
+    /// <summary>Null: it takes as long as it takes.</summary>
+    public TimeBudget? Time { get; init; }
 
     public KnownFailures KnownFailures { get; init; } = KnownFailures.None;
 
@@ -57,7 +66,7 @@ public sealed class RunSession(IStore store, JobRunner runner, RunSessionOptions
             foreach (var job in open.Where(job => job.SkipReason is not null))
                 Take(run, await runner.RunAsync(job, null, stop.Token), stop);
             await new Scheduler(options.Budget, (job, load, token) => RunOneAsync(run, job, load, stop, token)).RunAsync(
-                JobOrder.Arrange([.. open.Where(job => job.SkipReason is null)], timings, options.Seed),
+                JobOrder.Arrange([.. open.Where(job => job.SkipReason is null)], timings, options.Seed, options.Time?.Cells ?? []),
                 job => new JobLoad(job.Smp, Memory(job)), stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -73,8 +82,13 @@ public sealed class RunSession(IStore store, JobRunner runner, RunSessionOptions
 
     private async Task RunOneAsync(Run run, Job job, JobLoad load, CancellationTokenSource stop, CancellationToken cancellation)
     {
-        lock (_gate)
-            observer.Started(job);
+        if (options.Time is { } time && job.Cell != time.Cells[0] && time.Spent())
+            job = job with { SkipReason = time.Reason };
+        else
+        {
+            lock (_gate)
+                observer.Started(job);
+        }
         try
         {
             Take(run, await runner.RunAsync(job, load, cancellation), stop);

@@ -1,3 +1,7 @@
+using Gauntlet.Harness.Drivers;
+using Gauntlet.Harness.Matrix;
+using Gauntlet.Harness.Scheduling;
+using Gauntlet.Results.Records;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Harness.Tests.Running;
@@ -68,6 +72,55 @@ public sealed class BudgetTests
         Assert.Equal(ExitCode.Success, code);
         Assert.Equal(7, Cells(bench).Count);
         Assert.DoesNotContain("left out", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task When_its_time_is_spent_only_the_most_valuable_cell_goes_on()
+    {
+        // The time is spent with the first case of the second cell.
+        using var bench = TwoVmms("[ $3 = bad ] && touch \"$0.spent\"; exit 0");
+        using var launcher = new AttemptLauncher();
+        using var store = bench.OpenStore();
+        var matrix = MatrixFile.Load(bench.Matrix, null);
+        var cells = ((string[])["good", "bad", "third"]).Select(vmm => new Cell(vmm, "tcg", "x86_64", Machine: "one")).ToList();
+        bench.SuiteFile();
+        var jobs = cells.AsEnumerable().Reverse().SelectMany(cell => ((string[])["a", "b"]).Select(name => new Job
+        {
+            Suite = "made",
+            Case = name,
+            Cell = cell,
+            Image = bench[$"suite/{name}.img"],
+            Convention = GuestConvention.ExitStatus,
+        })).ToList();
+        var run = new Run { Id = "spent", StartedUtc = DateTime.UtcNow, State = RunState.Running, CommandLine = "", JobCount = jobs.Count };
+        async Task<List<string>> ExecutedAsync(Func<bool> spent)
+        {
+            var session = new RunSession(
+                store, new JobRunner(DriverRegistry.For(matrix.Vmms, launcher), launcher, store, new JobRunnerOptions()),
+                new RunSessionOptions { Budget = HostBudget.For(1), Time = new TimeBudget(spent, cells, "its time is over") }, new Silent());
+            var (state, results) = await session.RunAsync(run with { Id = run.Id + Guid.NewGuid() }, jobs, [], default);
+            Assert.Equal(RunState.Finished, state);
+            Assert.All(results, result => Assert.True(result.Verdict == Verdict.Pass || result is { Verdict: Verdict.Skip, Reason: "its time is over" }));
+            return [.. results.Where(result => result.Verdict == Verdict.Pass).Select(result => $"{result.Job.Cell.Vmm}/{result.Job.Case}").Order(StringComparer.Ordinal)];
+        }
+
+        Assert.Equal(["bad/a", "good/a", "good/b"], await ExecutedAsync(() => File.Exists(bench.Script + ".spent")));
+        Assert.Equal(["good/a", "good/b"], await ExecutedAsync(() => true));
+        Assert.Equal(6, (await ExecutedAsync(() => false)).Count);
+    }
+
+    [Fact]
+    public async Task An_estimate_goes_by_what_cases_took_whatever_came_of_them_and_says_when_it_is_a_guess()
+    {
+        // A failure takes its time as a pass does: a VMM that burns a second of CPU, and then fails.
+        using var bench = TwoVmms("[ $3 = bad ] && timeout 1 sh -c 'while :; do :; done'; exit 1");
+        await bench.RunAsync("--vmm", "bad");
+        var (_, text) = await bench.RunAsync("--budget", "0.001s");
+        var known = text.Split('\n').First(line => line.Contains("left out: bad/tcg", StringComparison.Ordinal));
+        Assert.DoesNotContain("guess", known, StringComparison.Ordinal);
+        var seconds = double.Parse(known.Split("about ")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
+        Assert.InRange(seconds, 0.1, 60);
+        Assert.Contains("a guess", text.Split('\n').First(line => line.Contains("left out: good/tcg", StringComparison.Ordinal)), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -259,17 +259,6 @@ public sealed class FaultTests
         Assert.Equal(0, shell.ExitCode);
     }
 
-    private sealed class Silent : IRunObserver
-    {
-        public void Started(Job job)
-        {
-        }
-
-        public void Ended(JobResult result)
-        {
-        }
-    }
-
     /// <summary>A day back, two days ahead, and so on.</summary>
     private sealed class JumpingClock : TimeProvider
     {

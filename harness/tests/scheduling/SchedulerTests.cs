@@ -110,7 +110,7 @@ public sealed class SchedulerTests
     public void Unknown_jobs_come_first_the_most_patient_foremost_then_the_longest()
     {
         var timings = new Dictionary<string, JobTiming> { [Job("short").Key] = new(1, 1, 5), [Job("long").Key] = new(9, 9, 5) };
-        var order = JobOrder.Arrange([Job("short"), Job("long"), Job("new"), Job("slow") with { TimeoutSeconds = 180 }], timings, null);
+        var order = JobOrder.Arrange([Job("short"), Job("long"), Job("new"), Job("slow") with { TimeoutSeconds = 180 }], timings, null, []);
         Assert.Equal(["slow", "new", "long", "short"], order.Select(job => job.Case));
     }
 
