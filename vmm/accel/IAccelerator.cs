@@ -32,6 +32,9 @@ public interface IAccelerator : IDisposable
     /// <exception cref="AcceleratorException">The host cannot: what it lacks and what to do.</exception>
     IVcpu CreateVcpu(VcpuSetup setup);
 
+    /// <summary>Events in place of exits and calls; null where there are none.</summary>
+    IEventDelivery? Events => null;
+
     /// <summary>What was asked for with <c>-cpu</c> and the guest goes without on this host, one line each; complete once the vCPUs are made.</summary>
     IReadOnlyList<string> Warnings => [];
 }

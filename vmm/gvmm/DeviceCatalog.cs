@@ -63,12 +63,12 @@ public static class DeviceCatalog
                     break;
                 case "virtio-rng-pci":
                     ExpectVirtio(option);
-                    board.AddVirtio(new VirtioRng(board.Machine.Memory, board.Machine.Clock, HostEntropy.Instance) { WithheldFeatures = Withheld(option) }, Slot(option));
+                    board.AddVirtio(new VirtioRng(board.Machine.Memory, board.Machine.Clock, HostEntropy.Instance) { WithheldFeatures = Withheld(option) }, Slot(option), UsesEvents(option));
                     break;
                 case "virtio-balloon-pci":
                     ExpectVirtio(option);
                     var balloon = new VirtioBalloon(board.Machine.Memory, board.Machine.Clock, new ReclaimableMemory(board.Machine.Memory)) { WithheldFeatures = Withheld(option) };
-                    board.AddVirtio(balloon, Slot(option));
+                    board.AddVirtio(balloon, Slot(option), UsesEvents(option));
                     break;
                 case "virtio-blk-pci":
                     AddDisk(board, option, backends.Drives);
@@ -121,7 +121,7 @@ public static class DeviceCatalog
         var serial = option.Properties.TryGetValue("serial", out var text) ? text : "";
         if (System.Text.Encoding.UTF8.GetByteCount(serial) > VirtioBlk.MaxSerialBytes)
             throw new OptionException($"-device {option.Driver}: serial '{serial}' is longer than {VirtioBlk.MaxSerialBytes} bytes");
-        board.AddVirtio(NewDisk(board, id, drives.Take(option.Driver, id), serial, Withheld(option)), Slot(option));
+        board.AddVirtio(NewDisk(board, id, drives.Take(option.Driver, id), serial, Withheld(option)), Slot(option), UsesEvents(option));
     }
 
     private static VirtioBlk NewDisk(PcBoard board, string name, IBlockImage image, string serial, ulong withheld)
@@ -139,7 +139,7 @@ public static class DeviceCatalog
         INetworkLink link = option.Properties.TryGetValue("netdev", out var id) ? networks.Take(option.Driver, id) : NullNetworkLink.Instance;
         var device = new VirtioNet(board.Machine.Memory, board.Machine.Clock, link, address) { WithheldFeatures = Withheld(option) };
         link.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
-        board.AddVirtio(device, Slot(option));
+        board.AddVirtio(device, Slot(option), UsesEvents(option));
     }
 
     private static void AddSerial(PcBoard board, DeviceOption option, Backends backends)
@@ -147,7 +147,7 @@ public static class DeviceCatalog
         ExpectVirtio(option, "max_ports");
         _ = Number(option, "max_ports", VirtioSerial.MaxPorts, 1, VirtioSerial.MaxPorts);
         var device = new VirtioSerial(board.Machine.Memory, board.Machine.Clock) { WithheldFeatures = Withheld(option) };
-        board.AddVirtio(device, Slot(option));
+        board.AddVirtio(device, Slot(option), UsesEvents(option));
         backends.Add(option.Properties.TryGetValue("id", out var id) ? id : "", device);
     }
 
@@ -195,7 +195,7 @@ public static class DeviceCatalog
 
     // What every virtio device on PCI takes; there is no legacy interface to switch off.
     private static void ExpectVirtio(DeviceOption option, params string[] known) =>
-        Expect(option, [.. known, "addr", "packed", "event_idx", "indirect_desc", "queue_reset", "disable-legacy"]);
+        Expect(option, [.. known, "addr", "packed", "event_idx", "indirect_desc", "queue_reset", "disable-legacy", "ioeventfd"]);
 
     // As QEMU: packed rings only where asked for, since some drivers accept what they cannot do.
     private static ulong Withheld(DeviceOption option)
@@ -205,6 +205,9 @@ public static class DeviceCatalog
 
         ulong Unless(string property, bool absent, ulong feature) => Switch(option, property, absent) ? 0 : feature;
     }
+
+    // Off unless asked for: a request that the vCPU's thread answers at once takes less time than to wake another one, and the guest's run repeats.
+    private static bool UsesEvents(DeviceOption option) => Switch(option, "ioeventfd", absent: false);
 
     private static bool Switch(DeviceOption option, string property, bool absent) => !option.Properties.TryGetValue(property, out var text) ? absent : text switch
     {

@@ -24,6 +24,16 @@ public sealed unsafe partial class EventFd : IDisposable
             throw LinuxException.ForErrno("making an eventfd");
     }
 
+    /// <summary>For the kernel's users of it.</summary>
+    public SafeFileHandle Handle => _handle;
+
+    /// <summary>Whether it was signalled since it was last waited for or taken; does not wait.</summary>
+    public bool TryTake()
+    {
+        ulong count;
+        return read(_handle, &count, sizeof(ulong)) == sizeof(ulong);
+    }
+
     public void Signal()
     {
         ulong one = 1;

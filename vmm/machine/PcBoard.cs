@@ -247,10 +247,11 @@ public sealed class PcBoard : IDisposable
 
     /// <summary>Puts a virtio device behind a PCI function.</summary>
     /// <param name="slot">1 to 31; null for the first free one.</param>
+    /// <param name="usesEvents">Its notifications and messages are events, where the accelerator has them.</param>
     /// <exception cref="InvalidOperationException">The slot is taken, or none is free.</exception>
-    public VirtioPci AddVirtio(VirtioDevice device, int? slot = null)
+    public VirtioPci AddVirtio(VirtioDevice device, int? slot = null, bool usesEvents = false)
     {
-        var transport = new VirtioPci(device, Machine.Bus, Msi, _resources.AssignMemory);
+        var transport = new VirtioPci(device, Machine.Bus, Msi, _resources.AssignMemory, usesEvents ? Machine.Accelerator.Events : null);
         Plug(transport.Function, slot, hasInterrupt: true);
         Machine.Add(transport);
         return transport;

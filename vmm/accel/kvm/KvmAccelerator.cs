@@ -14,10 +14,14 @@ public sealed unsafe class KvmAccelerator : IAccelerator
     /// </summary>
     private const ulong IdentityMapAddress = 0xfeffc000, TssAddress = 0xfeffd000;
 
+    // Of a write to a queue's notification register (VIRTIO 1.2, 4.1.4.4).
+    private const uint NotificationBytes = 2;
+
     private readonly KvmSystem _system;
     private readonly SafeFileHandle _vm;
     private readonly KvmMemorySlots _slots;
     private readonly KvmIrqChip? _irqChip;
+    private readonly KvmEvents? _events;
     private readonly CpuidLeaf[] _supportedCpuid;
     private readonly List<string> _warnings = [];
     private readonly int _kickSignal;
@@ -41,7 +45,10 @@ public sealed unsafe class KvmAccelerator : IAccelerator
                     throw new AcceleratorException($"KVM does not take 0x{TssAddress:x} for its TSS: {KvmSystem.ErrorText()}");
                 if (options.CpuPowerManagement)
                     DisableExits();
-                _irqChip = options.KernelIrqChip ? new KvmIrqChip(_vm, options) : null;
+                var routing = options.KernelIrqChip ? new KvmGsiRouting(_vm, _system.Check(KvmCap.IrqRouting)) : null;
+                _irqChip = routing is not null ? new KvmIrqChip(_vm, options, routing) : null;
+                if (_system.Check(KvmCap.IoEventFd) > 0)
+                    _events = new KvmEvents(_vm, _system.Check(KvmCap.IrqFd) > 0 ? routing : null, _system.Check(KvmCap.IoEventFdAnyLength) > 0 ? 0 : NotificationBytes);
                 _slots = new KvmMemorySlots(_vm, Math.Max(_system.Check(KvmCap.NrMemSlots), 32));
                 _supportedCpuid = _system.GetSupportedCpuid();
                 _kickSignal = KvmVcpu.InstallKickSignal();
@@ -63,6 +70,8 @@ public sealed unsafe class KvmAccelerator : IAccelerator
     public string Name => "kvm";
 
     public IKernelIrqChip? IrqChip => _irqChip;
+
+    public IEventDelivery? Events => _events;
 
     public IReadOnlyList<string> Warnings => _warnings;
 
@@ -103,6 +112,7 @@ public sealed unsafe class KvmAccelerator : IAccelerator
     /// <summary>Ends the virtual machine. After its vCPUs: the kernel keeps it for as long as one is open.</summary>
     public void Dispose()
     {
+        _events?.Dispose();
         _irqChip?.Dispose();
         _vm.Dispose();
         _system.Dispose();

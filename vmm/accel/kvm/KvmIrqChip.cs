@@ -9,7 +9,7 @@ namespace Gauntlet.Vmm.Accel.Kvm;
 /// <summary>PIC, IOAPIC, LAPICs and, when asked for, the PIT inside KVM (Documentation/virt/kvm/api.rst, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2).</summary>
 internal sealed unsafe class KvmIrqChip : IKernelIrqChip, IDisposable
 {
-    private const int LineCount = 24, PicLineCount = 16;
+    private const int LineCount = 24;
     private static readonly KvmIrqChipId[] Chips = [KvmIrqChipId.PicMaster, KvmIrqChipId.PicSlave, KvmIrqChipId.IoApic];
 
     private readonly SafeFileHandle _vm;
@@ -22,12 +22,13 @@ internal sealed unsafe class KvmIrqChip : IKernelIrqChip, IDisposable
     private readonly KvmIrqChipState[] _initialChips = new KvmIrqChipState[Chips.Length];
     private readonly KvmPitState _initialPit;
 
-    public KvmIrqChip(SafeFileHandle vm, KvmOptions options)
+    /// <param name="routing">Where lines lead.</param>
+    public KvmIrqChip(SafeFileHandle vm, KvmOptions options, KvmGsiRouting routing)
     {
         _vm = vm;
         HasPit = options.Pit;
         Call(KvmRequest.CreateIrqChip, null, "make the interrupt controllers");
-        SetRouting();
+        routing.SetLines();
         if (options.Pit)
         {
             // With the speaker's port inside KVM too, the channel 2 gate and its read-back at port 0x61 see the PIT that they belong to.
@@ -140,32 +141,6 @@ internal sealed unsafe class KvmIrqChip : IKernelIrqChip, IDisposable
         if (Interlocked.Exchange(ref _descriptor, -1) >= 0)
             _vm.DangerousRelease();
     }
-
-    /// <summary>As a PC is wired: each line to the PIC and to the IOAPIC's pin of the same number, but the timer to pin 2, where the PIC's cascade would be.</summary>
-    private void SetRouting()
-    {
-        const int headerBytes = KvmRequest.RoutingHeaderBytes;
-        var buffer = new byte[headerBytes + (PicLineCount + LineCount) * sizeof(KvmIrqRoutingEntry)];
-        fixed (byte* p = buffer)
-        {
-            var entries = (KvmIrqRoutingEntry*)(p + headerBytes);
-            var count = 0;
-            for (uint gsi = 0; gsi < LineCount; gsi++)
-            {
-                if (gsi == 2)
-                    continue;
-                if (gsi < PicLineCount)
-                    entries[count++] = Route(gsi, gsi < 8 ? KvmIrqChipId.PicMaster : KvmIrqChipId.PicSlave, gsi & 7);
-                entries[count++] = Route(gsi, KvmIrqChipId.IoApic, gsi == 0 ? 2 : gsi);
-            }
-
-            *(uint*)p = (uint)count;
-            Call(KvmRequest.SetGsiRouting, p, "route the interrupt lines");
-        }
-    }
-
-    private static KvmIrqRoutingEntry Route(uint gsi, KvmIrqChipId chip, uint pin)
-        => new() { Gsi = gsi, Type = KvmIrqRoutingEntry.TypeIrqChip, IrqChip = chip, Pin = pin };
 
     private static T Read<T>(ref StateReader reader) where T : unmanaged
     {

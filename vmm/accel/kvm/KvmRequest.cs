@@ -34,6 +34,8 @@ internal static class KvmRequest
 
     public static readonly nuint SetGsiRouting = Iow(0x6a, RoutingHeaderBytes);
     public static readonly nuint ReinjectControl = Io(0x71);
+    public static readonly nuint IrqFd = Iow<KvmIrqFd>(0x76);
+    public static readonly nuint IoEventFd = Iow<KvmIoEventFd>(0x79);
     public static readonly nuint CreatePit2 = Iow<KvmPitConfig>(0x77);
     public static readonly nuint EnableCap = Iow<KvmEnableCap>(0xa3);
     public static readonly nuint SignalMsi = Iow<KvmMsi>(0xa5);
@@ -108,9 +110,11 @@ internal enum KvmCap
     NrMemSlots = 10,
     MpState = 14,
     IrqRouting = 25,
+    IrqFd = 32,
     Pit2 = 33,
     PitState2 = 35,
     ReinjectControl = 24,
+    IoEventFd = 36,
     SetIdentityMapAddr = 37,
     AdjustClock = 39,
     InternalErrorData = 40,
@@ -121,6 +125,7 @@ internal enum KvmCap
     MaxVcpus = 66,
     SignalMsi = 77,
     ReadonlyMem = 81,
+    IoEventFdAnyLength = 122,
     MaxVcpuId = 128,
     ImmediateExit = 136,
     X86DisableExits = 143,

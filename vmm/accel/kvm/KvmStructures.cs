@@ -219,11 +219,11 @@ internal struct KvmReinjectControl
     public byte PitReinject;
 }
 
-/// <summary>struct kvm_irq_routing_entry for a pin of a controller inside KVM.</summary>
+/// <summary>struct kvm_irq_routing_entry for a pin of a controller inside KVM, or for a message.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 48)]
 internal struct KvmIrqRoutingEntry
 {
-    public const uint TypeIrqChip = 1;
+    public const uint TypeIrqChip = 1, TypeMsi = 2;
 
     [FieldOffset(0)]
     public uint Gsi;
@@ -236,6 +236,39 @@ internal struct KvmIrqRoutingEntry
 
     [FieldOffset(20)]
     public uint Pin;
+
+    [FieldOffset(16)]
+    public uint MsiAddressLo;
+
+    [FieldOffset(20)]
+    public uint MsiAddressHi;
+
+    [FieldOffset(24)]
+    public uint MsiData;
+}
+
+/// <summary>struct kvm_ioeventfd.</summary>
+[StructLayout(LayoutKind.Sequential, Size = 64)]
+internal struct KvmIoEventFd
+{
+    public const uint Deassign = 4;
+
+    public ulong DataMatch, Address;
+
+    /// <summary>Bytes that a write has; 0: any.</summary>
+    public uint Length;
+    public int Fd;
+    public uint Flags;
+}
+
+/// <summary>struct kvm_irqfd.</summary>
+[StructLayout(LayoutKind.Sequential, Size = 32)]
+internal struct KvmIrqFd
+{
+    public const uint Deassign = 1;
+
+    public int Fd;
+    public uint Gsi, Flags;
 }
 
 /// <summary>KVM_IRQCHIP_*.</summary>

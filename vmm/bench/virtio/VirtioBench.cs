@@ -15,7 +15,7 @@ internal static class VirtioBench
     private const long DiskBytes = 64 << 20;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
-    private sealed record Vmm(string Name, string Program);
+    private sealed record Vmm(string Name, string Program, string Properties = "");
 
     public static int Run(string[] arguments)
     {
@@ -43,7 +43,7 @@ internal static class VirtioBench
             foreach (var accel in accels)
             {
                 Measure(vmms, rounds, accel, (vmm, figures) => RunGuest(vmm, root, "virtio_blk", accel, figures,
-                    "-drive", $"file={disk},format=raw,if=none,id=d0", "-device", "virtio-blk-pci,drive=d0"));
+                    "-drive", $"file={disk},format=raw,if=none,id=d0", "-device", "virtio-blk-pci,drive=d0" + vmm.Properties));
                 Measure(vmms, rounds, accel, (vmm, figures) => RunNetwork(vmm, root, accel, Path.Combine(folder.FullName, "net"), figures));
             }
             return 0;
@@ -80,7 +80,7 @@ internal static class VirtioBench
         listener.Listen(1);
         var echo = new Thread(() => Echo(listener)) { IsBackground = true };
         echo.Start();
-        return RunGuest(vmm, root, "virtio_net", accel, figures, "-netdev", $"stream,id=n0,addr.type=unix,addr.path={path}", "-device", "virtio-net-pci,netdev=n0");
+        return RunGuest(vmm, root, "virtio_net", accel, figures, "-netdev", $"stream,id=n0,addr.type=unix,addr.path={path}", "-device", "virtio-net-pci,netdev=n0" + vmm.Properties);
     }
 
     private static void Echo(Socket listener)

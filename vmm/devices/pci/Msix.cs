@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.State;
 
@@ -8,7 +9,7 @@ namespace Gauntlet.Vmm.Devices.Pci;
 /// A function's MSI-X capability, vector table and pending bits. The table fills the first half of its region, the pending bit array starts the second.
 /// </summary>
 /// <remarks>PCI Local Bus Specification 3.0, 6.8.2 (structures) and 6.8.2.9 (masking): a message for a masked vector waits as a pending bit.</remarks>
-public sealed class Msix
+public sealed class Msix : IDisposable
 {
     public const byte CapabilityId = 0x11;
 
@@ -22,8 +23,13 @@ public sealed class Msix
     private const ushort Enable = 1 << 15, FunctionMask = 1 << 14;
     private const uint VectorMasked = 1;
 
+    // SDM Vol. 3A, 11.11.1.
+    private const ulong ApicsAddress = 0xfee00000, ApicsMask = ~0xfffffUL;
+
     private readonly PciFunction _function;
     private readonly IMsiTarget _target;
+    private readonly IEventDelivery? _events;
+    private readonly IMessageRoute?[] _routes;
     private readonly uint[] _table;
     private readonly ulong[] _pending;
     private readonly int _capability;
@@ -31,11 +37,13 @@ public sealed class Msix
     /// <summary>Adds the capability to the function.</summary>
     /// <param name="bar">Number of the base address register that maps the region.</param>
     /// <param name="vectors">1 to <see cref="MaxVectors"/>.</param>
-    public Msix(PciFunction function, IMsiTarget target, int bar, int vectors)
+    /// <param name="events">Takes messages to local APICs by events; null: all go to <paramref name="target"/>.</param>
+    public Msix(PciFunction function, IMsiTarget target, int bar, int vectors, IEventDelivery? events = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(vectors, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(vectors, MaxVectors);
-        (_function, _target, VectorCount) = (function, target, vectors);
+        (_function, _target, VectorCount, _events) = (function, target, vectors, events);
+        _routes = new IMessageRoute?[vectors];
         _table = new uint[vectors * EntryBytes / sizeof(uint)];
         _pending = new ulong[(vectors + 63) / 64];
         Span<byte> body = stackalloc byte[10];
@@ -124,6 +132,16 @@ public sealed class Msix
         }
     }
 
+    /// <summary>Gives the ways of its messages back.</summary>
+    public void Dispose()
+    {
+        foreach (ref var route in _routes.AsSpan())
+        {
+            route?.Dispose();
+            route = null;
+        }
+    }
+
     private ushort Control => (ushort)_function.Read(_capability + 2, 2);
 
     // Address bits 0 and 1 and the reserved bits of vector control stay 0.
@@ -136,8 +154,14 @@ public sealed class Msix
 
     private bool IsMasked(int vector) => (Control & FunctionMask) != 0 || (_table[vector * 4 + 3] & VectorMasked) != 0;
 
-    private void Send(int vector) =>
-        _target.SendMsi(_table[vector * 4] | (ulong)_table[vector * 4 + 1] << 32, _table[vector * 4 + 2]);
+    private void Send(int vector)
+    {
+        var (address, data) = (_table[vector * 4] | (ulong)_table[vector * 4 + 1] << 32, _table[vector * 4 + 2]);
+        if (_events is not null && (address & ApicsMask) == ApicsAddress && (_routes[vector] ??= _events.TryAddRoute()) is { } route && route.TrySet(address, data))
+            route.Signal();
+        else
+            _target.SendMsi(address, data);
+    }
 
     private void SendPending()
     {

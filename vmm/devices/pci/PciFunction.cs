@@ -117,6 +117,17 @@ public sealed class PciFunction
     /// <summary>The guest lets the function reach memory, for DMA and messages (6.2.2, bit 2 of the command register).</summary>
     public bool IsBusMaster => (_config[CommandOffset] & CommandMaster) != 0;
 
+    /// <summary>Where a region of the device is on the bus, in memory or port space; null while it is not.</summary>
+    public ulong? AddressOf(int region)
+    {
+        for (var i = 0; i < _bars.Length; i++)
+        {
+            if (_bars[i].Region == region && _mapped[i])
+                return GetBar(i) & (RegionOf(i).Space == AddressSpace.Port ? BarIoMask : BarMemoryMask);
+        }
+        return null;
+    }
+
     /// <summary>Wires the interrupt pin. Once, when the function is put into its slot.</summary>
     /// <param name="pin">1 for INTA# to 4 for INTD#.</param>
     /// <param name="firmwareLine">What firmware writes to the interrupt line register: the interrupt that a guest without other knowledge expects.</param>

@@ -86,7 +86,7 @@ public abstract class VirtioDevice
 
     protected IGuestMemory Memory { get; }
 
-    protected IClock Clock { get; }
+    protected internal IClock Clock { get; }
 
     /// <summary>Once, by the transport.</summary>
     internal void Connect(IVirtioTransport transport) => _transport = transport;
@@ -112,6 +112,13 @@ public abstract class VirtioDevice
         if (!IsLive || (uint)queue >= (uint)Queues.Count || !Queues[queue].IsEnabled)
             return;
         OnNotified(queue);
+    }
+
+    /// <summary>The same, to be looked at once the guest runs.</summary>
+    internal void NotifyLater(int queue)
+    {
+        if (IsLive && Queues[queue].IsEnabled)
+            Postpone(queue);
     }
 
     /// <summary>Device reset (2.4): requests under way are given up, queues forgotten.</summary>

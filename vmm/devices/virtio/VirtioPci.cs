@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.State;
@@ -30,22 +31,29 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
     private readonly VirtioCommon _common;
     private readonly Msix _msix;
     private readonly ushort[] _queueVectors;
+    private readonly IEventDelivery? _events;
+    private readonly IDoorbell?[] _doorbells;
+    private readonly HostEvent _onRung;
+    private ulong? _doorbellsAt;
     private readonly int _window;
     private ushort _configurationVector = NoVector;
     private byte _isr, _generation;
 
     /// <summary>Makes the function; the caller puts it into a slot.</summary>
     /// <param name="assignBar">What firmware gives a region of so many bytes.</param>
-    public VirtioPci(VirtioDevice device, IoBus bus, IMsiTarget msi, Func<int, uint> assignBar)
+    /// <param name="events">Takes the driver's notifications and the device's messages; null: each notification is an access, each message a call.</param>
+    public VirtioPci(VirtioDevice device, IoBus bus, IMsiTarget msi, Func<int, uint> assignBar, IEventDelivery? events = null)
     {
-        (_device, _common) = (device, new VirtioCommon(device));
+        (_device, _common, _events) = (device, new VirtioCommon(device), events);
+        _doorbells = new IDoorbell?[device.Queues.Count];
+        _onRung = new HostEvent(bus.DeviceLock, device.Clock, AnswerDoorbells);
         _queueVectors = new ushort[device.Queues.Count];
         Name = $"{device.TypeName}-pci";
         Regions = [NewModernRegion(device), Msix.Region];
         var id = (ushort)(FirstDevice + device.TypeId);
         Function = new PciFunction(bus, new PciIdentity(Vendor, id, device.PciClass.Base, device.PciClass.Sub, Revision: 1) { SubsystemVendor = Vendor, Subsystem = 0x1100 },
             this, new PciBar(ModernRegion, assignBar(ModernBytes)), new PciBar(MsixRegion, assignBar(Msix.RegionBytes)));
-        _msix = new Msix(Function, msi, MsixRegion, device.Queues.Count + 1);
+        _msix = new Msix(Function, msi, MsixRegion, device.Queues.Count + 1, events);
         AddCapability(CommonType, CommonOffset, PartBytes);
         AddCapability(IsrType, IsrOffset, PartBytes);
         AddCapability(DeviceType, ConfigurationOffset, PartBytes);
@@ -130,6 +138,7 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
     public void SignalBroken()
     {
         _common.MarkBroken();
+        PlaceDoorbells();
         SignalConfiguration();
     }
 
@@ -145,6 +154,7 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
     public void OnConfigWritten(int offset, int size, uint value)
     {
         _msix.OnConfigWritten();
+        PlaceDoorbells();
         if (size > 0 && offset == _window + WindowData && TryGetWindow(out var region, out var at, out var length) && length <= size)
             WriteMmio(region, at, length, value);
         else if (size > 0 && _msix.IsEnabled && _isr != 0)
@@ -156,11 +166,18 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
         _common.Reset();
         _msix.Reset();
         ForgetDriver();
+        PlaceDoorbells();
         _generation = 0;
     }
 
     public void Save(StateWriter writer)
     {
+        // What was rung and not answered yet goes with the device, which answers when it runs.
+        for (var queue = 0; queue < _doorbells.Length; queue++)
+        {
+            if (_doorbells[queue]?.TryTake() == true)
+                _device.NotifyLater(queue);
+        }
         _common.Save(writer);
         _msix.Save(writer);
         writer.UInt16(_configurationVector);
@@ -172,6 +189,9 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
 
     public void Load(ref StateReader reader)
     {
+        // What was rung before is not of the state that comes.
+        foreach (var doorbell in _doorbells)
+            doorbell?.TryTake();
         _common.Load(ref reader);
         _msix.Load(ref reader);
         _configurationVector = KnownVector(reader.UInt16());
@@ -179,9 +199,15 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
             vector = KnownVector(reader.UInt16());
         _isr = (byte)(reader.Byte() & (QueueInterrupt | ConfigurationInterrupt));
         _generation = reader.Byte();
+        PlaceDoorbells();
     }
 
-    public void Dispose() => (_device as IDisposable)?.Dispose();
+    public void Dispose()
+    {
+        RemoveDoorbells();
+        _msix.Dispose();
+        (_device as IDisposable)?.Dispose();
+    }
 
     private static RegisterMap NewModernRegion(VirtioDevice device)
     {
@@ -272,6 +298,7 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
             case (0x14, 1):
                 if (_common.WriteStatus((byte)value))
                     ForgetDriver();
+                PlaceDoorbells();
                 break;
             case (0x16, 2):
                 _common.QueueSelect = (ushort)value;
@@ -320,6 +347,45 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
         _configurationVector = NoVector;
         _queueVectors.AsSpan().Fill(NoVector);
         TakeIsr();
+    }
+
+    // While the driver runs the device and its notifications count: to place one takes the host long.
+    private void PlaceDoorbells()
+    {
+        if (_events is null)
+            return;
+        var wanted = _device.IsLive && Function.IsBusMaster ? Function.AddressOf(ModernRegion) : null;
+        if (wanted == _doorbellsAt)
+            return;
+        RemoveDoorbells();
+        _doorbellsAt = wanted;
+        for (var queue = 0; queue < _doorbells.Length && wanted is not null; queue++)
+            _doorbells[queue] = _events.TryAddDoorbell(wanted.Value + NotifyOffset + (ulong)(queue * NotifyMultiplier), _onRung.Raise);
+    }
+
+    private void RemoveDoorbells()
+    {
+        for (var queue = 0; queue < _doorbells.Length; queue++)
+        {
+            if (_doorbells[queue] is not { } doorbell)
+                continue;
+            _doorbells[queue] = null;
+            var isRung = doorbell.TryTake();
+            doorbell.Dispose();
+            // Moved with the device's registers: the notification came before.
+            if (isRung)
+                _device.NotifyLater(queue);
+        }
+        _doorbellsAt = null;
+    }
+
+    private void AnswerDoorbells()
+    {
+        for (var queue = 0; queue < _doorbells.Length; queue++)
+        {
+            if (_doorbells[queue]?.TryTake() == true)
+                _device.Notify(queue);
+        }
     }
 
     // 4.1.4.9: bar, offset and length as the driver set them; anything but an aligned access inside a region does nothing.

@@ -1,3 +1,4 @@
+using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Chardevs;
 using Gauntlet.Vmm.Devices.Interrupt;
@@ -176,14 +177,14 @@ internal static class DeviceCatalogue
     }
 
     /// <summary>A virtio device behind PCI slot 2, with rings in its memory that hold what a guest may have left there.</summary>
-    public static Bench NewVirtio(Func<IGuestMemory, IClock, VirtioDevice> make, IMsiTarget? msi = null, ArrayMemory? memory = null)
+    public static Bench NewVirtio(Func<IGuestMemory, IClock, VirtioDevice> make, IMsiTarget? msi = null, ArrayMemory? memory = null, IEventDelivery? events = null)
     {
         var clock = Rig.NewClock();
         var bus = new IoBus();
         var host = new PciHost(new RecordingMachine());
         var next = 0xfe000000u;
         var device = make(memory ?? NoisyMemory(), clock);
-        var transport = new VirtioPci(device, bus, msi ?? new RecordingMsi(), bytes => (next += (uint)bytes * 4) - (uint)bytes);
+        var transport = new VirtioPci(device, bus, msi ?? new RecordingMsi(), bytes => (next += (uint)bytes * 4) - (uint)bytes, events);
         host.Add(2, 0, transport.Function);
         bus.MapPorts(host, 0, PciHost.BasePort);
         host.Reset();

@@ -1,3 +1,4 @@
+using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Memory;
@@ -12,9 +13,9 @@ internal sealed class VirtioPciRig
 
     private readonly Bench _bench;
 
-    public VirtioPciRig(Func<IGuestMemory, IClock, VirtioDevice> make)
+    public VirtioPciRig(Func<IGuestMemory, IClock, VirtioDevice> make, IEventDelivery? events = null)
     {
-        _bench = DeviceCatalogue.NewVirtio(make, Msi, Memory);
+        _bench = DeviceCatalogue.NewVirtio(make, Msi, Memory, events);
         Transport = _bench.Devices.OfType<VirtioPci>().Single();
         Transport.Function.ConnectInterrupt(1, Intx, 11);
         Modern = Config(0x10) & ~0xfu;
