@@ -62,7 +62,7 @@ internal static class Listings
           -preconfig                      QMP first; x-exit-preconfig starts the machine
           -incoming file:PATH, -loadvm PATH  start from a snapshot (QMP's migrate, the monitor's savevm), with the options that it was taken under
           -icount shift=N                 TCG, one vCPU: time goes by executed instructions, 2^N ns each
-          -sandbox on|off                 no new privileges, and a list of system calls for the rest of the run
+          -sandbox on|off[,snapshot=FILE] no new privileges, and a list of system calls for the rest of the run; snapshots are written to FILE only
           -action reboot=|shutdown=|panic=
           -no-reboot, -no-shutdown, -S, -name NAME, -pidfile FILE, -version, -help
 

@@ -60,6 +60,9 @@ internal static class Program
         var serial = OpenSerial(options, chardevs);
         using var board = new PcBoard(ConfigOf(options, serial, program), reason => Complain(reason));
         machine = board.Machine;
+        // Before anybody can ask for one.
+        if (options.Sandbox)
+            machine.SandboxedSnapshots = new SandboxedSnapshots(options.SandboxSnapshot);
         using var networks = new Networks(options);
         using var tracing = MachineTracing.Open(options, machine);
         var backends = new Backends(new Drives(options.Drives, tracing?.Tracer), networks, chardevs);

@@ -2,16 +2,14 @@ using Gauntlet.Vmm.State;
 
 namespace Gauntlet.Vmm.Machines;
 
-/// <summary>What a machine was doing, and about to do, when its state was taken.</summary>
-/// <param name="WishesReset">A device had asked for a reset that was not carried out yet.</param>
-/// <param name="WishesPowerOff">The same, for a power-off.</param>
-public readonly record struct MachineRunState(bool IsRunning, bool WishesReset, bool WishesPowerOff);
-
 // Its state to a file and back.
 public sealed partial class Machine
 {
     /// <summary>The machine's type, as after <c>-machine</c>: a snapshot belongs to it.</summary>
     public string Type { get; init; } = "none";
+
+    /// <summary>Where snapshots go in a sandbox; null: wherever they are asked for.</summary>
+    public SandboxedSnapshots? SandboxedSnapshots { get; set; }
 
     /// <summary>As given to <see cref="CreateVcpus"/>.</summary>
     public string CpuModel { get; private set; } = "";
@@ -101,16 +99,29 @@ public sealed partial class Machine
         MachineRunState run;
         lock (Bus.DeviceLock)
             run = MachineSnapshot.Read(this, source, touched);
-        lock (_wishes)
-        {
-            (_wishedReset, _wishedPowerOff) = (run.WishesReset, run.WishesPowerOff);
-            (_resetByTripleFault, _tripleFaulted, _isResetFromHost) = (false, null, false);
-            Monitor.PulseAll(_wishes);
-        }
+        TakeWishes(run);
         return run;
     }
 
-    private MachineRunState RunState(bool isRunning)
+    /// <summary>What was asked for is what was when a state was taken.</summary>
+    internal void TakeWishes(MachineRunState run)
+    {
+        lock (_wishes)
+        {
+            var wishes = run.Wishes;
+            (_wishedReset, _isResetFromHost) = (Has(MachineWishes.Reset), Has(MachineWishes.ResetFromHost));
+            (_wishedPowerOff, _wishedPause) = (Has(MachineWishes.PowerOff), Has(MachineWishes.Pause));
+            (_wishedSuspend, _wishedWake) = (Has(MachineWishes.Suspend), Has(MachineWishes.Wake));
+            _panic = Has(MachineWishes.Panic) ? Has(MachineWishes.PanicHandled) : null;
+            (_resetByTripleFault, _tripleFaulted) = (run.TripleFaulted is not null, run.TripleFaulted is { } index ? _vcpus[index] : null);
+
+            bool Has(MachineWishes wish) => (wishes & wish) != 0;
+            Monitor.PulseAll(_wishes);
+        }
+    }
+
+    /// <exception cref="InvalidOperationException">There is nothing to go on with.</exception>
+    internal MachineRunState RunState(bool isRunning)
     {
         if (State is MachineState.Shutdown or MachineState.InternalError)
             throw new InvalidOperationException("the machine is off or has failed: a snapshot of it could not go on");
@@ -120,7 +131,12 @@ public sealed partial class Machine
         {
             if (_wishedEnd is not null)
                 throw new InvalidOperationException("the machine is ending: a snapshot of it could not go on");
-            return new MachineRunState(isRunning, _wishedReset, _wishedPowerOff);
+            var wishes = If(_wishedReset, MachineWishes.Reset) | If(_wishedReset && _isResetFromHost, MachineWishes.ResetFromHost) | If(_wishedPowerOff, MachineWishes.PowerOff)
+                | If(_wishedPause, MachineWishes.Pause) | If(_wishedSuspend, MachineWishes.Suspend) | If(_wishedWake, MachineWishes.Wake)
+                | If(_panic is not null, MachineWishes.Panic) | If(_panic == true, MachineWishes.PanicHandled);
+            return new MachineRunState(isRunning, wishes, _resetByTripleFault ? _tripleFaulted?.Index : null);
         }
     }
+
+    private static MachineWishes If(bool isWished, MachineWishes wish) => isWished ? wish : MachineWishes.None;
 }

@@ -124,9 +124,7 @@ internal static class MachineSnapshot
         writer.Int32(machine.Devices.Count);
         foreach (var device in machine.Devices)
             writer.Text(device.Name);
-        writer.Bool(run.IsRunning);
-        writer.Bool(run.WishesReset);
-        writer.Bool(run.WishesPowerOff);
+        run.Write(writer);
     }
 
     private static MachineRunState CheckIdentity(Machine machine, ref StateReader reader)
@@ -151,7 +149,7 @@ internal static class MachineSnapshot
         for (var i = 0; i < Math.Min(devices, machine.Devices.Count); i++)
             Same($"device {i}", reader.Text(MaxTextBytes), machine.Devices[i].Name);
         Same("number of devices", $"{devices}", $"{machine.Devices.Count}");
-        return new MachineRunState(reader.Bool(), reader.Bool(), reader.Bool());
+        return MachineRunState.Read(ref reader, machine.Vcpus.Count);
 
         static string Describe(string name, ulong address, ulong length, bool readOnly) => $"{name} at 0x{address:x}, 0x{length:x} bytes{(readOnly ? ", read-only" : "")}";
 

@@ -10,10 +10,10 @@ public sealed class SnapshotException(string message, Exception? inner = null) :
 /// <summary>Snapshots by the name of their file.</summary>
 public static class SnapshotFile
 {
-    private const int BufferBytes = 256 * 1024;
+    internal const int BufferBytes = 256 * 1024;
 
     // What a guest has in memory is nobody else's business.
-    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    internal const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     /// <summary>Writes a machine's state beside the file, then puts it in its place: there is never half a snapshot under the name.</summary>
     /// <param name="pauseAfterwards">The machine stays where it was saved, paused.</param>
@@ -23,6 +23,13 @@ public static class SnapshotFile
         var part = path + ".part";
         try
         {
+            if (machine.SandboxedSnapshots is { } opened)
+            {
+                var place = opened.Begin(path);
+                machine.Save(place, pauseAfterwards);
+                place.Flush(flushToDisk: true);
+                return;
+            }
             var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, BufferSize = BufferBytes, UnixCreateMode = OwnerOnly };
             using (var file = new FileStream(part, options))
             {
@@ -33,7 +40,8 @@ public static class SnapshotFile
         }
         catch (Exception why) when (why is IOException or UnauthorizedAccessException or InvalidOperationException or ArgumentException or NotSupportedException or AcceleratorException)
         {
-            Remove(part);
+            if (machine.SandboxedSnapshots is null)
+                Remove(part);
             throw new SnapshotException($"snapshot '{path}' was not written: {why.Message}", why);
         }
     }

@@ -154,7 +154,7 @@ public sealed class SnapshotReader
 internal static class SnapshotFormat
 {
     /// <summary>Bumped when the sections or their order change; a device's own version says when its fields do.</summary>
-    public const uint Version = 1;
+    public const uint Version = 2;
 
     public const int StartBytes = 12;
 

@@ -140,6 +140,9 @@ public sealed class GvmmOptions
     /// <summary>Give up what a running machine does not need of the kernel.</summary>
     public bool Sandbox { get; set; }
 
+    /// <summary>Opened before the sandbox is entered, for snapshots to be written to; null: none.</summary>
+    public string? SandboxSnapshot { get; set; }
+
     /// <summary>The snapshot file to start from (<c>-incoming file:PATH</c>, <c>-loadvm PATH</c>); null: from a reset.</summary>
     public string? Snapshot { get; set; }
 

@@ -254,7 +254,8 @@ public sealed partial class OptionParser
             if (list.Take(property) is { } value and not "deny")
                 throw new OptionException($"-sandbox {property}={value}: it is always denied");
         }
-        list.ExpectEmpty("on, off, and obsolete=, elevateprivileges=, spawn=, resourcecontrol= with deny");
+        _options.SandboxSnapshot = list.Take("snapshot");
+        list.ExpectEmpty("on, off, snapshot=FILE, and obsolete=, elevateprivileges=, spawn=, resourcecontrol= with deny");
     }
 
     private static bool IsHelp(string argument) => argument is "help" or "?";

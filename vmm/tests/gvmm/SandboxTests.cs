@@ -56,7 +56,31 @@ public sealed partial class SandboxTests
             var path = Path.Combine(folder, "snapshot");
             var (_, output) = Run($"savevm {path}\nquit\n", "-machine", "accel=tcg", "-S", "-display", "none", "-monitor", "stdio", "-kernel", Suite("smoke"));
             Assert.Contains("was not written", output, StringComparison.Ordinal);
+            Assert.Contains($"-sandbox on,snapshot={path}", output, StringComparison.Ordinal);
             Assert.Empty(Directory.GetFiles(folder));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [SandboxFact]
+    public void A_snapshot_is_written_to_the_file_that_was_opened_before_and_taken_again_in_a_sandbox()
+    {
+        var folder = Directory.CreateTempSubdirectory("gauntlet-sandbox-").FullName;
+        try
+        {
+            var path = Path.Combine(folder, "snapshot");
+            string[] machine = ["-machine", "accel=tcg", "-m", "4", "-S", "-display", "none", "-monitor", "stdio", "-kernel", Suite("smoke")];
+            // Twice: the second one replaces the first.
+            var (status, output) = Run($"savevm {path}\nsavevm {path}\nsavevm {path}.other\nquit\n", ["-sandbox", $"on,snapshot={path}", .. machine]);
+            Assert.Equal(0, status);
+            Assert.Contains($"{path}.other' was not written", output, StringComparison.Ordinal);
+            Assert.Equal([path], Directory.GetFiles(folder));
+            (status, output) = Run("info status\nquit\n", ["-loadvm", path, .. machine]);
+            Assert.True(status == 0, output);
+            Assert.Contains("paused", output, StringComparison.Ordinal);
         }
         finally
         {

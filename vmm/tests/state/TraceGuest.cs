@@ -65,7 +65,7 @@ internal sealed class TraceGuest : IDisposable
     {
         using var stream = new MemoryStream();
         lock (Machine.Bus.DeviceLock)
-            MachineSnapshot.Write(Machine, new MachineRunState(true, false, false), stream);
+            MachineSnapshot.Write(Machine, new MachineRunState(true), stream);
         return stream.ToArray();
     }
 
