@@ -46,6 +46,7 @@ public static class TargetCatalogue
         new("pci-testdev", "PCI configuration and a function with BARs", NewPci, Vmm + "Devices.Pci."),
         new("virtio-rng", "entropy device, its queue, PCI", () => NewVirtio(hasDisk: false), Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
         new("virtio-blk", "block device, its queue, PCI", () => NewVirtio(hasDisk: true), Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
+        new("virtio-vsock", "socket device, its queues, PCI", NewVsock, Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
         new("cpu", "instructions: interpreter, host code, the host's CPU", () => new CpuTarget(), Vmm + "Accel.Tcg."),
         new("piix3-ide", "IDE controller with a disk, a CD-ROM and bus masters", NewIde, Vmm + "Devices.Storage."),
         new("hpet", "high precision event timers", NewHpet, Vmm + "Devices.Timer.Hpet"),
@@ -128,20 +129,28 @@ public static class TargetCatalogue
 
     private static DeviceTarget NewVirtio(bool hasDisk)
     {
-        const int RamBytes = 0x10000, DiskBytes = 1 << 14;
+        const int DiskBytes = 1 << 14;
+        var image = new MemoryImage(DiskBytes);
+        return NewVirtio((memory, clock) => hasDisk ? new VirtioBlk(memory, clock, image) : new VirtioRng(memory, clock, CountingEntropy.Instance), hasDisk, () => image.Content.Clear());
+    }
+
+    private static DeviceTarget NewVsock() => NewVirtio((memory, clock) => new VirtioVsock(memory, clock, EchoingVsock.Instance, VirtioVsock.MinGuestCid), hasDisk: false, static () => { });
+
+    private static DeviceTarget NewVirtio(Func<GuestMemory, ManualClock, VirtioDevice> make, bool hasDisk, Action forget)
+    {
+        const int RamBytes = 0x10000;
         var bus = new IoBus();
         var clock = new ManualClock(Start, bus.DeviceLock);
         var memory = new GuestMemory([new GuestRam("ram", VirtioPrograms.Arena, RamBytes)]);
         var next = (uint)VirtioPrograms.Modern;
-        var image = new MemoryImage(DiskBytes);
-        VirtioDevice device = hasDisk ? new VirtioBlk(memory, clock, image) : new VirtioRng(memory, clock, CountingEntropy.Instance);
+        var device = make(memory, clock);
         var transport = new VirtioPci(device, bus, NoMessages.Instance, bytes => (next += (uint)bytes) - (uint)bytes);
         var host = new PciHost(NoMachine.Instance);
         host.Add(0, 0, new PciFunction(bus, new PciIdentity(0x8086, 0x1237, 6, 0)));
         host.Add(2, 0, transport.Function);
         bus.MapPorts(host, 0, PciHost.BasePort);
         return new DeviceTarget(bus, [host, transport], [], clock, memory, transport,
-            (random, program) => VirtioPrograms.Append(random, program, hasDisk, isWild: true), () => image.Content.Clear());
+            (random, program) => VirtioPrograms.Append(random, program, hasDisk, isWild: true), forget);
     }
 
     private static DeviceTarget NewHpet()

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Gauntlet.Linux;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Chardevs;
 using Gauntlet.Vmm.Devices.Storage;
@@ -17,7 +18,7 @@ public static class DeviceCatalog
 {
     /// <summary>By name.</summary>
     public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "pvpanic", "pvpanic-pci", "ide-hd", "ide-cd", "virtio-balloon-pci", "virtio-blk-pci",
-        "virtio-net-pci", "virtio-rng-pci", "virtio-serial-pci", "virtconsole", "virtserialport"];
+        "virtio-net-pci", "virtio-rng-pci", "virtio-serial-pci", "virtio-vsock-pci", "virtconsole", "virtserialport"];
 
     /// <summary>For messages.</summary>
     public static string NameList => string.Join(", ", Names);
@@ -75,6 +76,9 @@ public static class DeviceCatalog
                     break;
                 case "virtio-net-pci":
                     AddNetwork(board, option, backends.Networks);
+                    break;
+                case "virtio-vsock-pci":
+                    AddVsock(board, option);
                     break;
                 case "virtio-serial-pci":
                     AddSerial(board, option, backends);
@@ -140,6 +144,29 @@ public static class DeviceCatalog
         var device = new VirtioNet(board.Machine.Memory, board.Machine.Clock, link, address) { WithheldFeatures = Withheld(option) };
         link.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
         board.AddVirtio(device, Slot(option), UsesEvents(option));
+    }
+
+    private static void AddVsock(PcBoard board, DeviceOption option)
+    {
+        ExpectVirtio(option, "guest-cid", "uds");
+        if (!option.Properties.TryGetValue("guest-cid", out var text) || !ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var cid)
+            || cid is < VirtioVsock.MinGuestCid or > VirtioVsock.MaxGuestCid)
+            throw new OptionException($"-device {option.Driver}: guest-cid= is the guest's address, from {VirtioVsock.MinGuestCid} to {VirtioVsock.MaxGuestCid}");
+        if (!option.Properties.TryGetValue("uds", out var path) || path.Length == 0)
+            throw new OptionException($"-device {option.Driver}: uds= is the path of the socket that programs of the host connect to");
+        var slot = Slot(option);
+        UnixVsock host;
+        try
+        {
+            host = new UnixVsock(path);
+        }
+        catch (LinuxException why)
+        {
+            throw new OptionException($"-device {option.Driver}: uds={path}: {why.Message}");
+        }
+        var device = new VirtioVsock(board.Machine.Memory, board.Machine.Clock, host, cid) { WithheldFeatures = Withheld(option) };
+        host.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
+        board.AddVirtio(device, slot, UsesEvents(option));
     }
 
     private static void AddSerial(PcBoard board, DeviceOption option, Backends backends)

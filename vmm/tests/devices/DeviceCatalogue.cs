@@ -63,6 +63,7 @@ internal static class DeviceCatalogue
         ["virtio-net-pci"] = () => NewVirtio((memory, clock) => new VirtioNet(memory, clock, new ChattyNetwork(), MacAddress.Default(0))),
         ["virtio-serial-pci"] = () => NewVirtio((memory, clock) => NewSerial(memory, clock, NullStreamLink.Instance)),
         ["virtio-serial-pci on a busy line"] = () => NewVirtio((memory, clock) => NewSerial(memory, clock, new BusyStream())),
+        ["virtio-vsock-pci"] = () => NewVirtio((memory, clock) => new VirtioVsock(memory, clock, new EchoingVsock(), guestCid: 3)),
         ["virtio-rng-device"] = () => NewVirtioMmio((memory, clock) => new VirtioRng(memory, clock, new CountingEntropy())),
         ["virtio-balloon-pci"] = () => NewVirtio((memory, clock) => new VirtioBalloon(memory, clock)),
         ["virtio-blk-pci"] = () => NewVirtio((memory, clock) => new VirtioBlk(memory, clock, new MemoryImage(1 << 16), "serial")),
