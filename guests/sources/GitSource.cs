@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using Gauntlet.Guests.Images;
 using Gauntlet.Terminal;
@@ -13,11 +14,18 @@ public sealed record SourceRevision(string? Commit, string Tree)
     public override string ToString() => Commit is null ? $"uncommitted {Tree[..12]}" : Commit[..12];
 }
 
-/// <summary>A git checkout whose revisions are built. It is only read: what is built is a copy, and what is being edited stays as it is.</summary>
+/// <summary>
+/// A git checkout whose revisions are built. It is only read: what is built is a copy, and what is being edited stays as it is. A folder that is no checkout, as a
+/// distribution's source package, has no revisions but the files as they are: their objects go to a repository elsewhere.
+/// </summary>
 /// <param name="folder">Any folder in it.</param>
-public sealed class GitSource(string folder)
+/// <param name="trees">Where repositories for folders without one are kept; null: in the user's cache folder.</param>
+public sealed class GitSource(string folder, string? trees = null)
 {
     private const string Hint = "Install it: apt-get install git";
+
+    // Of git, where the folder has no repository of its own.
+    private IReadOnlyDictionary<string, string>? _elsewhere;
 
     public string Folder => folder;
 
@@ -25,6 +33,8 @@ public sealed class GitSource(string folder)
     /// <exception cref="UserException">There is no such revision, or this is no checkout.</exception>
     public async Task<SourceRevision> ResolveAsync(string? revision, CancellationToken cancellation)
     {
+        if (_elsewhere is null && await TryAsync(["rev-parse", "--git-dir"], cancellation) is null)
+            _elsewhere = await ElsewhereAsync(cancellation);
         if (string.IsNullOrEmpty(revision))
             return await AsItIsAsync(cancellation);
         var commit = await TryAsync(["rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}"], cancellation)
@@ -74,6 +84,15 @@ public sealed class GitSource(string folder)
         }
     }
 
+    private async Task<IReadOnlyDictionary<string, string>> ElsewhereAsync(CancellationToken cancellation)
+    {
+        var full = Path.GetFullPath(folder);
+        var repository = Path.Combine(trees ?? UserCache.Folder("trees"), Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(full)))[..16]);
+        if (!Directory.Exists(repository))
+            await ExternalTool.RunAsync(["git", "init", "--quiet", "--bare", Directory.CreateDirectory(repository).FullName], Hint, cancellation);
+        return new Dictionary<string, string> { ["GIT_DIR"] = repository, ["GIT_WORK_TREE"] = full };
+    }
+
     private async Task<string?> TryAsync(IReadOnlyList<string> arguments, CancellationToken cancellation)
     {
         if (!Directory.Exists(folder))
@@ -91,5 +110,6 @@ public sealed class GitSource(string folder)
     private async Task<string> LineAsync(IReadOnlyList<string> arguments, CancellationToken cancellation) => Encoding.UTF8.GetString(await RunAsync(arguments, cancellation)).Trim();
 
     private async Task<byte[]> RunAsync(IReadOnlyList<string> arguments, CancellationToken cancellation, IReadOnlyDictionary<string, string>? variables = null) =>
-        await ExternalTool.RunAsync(["git", "-C", folder, .. arguments], Hint, cancellation, variables: variables);
+        await ExternalTool.RunAsync(
+            ["git", "-C", folder, .. arguments], Hint, cancellation, variables: new Dictionary<string, string>((_elsewhere ?? new Dictionary<string, string>()).Concat(variables ?? new Dictionary<string, string>())));
 }

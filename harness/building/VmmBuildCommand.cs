@@ -11,13 +11,14 @@ public static class VmmBuildCommand
 {
     public static Command Create(Output output)
     {
-        var vmms = new Argument<string[]>("vmm") { Description = "gvmm@REV, gvmm@dirty, qemu@/path[:REV]; a path alone is its files as they are", Arity = ArgumentArity.OneOrMore };
+        var vmms = new Argument<string[]>("vmm") { Description = "gvmm@REV, gvmm@dirty, qemu@/path[:REV]; a path alone is its files as they are; gvmm or qemu with --source", Arity = ArgumentArity.OneOrMore };
         var arch = new Option<string>("--arch") { Description = "Architecture of the guests, for QEMU", DefaultValueFactory = _ => "x86_64" };
-        var sanitizers = new Option<string[]>("--sanitizers") { Description = "For QEMU: address, undefined, …", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
-        var coverage = new Option<bool>("--coverage") { Description = "For QEMU: count lines for gcov" };
+        var folder = new Option<string?>("--source") { Description = "Folder of the sources, a git checkout or not, built as they are", HelpName = "DIR" };
+        var sanitizers = new Option<string[]>("--sanitizers", "--sanitizer") { Description = "For QEMU: address, undefined, …", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
+        var coverage = new Option<bool>("--coverage") { Description = "For QEMU: count edges for `gauntlet fuzz run qemu --qemu PROGRAM`, with AFL++'s compiler" };
         var configure = new Option<string[]>("--configure") { Description = "For QEMU: a further argument of configure; may be given again", HelpName = "ARG", DefaultValueFactory = _ => [] };
         var contained = new Option<bool>("--self-contained") { Description = "For gvmm: with the .NET runtime, for a guest that has none" };
-        var command = new Command("build", "Build VMMs from their sources at revisions; what is built once is kept, beside all others") { vmms, arch, sanitizers, coverage, configure, contained };
+        var command = new Command("build", "Build VMMs from their sources at revisions; what is built once is kept, beside all others") { vmms, folder, arch, sanitizers, coverage, configure, contained };
         command.SetAction(async (parsed, cancellation) =>
         {
             var qemu = new QemuOptions
@@ -30,8 +31,11 @@ public static class VmmBuildCommand
             foreach (var name in parsed.GetValue(vmms)!)
             {
                 var words = name.Split('@', 2);
-                var (source, revision) = VmmSource.Of(words[0], words.Length > 1 ? words[1] : "dirty", null, qemu)
-                    ?? throw new UserException($"'{name}' names no sources; give gvmm@REV, or qemu@/path/of/a/checkout:REV.");
+                if (words.Length > 1 && parsed.GetValue(folder) is not null)
+                    throw new UserException($"'{name}' names sources, and --source others; give one of them.");
+                var version = words.Length > 1 ? words[1] : parsed.GetValue(folder) is { } given ? Path.GetFullPath(given) : "dirty";
+                var (source, revision) = VmmSource.Of(words[0], version, null, qemu)
+                    ?? throw new UserException($"'{name}' names no sources; give gvmm@REV, qemu@/path/of/a/checkout:REV, or --source DIR.");
                 if (source is GvmmSource gvmm)
                     source = gvmm with { SelfContained = parsed.GetValue(contained) };
                 var start = Stopwatch.GetTimestamp();
@@ -42,6 +46,7 @@ public static class VmmBuildCommand
         });
         return command.WithExample("gauntlet vmm build gvmm@HEAD~3 gvmm@dirty", "two builds, side by side")
             .WithExample("gauntlet vmm build qemu@$HOME/qemu:v9.1.0 --sanitizers address undefined", "QEMU with sanitizers")
+            .WithExample("gauntlet vmm build qemu --source $HOME/qemu-7.2 --coverage --sanitizer address", "QEMU for fuzzing with coverage")
             .WithExample("gauntlet run --vmm gvmm@HEAD~3,gvmm@HEAD --suite cpu", "builds what is missing, and runs both");
     }
 }

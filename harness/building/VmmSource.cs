@@ -17,19 +17,41 @@ public sealed record QemuOptions
     /// <summary>As after <c>-fsanitize=</c>: <c>address</c>, <c>undefined</c>.</summary>
     public IReadOnlyList<string> Sanitizers { get; init; } = [];
 
-    /// <summary>Counts lines for gcov.</summary>
+    /// <summary>Counts edges into AFL++'s shared map: built with its compiler.</summary>
     public bool Coverage { get; init; }
 
     /// <summary>Further arguments of <c>configure</c>.</summary>
     public IReadOnlyList<string> Further { get; init; } = [];
 
     /// <summary>Only what running guests needs: a build then takes minutes, and few libraries.</summary>
-    internal IReadOnlyList<string> Configure() =>
-    [
-        $"--target-list={string.Join(',', Targets)}", "--without-default-features", "--enable-tcg", "--enable-kvm", "--enable-fdt=system", "--disable-docs", "--disable-tools", "--disable-werror",
-        .. Sanitizers.Count > 0 ? (string[])[$"--extra-cflags=-fsanitize={string.Join(',', Sanitizers)}", $"--extra-ldflags=-fsanitize={string.Join(',', Sanitizers)}"] : [],
-        .. Coverage ? (string[])["--enable-gcov"] : [], .. Further,
-    ];
+    internal IReadOnlyList<string> Configure()
+    {
+        List<string> options =
+        [
+            $"--target-list={string.Join(',', Targets)}", "--without-default-features", "--enable-tcg", "--enable-kvm", "--enable-fdt=system", "--disable-docs", "--disable-tools", "--disable-werror",
+        ];
+        List<string> flags = [];
+        if (Sanitizers.Count > 0)
+        {
+            flags.Add($"-fsanitize={string.Join(',', Sanitizers)}");
+            options.Add($"--extra-ldflags=-fsanitize={string.Join(',', Sanitizers)}");
+        }
+        // Before 8.2 configure tells the coroutines that they run under AddressSanitizer only with an option that brings other sanitizers too.
+        if (Sanitizers.Contains("address"))
+            flags.Add("-DCONFIG_ASAN_IFACE_FIBER=1");
+        if (Coverage)
+        {
+            options.AddRange(["--cc=afl-clang-fast", "--cxx=afl-clang-fast++", "--host-cc=clang", "--disable-debug-info"]);
+            // Lines for the reports of sanitizers; whole debug information triples the build.
+            flags.AddRange(["-gline-tables-only", "-fno-omit-frame-pointer"]);
+        }
+        if (flags.Count > 0)
+            options.Add($"--extra-cflags={string.Join(' ', flags)}");
+        return [.. options, .. Further];
+    }
+
+    /// <summary>For what runs the compiler: AFL++'s says nothing by itself, and adds no optimisation or debug information of its own.</summary>
+    internal static Dictionary<string, string> CoverageVariables() => new() { ["AFL_QUIET"] = "1", ["AFL_DONT_OPTIMIZE"] = "1" };
 }
 
 /// <summary>A VMM's sources, and how a revision of them becomes a program.</summary>
@@ -111,8 +133,10 @@ public sealed record QemuSource(string Checkout, QemuOptions Options) : VmmSourc
     {
         var build = Path.Combine(sources, "build");
         Directory.CreateDirectory(build);
-        const string hint = "Install what building QEMU takes: apt-get build-dep qemu";
-        var variables = CompilerCache(sources);
+        var hint = $"Install what building QEMU takes: apt-get build-dep qemu{(Options.Coverage ? "; apt-get install afl++ clang libclang-rt-14-dev" : "")}";
+        var variables = Options.Coverage ? QemuOptions.CoverageVariables() : CompilerCache(sources);
+        if (Options.Coverage)
+            await ExternalTool.RunAsync(["afl-clang-fast", "--version"], "Install AFL++'s compiler: apt-get install afl++ clang", cancellation, variables: variables, log: log);
         await ExternalTool.RunAsync(["../configure", $"--prefix={result}", $"--firmwarepath={result}/share/qemu:{InstalledFirmware}", .. Options.Configure()], hint, cancellation, build, variables, log);
         // Its tests are about as much to compile as it is itself: only what is installed gets built.
         await ExternalTool.RunAsync(["ninja", .. await InstalledTargetsAsync(build, cancellation)], "Install it: apt-get install ninja-build", cancellation, build, variables, log);

@@ -74,7 +74,30 @@ public sealed class SourcesTests
         var line = string.Join(' ', options.Configure());
         Assert.Contains("--target-list=aarch64-softmmu", line, StringComparison.Ordinal);
         Assert.Contains("-fsanitize=address,undefined", line, StringComparison.Ordinal);
-        Assert.Contains("--enable-gcov", line, StringComparison.Ordinal);
+        Assert.Contains("--cc=afl-clang-fast", line, StringComparison.Ordinal);
+        Assert.DoesNotContain("afl", string.Join(' ', (options with { Coverage = false }).Configure()), StringComparison.Ordinal);
+    }
+
+    // As a distribution's source package is unpacked.
+    [Fact]
+    public async Task A_folder_that_is_no_checkout_is_built_as_it_is_and_nothing_is_written_to_it()
+    {
+        using var sources = new TemporaryFolder();
+        using var trees = new TemporaryFolder();
+        using var target = new TemporaryFolder();
+        File.WriteAllText(Path.Combine(sources.Path, "vmm.in"), "exit 0");
+        File.WriteAllText(Path.Combine(sources.Path, ".gitignore"), "ignored\n");
+        File.WriteAllText(Path.Combine(sources.Path, "ignored"), "x");
+        var source = new GitSource(sources.Path, trees.Path);
+        var first = await source.ResolveAsync(null, default);
+        Assert.Null(first.Commit);
+        Assert.Equal(first, await new GitSource(sources.Path, trees.Path).ResolveAsync(null, default));
+        await source.ExtractAsync(first, target.Path, default);
+        Assert.Equal([".gitignore", "vmm.in"], Directory.GetFiles(target.Path).Select(Path.GetFileName).Order());
+        Assert.False(Directory.Exists(Path.Combine(sources.Path, ".git")));
+        File.WriteAllText(Path.Combine(sources.Path, "vmm.in"), "exit 1");
+        Assert.NotEqual(first.Tree, (await source.ResolveAsync(null, default)).Tree);
+        Assert.Contains("no revision", (await Assert.ThrowsAsync<UserException>(() => source.ResolveAsync("HEAD", default))).Message, StringComparison.Ordinal);
     }
 
     [Theory]
