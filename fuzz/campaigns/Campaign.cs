@@ -32,6 +32,7 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say, 
 
     private readonly Stopwatch _watch = new();
     private readonly Lock _lock = new();
+    private QemuBinary? _qemu;
 
     /// <returns>One a target, in the order of the file.</returns>
     public async Task<IReadOnlyList<CampaignOutcome>> RunAsync(CancellationToken cancellation)
@@ -39,8 +40,22 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say, 
         var states = file.Targets.Select((target, number) => new State(target, Path.Combine(file.Output, target.FolderName), seed + (ulong)number * 1_000, findings?.Known(target.Name) ?? [])).ToList();
         foreach (var state in states.Where(state => state.Target.QemuDevice is null))
             state.Regressions.AddRange(Replayed(state.Target.Name));
+        if (file.Targets.Any(target => target.QemuDevice is not null))
+        {
+            try
+            {
+                _qemu = await QemuBinary.FindAsync(file.Qemu, file.PlainQemu, cancellation);
+            }
+            catch (UserException exception)
+            {
+                // Another host may have it: the rest goes on without.
+                say($"skip QEMU's devices: {exception.Message.Split('\n')[0]}");
+                states.ForEach(state => state.IsOut = state.Target.QemuDevice is not null);
+            }
+        }
         _watch.Start();
         await Task.WhenAll(Enumerable.Range(0, file.Workers).Select(_ => WorkAsync(states, cancellation)));
+        states.ForEach(state => state.Qemu?.Dispose());
         foreach (var state in states)
             findings?.Record(state.Target.Name, state.Failures(), DateTime.UtcNow);
         return [.. states.Select(state => state.Outcome)];
@@ -62,7 +77,6 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say, 
                 }
                 catch (UserException exception)
                 {
-                    // Another host may have it: the rest goes on without.
                     say($"skip {state.Target.Name}: {exception.Message.Split('\n')[0]}");
                     state.IsOut = true;
                     continue;
@@ -89,7 +103,7 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say, 
     private FuzzProgress FuzzQemu(State state, TimeSpan slice, CancellationToken cancellation)
     {
         var output = new OutputDirectory(state.Path);
-        state.Qemu ??= new QemuFuzzer(QemuDevice.Probe(file.Qemu, state.Target.Machine, state.Target.QemuDevice!), output, new QemuBuckets(State.BucketsOf(state.Path)), state.Seed);
+        state.Qemu ??= new QemuFuzzer(QemuDevice.Probe(_qemu!.Program, state.Target.Machine, state.Target.QemuDevice!), output, new QemuBuckets(State.BucketsOf(state.Path)), state.Seed, _qemu);
         state.Qemu.Run(slice, () => _watch.Elapsed, bucket => say($"NEW {bucket.Device} {bucket.Signature}"), cancellation);
         var at = state.Qemu.Progress;
         return new FuzzProgress(at.Programs, (long)(at.Programs / Math.Max(at.Seconds, 0.1)), at.Features, at.Features, at.Corpus, state.Failures().Count, at.Hangs);
@@ -161,7 +175,7 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say, 
         public List<string> Failures()
         {
             if (Target.QemuDevice is not null)
-                return [.. new QemuBuckets(BucketsOf(Path)).All.Where(bucket => !bucket.IsArtefact).Select(bucket => bucket.Signature)];
+                return [.. new QemuBuckets(BucketsOf(Path)).All.Where(bucket => !bucket.IsArtefact).Select(bucket => bucket.Signature + bucket.Remark)];
             var output = new OutputDirectory(Path);
             return [.. output.Buckets().Concat(output.Inputs("hangs").Select(hang => $"hang {System.IO.Path.GetFileName(hang)}")).Distinct()];
         }

@@ -27,11 +27,13 @@ public sealed record CampaignTarget(string Name, TimeSpan? Most, string Machine 
 /// <param name="Time">Of all targets together.</param>
 /// <param name="Slice">Of one turn.</param>
 /// <param name="Workers">Turns at the same time.</param>
-/// <param name="Qemu">QEMU's program, for targets that are devices of it.</param>
+/// <param name="Qemu">QEMU's program, for targets that are devices of it; <c>qemu@DIR</c> is built with coverage.</param>
+/// <param name="PlainQemu">One without instrumentation, which confirms what an instrumented one finds.</param>
 /// <param name="Regressions">Folder with a folder for each target, its files inputs that once failed: run first. Null for none.</param>
-public sealed record CampaignFile(string Output, TimeSpan Time, TimeSpan Slice, int Workers, string Qemu, string? Regressions, IReadOnlyList<CampaignTarget> Targets)
+public sealed record CampaignFile(string Output, TimeSpan Time, TimeSpan Slice, int Workers, string Qemu, string PlainQemu, string? Regressions, IReadOnlyList<CampaignTarget> Targets)
 {
     private const int MostWorkers = 256;
+    private const string InstalledQemu = "qemu-system-x86_64";
 
     private static readonly TimeSpan DefaultSlice = TimeSpan.FromSeconds(30), ShortestSlice = TimeSpan.FromSeconds(1);
 
@@ -42,7 +44,7 @@ public sealed record CampaignFile(string Output, TimeSpan Time, TimeSpan Slice, 
     internal static CampaignFile Read(YamlMap map)
     {
         map.RequireSchema(1);
-        map.RefuseOthersThan("schema", "output", "time", "slice", "workers", "qemu", "regressions", "targets");
+        map.RefuseOthersThan("schema", "output", "time", "slice", "workers", "qemu", "plain", "regressions", "targets");
         var targets = new List<CampaignTarget>();
         foreach (var entry in map.Maps("targets"))
         {
@@ -71,7 +73,7 @@ public sealed record CampaignFile(string Output, TimeSpan Time, TimeSpan Slice, 
             throw map.Error($"'slice' must be {ShortestSlice.TotalSeconds:0}s or more.", "slice");
         return new CampaignFile(
             map.RequiredText("output"), Duration(map, "time") ?? throw map.Error("'time' is missing: how long all targets together are fuzzed, as in 8h.", "time"), slice,
-            map.Integer("workers", 1, MostWorkers) ?? Environment.ProcessorCount, map.Text("qemu") ?? "qemu-system-x86_64", map.Text("regressions"), targets);
+            map.Integer("workers", 1, MostWorkers) ?? Environment.ProcessorCount, map.Text("qemu") ?? InstalledQemu, map.Text("plain") ?? InstalledQemu, map.Text("regressions"), targets);
     }
 
     private static TimeSpan? Duration(YamlMap map, string key) => map.Text(key) is not { } text ? null

@@ -44,14 +44,16 @@ public sealed class FuzzCommands : ICommandModule
         var execs = new Option<long?>("--execs") { Description = "How many runs" };
         var seed = SeedOption();
         var machine = new Option<string?>("--machine") { Description = "Of QEMU, for qemu:DEVICE; default q35" };
-        var qemu = new Option<string>("--qemu") { Description = "QEMU's program", DefaultValueFactory = _ => "qemu-system-x86_64" };
+        var qemu = new Option<string>("--qemu") { Description = "QEMU's program, or qemu@DIR: built from sources with coverage and AddressSanitizer, once", DefaultValueFactory = _ => "qemu-system-x86_64" };
+        var plain = new Option<string>("--plain") { Description = "QEMU without instrumentation: what an instrumented one finds counts when this dies of it too", DefaultValueFactory = _ => "qemu-system-x86_64" };
         var jobs = new Option<int?>("--jobs") { Description = "Processes at the same time, sharing what they find; default 1, for qemu one a CPU" };
-        var command = new Command("run", "Fuzz one target; exit code 1 when a crash or hang is in the directory") { target, folder, time, execs, seed, machine, qemu, jobs };
+        var command = new Command("run", "Fuzz one target; exit code 1 when a crash or hang is in the directory") { target, folder, time, execs, seed, machine, qemu, plain, jobs };
         command.SetAction(async (parsed, cancellation) =>
         {
             if (QemuRun.IsFor(parsed.GetValue(target)!))
             {
-                return QemuRun.Run(output, parsed.GetValue(target)!, parsed.GetValue(qemu)!, parsed.GetValue(machine), parsed.GetValue(folder), Duration(parsed.GetValue(time)),
+                var binary = await QemuBinary.FindAsync(parsed.GetValue(qemu)!, parsed.GetValue(plain)!, cancellation);
+                return QemuRun.Run(output, parsed.GetValue(target)!, binary, parsed.GetValue(machine), parsed.GetValue(folder), Duration(parsed.GetValue(time)),
                     Math.Max(parsed.GetValue(jobs) ?? Environment.ProcessorCount, 1), parsed.GetValue(seed), cancellation);
             }
             var name = Known(parsed.GetValue(target)!);
@@ -67,6 +69,7 @@ public sealed class FuzzCommands : ICommandModule
             .WithExample("gauntlet fuzz run isa-serial --time 60s", "one device for a minute")
             .WithExample("gauntlet fuzz run qemu:virtio-blk-pci --machine q35 --time 30m", "a device of QEMU, over qtest")
             .WithExample("gauntlet fuzz run qemu --time 30m --jobs 2", "QEMU's usual devices, the time shared among them")
+            .WithExample("gauntlet fuzz run qemu --qemu qemu@$HOME/qemu-7.2 --time 30m", "the same, guided by coverage and with AddressSanitizer")
             .WithExample("gauntlet fuzz run pc --jobs 2 --time 8h", "two processes that share a corpus")
             .WithExample("gauntlet fuzz run pc --execs 100000 --seed 7 --output pc-7", "the same run every time, in a new directory");
     }

@@ -1,5 +1,4 @@
 using Gauntlet.Fuzz.Qemu;
-using Gauntlet.Harness.Drivers;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Fuzz.Commands;
@@ -14,24 +13,26 @@ internal static class QemuRun
     public static bool IsFor(string target) => target == Everything || target.StartsWith(Prefix, StringComparison.Ordinal);
 
     /// <returns>Failure when a bucket is in the directory that is no artefact.</returns>
-    public static int Run(Output output, string target, string program, string? machine, string? folder, TimeSpan? time, int jobs, ulong seed, CancellationToken cancellation)
+    public static int Run(Output output, string target, QemuBinary binary, string? machine, string? folder, TimeSpan? time, int jobs, ulong seed, CancellationToken cancellation)
     {
-        if (ProgramFinder.InPath(program) is not { } path)
-            throw new UserException($"{target}: {program} is no program in PATH: install it (Debian's package qemu-system-x86), or name one with --qemu", ExitCode.Environment);
         IReadOnlyList<(string, string)> targets = target == Everything
             ? [.. QemuDeviceList.Default.Select(entry => (entry.Device, machine ?? entry.Machine))]
             : [(target[Prefix.Length..], machine ?? "q35")];
         // Told before the first turn, where it would only be skipped.
         if (targets is [var (device, on)])
-            _ = QemuDevice.Probe(path, on, device);
-        var request = new QemuCampaignRequest(path, targets, folder ?? Path.Combine("fuzz-out", target.Replace(':', '-')), time ?? DefaultTime, targets.Count == 1 ? 1 : jobs, seed);
+            _ = QemuDevice.Probe(binary.Program, on, device);
+        if (binary.IsInstrumented)
+            output.Out.WriteLine($"{binary.Program} counts into a map of {binary.MapBytes} bytes; {binary.Plain} confirms");
+        var request = new QemuCampaignRequest(binary, targets, folder ?? Path.Combine("fuzz-out", target.Replace(':', '-')), time ?? DefaultTime, targets.Count == 1 ? 1 : jobs, seed);
         var campaign = new QemuCampaign(request, output.Out.WriteLine);
         campaign.Run(cancellation);
         var (programs, seconds) = campaign.Totals;
-        var real = campaign.Buckets.All.Where(bucket => !bucket.IsArtefact).ToList();
-        output.Out.WriteLine($"{programs} programs, {programs / Math.Max(seconds, 0.1):0}/s a process; {real.Count} distinct failures, {campaign.Buckets.All.Count - real.Count} artefacts; in {request.Output}");
-        foreach (var bucket in campaign.Buckets.All)
-            output.Out.WriteLine($"{bucket.Seconds,6} s  {bucket.Device,-16} {bucket.Signature}{(bucket.IsArtefact ? " (artefact)" : "")}  buckets/{bucket.Number:d3}.sh");
-        return real.Count == 0 ? ExitCode.Success : ExitCode.Failure;
+        var all = campaign.Buckets.All;
+        int Of(QemuStanding standing) => all.Count(bucket => bucket.Standing == standing);
+        var sanitized = binary.IsInstrumented ? $" {Of(QemuStanding.OnlySanitizer)} only with the sanitizer," : "";
+        output.Out.WriteLine($"{programs} programs, {programs / Math.Max(seconds, 0.1):0}/s a process; {Of(QemuStanding.Confirmed)} distinct failures,{sanitized} {Of(QemuStanding.Artefact)} artefacts; in {request.Output}");
+        foreach (var bucket in all)
+            output.Out.WriteLine($"{bucket.Seconds,6} s  {bucket.Device,-16} {bucket.Signature}{bucket.Remark}  buckets/{bucket.Number:d3}.sh");
+        return all.All(bucket => bucket.IsArtefact) ? ExitCode.Success : ExitCode.Failure;
     }
 }

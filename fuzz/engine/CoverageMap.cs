@@ -104,7 +104,7 @@ public sealed unsafe class CoverageMap : IDisposable
         return ofHigh | (ofLow & Vector128.Equals(high, Vector128<byte>.Zero));
     }
 
-    private static byte Bucket(byte count) => count switch
+    internal static byte Bucket(byte count) => count switch
     {
         0 => 0,
         < 4 => (byte)(1 << (count - 1)),

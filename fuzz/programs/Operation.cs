@@ -34,15 +34,18 @@ public enum OperationKind : byte
 
     /// <summary>Puts back what the last snapshot saved; nothing without one.</summary>
     Restore,
+
+    /// <summary>Fills a run of memory with some bytes again and again: what a device finds wherever it follows a pointer into the run. Its byte form is that of the writes it stands for.</summary>
+    Pattern,
 }
 
 /// <summary>One step of a device program. Made only by its factory methods, which check every range.</summary>
 public readonly record struct Operation
 {
-    /// <summary>Most bytes of one <see cref="OperationKind.WriteMemory"/>.</summary>
+    /// <summary>Most bytes of one <see cref="OperationKind.WriteMemory"/>, and of those that a <see cref="OperationKind.Pattern"/> repeats.</summary>
     public const int MaxDataBytes = 256;
 
-    /// <summary>Most bytes of one <see cref="OperationKind.Fill"/> or <see cref="OperationKind.ReadMemory"/>.</summary>
+    /// <summary>Most bytes of one <see cref="OperationKind.Fill"/>, <see cref="OperationKind.ReadMemory"/> or <see cref="OperationKind.Pattern"/>.</summary>
     public const int MaxRunBytes = 65_536;
 
     /// <summary>Longest step of the clock: 2^53 - 1 ns, a hundred days.</summary>
@@ -65,7 +68,7 @@ public readonly record struct Operation
     /// <summary>Of a write, the byte of a fill, or nanoseconds of a clock step.</summary>
     public ulong Value { get; }
 
-    /// <summary>Of a memory write; never changed.</summary>
+    /// <summary>Of a memory write, or what a pattern repeats; never changed.</summary>
     public byte[] Data { get; }
 
     public static Operation Read(AddressSpace space, ulong address, int size) =>
@@ -92,6 +95,32 @@ public readonly record struct Operation
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(ns, MaxClockStepNs);
         return new Operation(OperationKind.ClockStep, value: ns);
+    }
+
+    /// <param name="length">1 to <see cref="MaxRunBytes"/>.</param>
+    /// <param name="repeated">1 to <see cref="MaxDataBytes"/> bytes.</param>
+    public static Operation Pattern(ulong address, int length, ReadOnlySpan<byte> repeated)
+    {
+        CheckLength(repeated.Length, MaxDataBytes);
+        return new Operation(OperationKind.Pattern, size: CheckLength(length, MaxRunBytes), address: address, data: repeated.ToArray());
+    }
+
+    /// <summary>The bytes that a pattern leaves in memory, <see cref="Size"/> of them.</summary>
+    public byte[] Repeated()
+    {
+        var bytes = new byte[Size];
+        for (var i = 0; i < bytes.Length; i++)
+            bytes[i] = Data[i % Data.Length];
+        return bytes;
+    }
+
+    /// <summary>Itself, or the writes that a pattern stands for.</summary>
+    public IEnumerable<Operation> Plain()
+    {
+        if (Kind != OperationKind.Pattern)
+            return [this];
+        var address = Address;
+        return Repeated().Chunk(MaxDataBytes).Select((piece, number) => WriteMemory(unchecked(address + (ulong)(number * MaxDataBytes)), piece));
     }
 
     public static Operation SampleInterrupts() => new(OperationKind.SampleInterrupts);

@@ -38,15 +38,17 @@ public static class ProgramBytes
     {
         var bytes = new List<byte>(program.Count * 4);
         Span<byte> one = stackalloc byte[MaxOperationBytes];
-        foreach (var operation in program)
+        foreach (var operation in program.SelectMany(operation => operation.Plain()))
             bytes.AddRange(one[..Encode(in operation, grammar, one)]);
         return [.. bytes];
     }
 
-    /// <summary>One operation; how many bytes it takes.</summary>
+    /// <summary>One operation, no <see cref="OperationKind.Pattern"/>; how many bytes it takes.</summary>
     /// <param name="destination">At least <see cref="MaxOperationBytes"/>.</param>
     public static int Encode(in Operation operation, Grammar grammar, Span<byte> destination)
     {
+        if (operation.Kind == OperationKind.Pattern)
+            throw new ArgumentException("a pattern is several writes in the byte form", nameof(operation));
         var width = operation.Size switch { 2 => 1, 4 => 2, 8 => 3, _ => 0 };
         var isPort = operation.Space == AddressSpace.Port;
         var at = 1;

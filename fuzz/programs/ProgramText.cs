@@ -51,6 +51,7 @@ public static class ProgramText
             (OperationKind.SampleInterrupts, _) => "interrupts",
             (OperationKind.Reset, _) => "reset",
             (OperationKind.Snapshot, _) => "snapshot",
+            (OperationKind.Pattern, _) => $"pattern 0x{operation.Address:x} 0x{operation.Size:x} 0x{Convert.ToHexStringLower(operation.Data)}",
             _ => "restore",
         };
     }
@@ -108,6 +109,11 @@ public static class ProgramText
                 return Operation.ReadMemory(Number(1, ulong.MaxValue), Length(Done(3, 2), Operation.MaxRunBytes));
             case "clock_step":
                 return Operation.ClockStep(Number(Done(2, 1), Operation.MaxClockStepNs));
+            case "pattern":
+                var run = Length(Done(4, 2), Operation.MaxRunBytes);
+                return Hex(3) is { Length: >= 1 and <= Operation.MaxDataBytes } repeated
+                    ? Operation.Pattern(Number(1, ulong.MaxValue), run, repeated)
+                    : throw new ProgramFormatException(line, $"pattern: 1 to {Operation.MaxDataBytes} bytes are repeated");
             case "interrupts" when Done(1, true):
                 return Operation.SampleInterrupts();
             case "reset" when Done(1, true):

@@ -29,10 +29,15 @@ public sealed record QtestScript(string Text, int Dropped)
                 dropped++;
                 text.Append("# not in qtest: ");
             }
-            text.Append(ProgramText.Line(operation)).Append('\n');
+            text.Append(Line(operation)).Append('\n');
         }
         return new QtestScript(text.ToString(), dropped);
     }
+
+    /// <summary>One operation as qtest has it: a pattern is a long write.</summary>
+    public static string Line(in Operation operation) => operation.Kind == OperationKind.Pattern
+        ? $"write 0x{operation.Address:x} 0x{operation.Size:x} 0x{Convert.ToHexStringLower(operation.Repeated())}"
+        : ProgramText.Line(operation);
 
     /// <summary>One shell command that plays the script on a QEMU, for a bug report. Comments are left out: QEMU's parser knows none.</summary>
     public string ShellCommand(string qemu, string arguments)

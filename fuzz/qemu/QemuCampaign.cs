@@ -6,12 +6,12 @@ using Gauntlet.Terminal;
 namespace Gauntlet.Fuzz.Qemu;
 
 /// <summary>What a campaign over devices of QEMU is asked for.</summary>
-/// <param name="Program">Path of QEMU.</param>
+/// <param name="Binary">QEMU.</param>
 /// <param name="Targets">Each device with its machine.</param>
 /// <param name="Output">A folder for each device, <c>buckets</c>, and <c>schedule</c>; gone on from when it is there.</param>
 /// <param name="Time">In all.</param>
 /// <param name="Workers">Processes at the same time.</param>
-public sealed record QemuCampaignRequest(string Program, IReadOnlyList<(string Device, string Machine)> Targets, string Output, TimeSpan Time, int Workers, ulong Seed);
+public sealed record QemuCampaignRequest(QemuBinary Binary, IReadOnlyList<(string Device, string Machine)> Targets, string Output, TimeSpan Time, int Workers, ulong Seed);
 
 /// <summary>
 /// Shares time among devices: each has a turn first, then those that go on showing something new, or failing in new ways, have more than those that do not.
@@ -60,6 +60,7 @@ public sealed class QemuCampaign
         workers.ForEach(worker => worker.Start());
         workers.ForEach(worker => worker.Join());
         SaveSchedule();
+        _turns.ForEach(turn => turn.Fuzzer?.Dispose());
     }
 
     /// <summary>Programs and seconds so far, over all devices.</summary>
@@ -75,9 +76,10 @@ public sealed class QemuCampaign
             try
             {
                 turn.Fuzzer ??= new QemuFuzzer(
-                    QemuDevice.Probe(_request.Program, turn.Machine, turn.Name), new OutputDirectory(Path.Combine(_request.Output, turn.Name)), _buckets, _request.Seed + (ulong)turn.Number);
+                    QemuDevice.Probe(_request.Binary.Program, turn.Machine, turn.Name), new OutputDirectory(Path.Combine(_request.Output, turn.Name)), _buckets, _request.Seed + (ulong)turn.Number,
+                    _request.Binary);
                 var (featuresBefore, bucketsBefore, secondsBefore) = (turn.Fuzzer.Progress.Features, _buckets.All.Count, turn.Fuzzer.Progress.Seconds);
-                turn.Fuzzer.Run(left < slice ? left : slice, () => Elapsed, bucket => Say($"NEW {bucket.Device,-16} {bucket.Signature}{(bucket.IsArtefact ? " (artefact)" : "")}"), cancellation);
+                turn.Fuzzer.Run(left < slice ? left : slice, () => Elapsed, bucket => Say($"NEW {bucket.Device,-16} {bucket.Signature}{bucket.Remark}"), cancellation);
                 var at = turn.Fuzzer.Progress;
                 var spent = Math.Max(at.Seconds - secondsBefore, 0.1);
                 turn.Worth = (at.Features - featuresBefore + BucketWorth * (_buckets.All.Count - bucketsBefore)) / spent;

@@ -11,13 +11,15 @@ namespace Gauntlet.Fuzz.Qemu;
 /// <param name="IsArtefact">Only the harness brings it about: a device asked for the current vCPU, and an access over qtest has none.</param>
 public sealed partial record QemuFailure(string Bucket, string Report, bool IsArtefact)
 {
-    private const int Sigabrt = 128 + 6, SignalBase = 128, PlacesInBucket = 3;
+    private const int Sigabrt = 128 + 6, SignalBase = 128, PlacesInBucket = 3, LongestReport = 8_000;
 
     private static readonly TimeSpan LongestDebugger = TimeSpan.FromSeconds(60);
 
     /// <summary>From what it left; where it left no words, null: <see cref="Debug"/> tells more.</summary>
     public static QemuFailure? FromWords(int status, string errors)
     {
+        if (SanitizerReport.Parse(errors) is { } sanitizer)
+            return new QemuFailure(sanitizer.Bucket, Shortened(errors[errors.IndexOf("AddressSanitizer", StringComparison.Ordinal)..]), false);
         foreach (var line in errors.Split('\n'))
         {
             if (Assertion().Match(line) is { Success: true } assertion)
@@ -96,15 +98,17 @@ public sealed partial record QemuFailure(string Bucket, string Report, bool IsAr
         // Recursion repeats a few places for ever: its bottom is the same each time, its top is not.
         var bucket = $"{kind} {program} {string.Join(" < ", places.Take(PlacesInBucket))}";
         // current_cpu is a variable of the thread, far below its block.
-        return new QemuFailure(bucket, said.Length > 8_000 ? said[..8_000] : said, CurrentCpu().IsMatch(said));
+        return new QemuFailure(bucket, Shortened(said), CurrentCpu().IsMatch(said));
     }
+
+    private static string Shortened(string report) => report.Length > LongestReport ? report[..LongestReport] : report;
 
     private static ulong Number(string text) => ulong.Parse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
-    [GeneratedRegex(@"(?<file>[\w./-]+):\d+: (?<function>[\w.]+): Assertion [`'](?<what>.*)' failed")]
+    [GeneratedRegex(@"(?:\.\./)*(?<file>[\w./-]+):\d+: (?<function>[\w.]+): Assertion [`'](?<what>.*)' failed")]
     private static partial Regex Assertion();
 
-    [GeneratedRegex(@"ERROR:(?<file>[\w./-]+):\d+:(?<function>\w+): (?<what>.*)")]
+    [GeneratedRegex(@"ERROR:(?:\.\./)*(?<file>[\w./-]+):\d+:(?<function>\w+): (?<what>.*)")]
     private static partial Regex GlibAssertion();
 
     [GeneratedRegex(@"0x[0-9a-fA-F]+|\b[0-9a-f]{6,}\b|\d+")]

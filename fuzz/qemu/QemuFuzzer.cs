@@ -12,17 +12,17 @@ public readonly record struct QemuProgress(long Programs, double Seconds, int Fe
 /// Fuzzes one device of QEMU: one process at a time, reset between programs by QMP's system_reset (half a millisecond; a fresh process costs a hundred times that)
 /// and replaced when it died, was stopped, or is old.
 /// </summary>
-public sealed class QemuFuzzer
+public sealed class QemuFuzzer : IDisposable
 {
     private const int ProgramsPerProcess = 4_000, MostDeathsPerSlice = 60, MostHangsPerSlice = 3, KeptHistory = 64, MostHangFiles = 20;
-    private const long MostLogBytes = 64 << 20;
 
     private readonly QemuDevice _device;
     private readonly OutputDirectory _output;
     private readonly QemuBuckets _buckets;
     private readonly FuzzRandom _random;
     private readonly QemuPrograms _programs;
-    private readonly TraceFeedback _feedback = new();
+    private readonly IQemuFeedback _feedback;
+    private readonly QemuBinary _binary;
     private readonly List<IReadOnlyList<Operation>> _corpus = [];
     private readonly Queue<IReadOnlyList<Operation>> _history = [];
     private readonly HashSet<(int, OperationKind, ulong)> _wordless = [];
@@ -33,9 +33,12 @@ public sealed class QemuFuzzer
     private bool _calibrated;
 
     /// <param name="output">Programs that showed something are kept there as text, and read at the start.</param>
-    public QemuFuzzer(QemuDevice device, OutputDirectory output, QemuBuckets buckets, ulong seed)
+    /// <param name="binary">That the device is of; null: one without instrumentation.</param>
+    public QemuFuzzer(QemuDevice device, OutputDirectory output, QemuBuckets buckets, ulong seed, QemuBinary? binary = null)
     {
         (_device, _output, _buckets) = (device, output, buckets);
+        _binary = binary ?? new QemuBinary(device.Command.Program, 0, device.Command.Program);
+        _feedback = _binary.IsInstrumented ? new MapFeedback(_binary.MapBytes) : new TraceFeedback();
         _random = new FuzzRandom(seed);
         _programs = new QemuPrograms(_random, device);
         _prefix = [Operation.Fill(QemuPrograms.Arena, QemuPrograms.ArenaBytes, 0), .. device.Setup];
@@ -55,20 +58,22 @@ public sealed class QemuFuzzer
         var watch = Stopwatch.StartNew();
         var (deathsBefore, hangsBefore) = (_deaths, _hangs);
         if (!_calibrated)
-            Calibrate();
+        {
+            _feedback.Calibrate(_device.Command, [.. _prefix, Operation.Read(Vmm.Bus.AddressSpace.Mmio, 0xd0000000, 4), Operation.Read(Vmm.Bus.AddressSpace.Port, 0x80, 1)]);
+            _calibrated = true;
+        }
         var replayed = _count > 0 ? _corpus.Count : 0;
         QemuProcess? process = null;
         try
         {
-            long log = 0;
             var inProcess = 0;
             while (watch.Elapsed < time && !cancellation.IsCancellationRequested && _deaths - deathsBefore < MostDeathsPerSlice && _hangs - hangsBefore < MostHangsPerSlice)
             {
-                if (process is null || process.IsStopped || inProcess >= ProgramsPerProcess || log > MostLogBytes)
+                if (process is null || process.IsStopped || inProcess >= ProgramsPerProcess || _feedback.IsFull)
                 {
                     process?.Dispose();
-                    process = new QemuProcess(_device.Command, _feedback.EventsFile);
-                    (log, inProcess) = (0, 0);
+                    process = _feedback.Start(_device.Command);
+                    inProcess = 0;
                     _history.Clear();
                 }
                 var body = replayed < _corpus.Count ? _corpus[replayed] : Next();
@@ -77,9 +82,10 @@ public sealed class QemuFuzzer
                 inProcess++;
                 try
                 {
+                    _feedback.Begin();
                     var replies = process.Run(program);
                     process.Reset();
-                    if (_feedback.Take(program, replies, process.TracePath, ref log) > 0 && replayed >= _corpus.Count)
+                    if (_feedback.Take(program, replies, process, () => { process.Run(program); process.Reset(); }) > 0 && replayed >= _corpus.Count)
                     {
                         _corpus.Add(body);
                         replayed = _corpus.Count;
@@ -117,18 +123,7 @@ public sealed class QemuFuzzer
         }
     }
 
-    // What the machine traces by itself is no feedback.
-    private void Calibrate()
-    {
-        using var process = new QemuProcess(_device.Command, "*\n");
-        for (var i = 0; i < 3; i++)
-        {
-            process.Run([.. _prefix, Operation.Read(Vmm.Bus.AddressSpace.Mmio, 0xd0000000, 4), Operation.Read(Vmm.Bus.AddressSpace.Port, 0x80, 1)]);
-            process.Reset();
-        }
-        _feedback.LearnNoise(process.TracePath);
-        _calibrated = true;
-    }
+    public void Dispose() => _feedback.Dispose();
 
     private IReadOnlyList<Operation> Next()
     {
@@ -147,6 +142,9 @@ public sealed class QemuFuzzer
         if (words is not null ? !_buckets.Claim(words.Bucket) : !_wordless.Add((status, at.Kind, at.Address)))
             return;
         var confirmed = Confirm(program, status);
+        // Its names are known only now; another way to the same place is no new fault.
+        if (confirmed is not null && _binary.IsInstrumented && IsKnown(confirmed))
+            return;
         if (confirmed is null || new QemuTriage(_device.Command).Judge(confirmed, status, words?.Bucket) is not { } judged)
         {
             _unconfirmed++;
@@ -154,11 +152,32 @@ public sealed class QemuFuzzer
                 _buckets.Release(words.Bucket);
             return;
         }
-        _output.AddCrash(Encoding.UTF8.GetBytes(ProgramText.Format(judged.Program)), $"{judged.Failure.Bucket}\n{judged.Failure.Report}\n");
+        var (failure, small) = judged;
+        var standing = failure.IsArtefact ? QemuStanding.Artefact : QemuStanding.Confirmed;
+        if (_binary.IsInstrumented)
+            (failure, small, standing) = OnPlain(confirmed, failure, small);
+        _output.AddCrash(Encoding.UTF8.GetBytes(ProgramText.Format(small)), $"{failure.Bucket}\n{failure.Report}\n");
         var known = _buckets.All.Count;
-        var bucket = _buckets.Add(judged.Failure, _device, judged.Program, elapsed());
+        var bucket = _buckets.Add(failure, _device, small, elapsed(), standing, _binary);
         if (bucket.Number >= known)
             found(bucket);
+    }
+
+    private bool IsKnown(List<Operation> program) =>
+        QemuScript.Play(_device.Command, QemuScript.From(program), symbolize: true) is { } end && QemuFailure.FromWords(end.Status, end.Errors) is { } failure && !_buckets.Claim(failure.Bucket, isAgain: true);
+
+    // A finding counts when a QEMU as it is installed dies of it as well, of the small program or of the whole.
+    private (QemuFailure Failure, IReadOnlyList<Operation> Program, QemuStanding Standing) OnPlain(List<Operation> whole, QemuFailure failure, IReadOnlyList<Operation> small)
+    {
+        var triage = new QemuTriage(_device.Command with { Program = _binary.Plain });
+        if (triage.Confirm(small) is not { } plain)
+        {
+            if (triage.Confirm(whole) is null || triage.JudgeAny(whole) is not { } judged)
+                return (failure with { Report = $"{Path.GetFileName(_binary.Plain)} without a sanitizer outlives it\n{failure.Report}" }, small, QemuStanding.OnlySanitizer);
+            (plain, small) = judged;
+        }
+        var report = $"without a sanitizer: {plain.Bucket}\n{failure.Report}\n{plain.Report}";
+        return (failure with { Report = report }, small, plain.IsArtefact ? QemuStanding.Artefact : QemuStanding.Confirmed);
     }
 
     // Alone, with a reset behind it, or after what ran before it.

@@ -22,7 +22,7 @@ public sealed class QemuDiedException(bool hangs) : Exception(hangs ? "QEMU does
 /// </summary>
 public sealed class QemuProcess : IDisposable
 {
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(5), LongestStart = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(5), LongestStart = TimeSpan.FromSeconds(60);
 
     private readonly string _folder;
     private readonly Process _process;
@@ -33,8 +33,9 @@ public sealed class QemuProcess : IDisposable
     private readonly MemoryStream _pending = new();
 
     /// <param name="trace">Events that are traced into <see cref="TracePath"/>, as <c>-trace events=</c> reads them; null for none.</param>
+    /// <param name="variables">Of its environment, besides the inherited ones.</param>
     /// <exception cref="UserException">It does not start; its own message is told.</exception>
-    public QemuProcess(QemuCommand command, string? trace = null)
+    public QemuProcess(QemuCommand command, string? trace = null, IReadOnlyDictionary<string, string>? variables = null)
     {
         _folder = Directory.CreateTempSubdirectory("gauntlet-qemu-").FullName;
         var started = false;
@@ -53,6 +54,8 @@ public sealed class QemuProcess : IDisposable
             }
             var start = new ProcessStartInfo("/bin/sh", arguments) { RedirectStandardInput = true, RedirectStandardOutput = true };
             start.Environment["ERRORS"] = Path.Combine(_folder, "errors");
+            foreach (var (name, value) in SanitizerReport.Variables(symbolize: false).Concat(variables ?? new Dictionary<string, string>()))
+                start.Environment[name] = value;
             _process = Process.Start(start) ?? throw new IOException("starting /bin/sh: it did not start");
             _process.StandardInput.Close();
             _process.StandardOutput.Close();
@@ -109,7 +112,7 @@ public sealed class QemuProcess : IDisposable
         {
             if (!IsCommand(operation))
                 continue;
-            _commands.Append(ProgramText.Line(operation)).Append('\n');
+            _commands.Append(QtestScript.Line(operation)).Append('\n');
             expected++;
         }
         var replies = new List<ulong>(expected);
@@ -142,7 +145,7 @@ public sealed class QemuProcess : IDisposable
 
     /// <summary>False for what qtest has no command for, or this QEMU none.</summary>
     public static bool IsCommand(in Operation operation) =>
-        operation.Kind is OperationKind.Read or OperationKind.Write or OperationKind.Fill or OperationKind.WriteMemory or OperationKind.ReadMemory;
+        operation.Kind is OperationKind.Read or OperationKind.Write or OperationKind.Fill or OperationKind.WriteMemory or OperationKind.ReadMemory or OperationKind.Pattern;
 
     /// <summary>RESET of the whole machine, as its button; memory keeps its contents.</summary>
     /// <exception cref="QemuDiedException">It did not outlive it.</exception>
@@ -270,10 +273,12 @@ public sealed class QemuProcess : IDisposable
         }
     }
 
+    // The end of it: what a program dies of it says last.
     private static string ReadShared(string path)
     {
         const int Most = 64 << 10;
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        stream.Position = Math.Max(stream.Length - Most, 0);
         var bytes = ArrayPool<byte>.Shared.Rent(Most);
         var text = Encoding.UTF8.GetString(bytes, 0, stream.ReadAtLeast(bytes.AsSpan(0, Most), Most, throwOnEndOfStream: false));
         ArrayPool<byte>.Shared.Return(bytes);

@@ -19,7 +19,7 @@ public sealed class QemuPrograms
 
     public const int ArenaBytes = 0x10000;
 
-    private const int SlotBytes = 0x1000, MostStructureBytes = 128;
+    private const int SlotBytes = 0x1000, MostStructureBytes = 128, PatternStep = 8, MostPatternBytes = 64;
 
     private static readonly ulong[] Interesting =
         [0, 1, 2, 3, 4, 7, 8, 0xf, 0x10, 0x18, 0x1f, 0x20, 0x3f, 0x40, 0x7f, 0x80, 0xff, 0x100, 0x200, 0x7ff, 0x800, 0xfff, 0x1000, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff];
@@ -115,12 +115,30 @@ public sealed class QemuPrograms
         return Operation.WriteMemory(at, bytes[..length]);
     }
 
+    /// <summary>A descriptor, again and again: wherever a device takes its ring to be in the run, there is one.</summary>
+    private Operation Pattern()
+    {
+        var word = _random.OneIn(3) ? 8 : 4;
+        Span<byte> bytes = stackalloc byte[MostPatternBytes];
+        var length = PatternStep << _random.Below(4);
+        for (var i = 0; i < length; i += word)
+        {
+            var value = Value(word);
+            for (var b = 0; b < word; b++)
+                bytes[i + b] = (byte)(value >> (8 * b));
+        }
+        return Operation.Pattern(Arena + (ulong)_random.Below(8) * SlotBytes, 0x100 << _random.Below(5), bytes[..length]);
+    }
+
     private void Append(List<Operation> program)
     {
         switch (_random.Below(16))
         {
-            case < 4:
+            case < 3:
                 program.Add(Structure(Pointer()));
+                break;
+            case 3:
+                program.Add(Pattern());
                 break;
             case 4 when _device.Functions.Count > 0:
                 var function = _device.Functions[_random.Below(_device.Functions.Count)];
@@ -168,14 +186,14 @@ public sealed class QemuPrograms
                 return operation.Space == AddressSpace.Port && to > ushort.MaxValue ? operation : Operation.Write(operation.Space, to, operation.Size, operation.Value);
             case OperationKind.Write:
                 return Operation.Write(operation.Space, operation.Address, operation.Size, _random.OneIn(2) ? Value(operation.Size) : operation.Value ^ 1UL << _random.Below(operation.Size * 8));
-            case OperationKind.WriteMemory:
+            case OperationKind.WriteMemory or OperationKind.Pattern:
                 var data = (byte[])operation.Data.Clone();
                 var size = Math.Min(1 << _random.Below(4), data.Length);
                 var place = _random.Below(data.Length / size) * size;
                 Span<byte> word = stackalloc byte[8];
                 BinaryPrimitives.WriteUInt64LittleEndian(word, Value(size));
                 word[..size].CopyTo(data.AsSpan(place));
-                return Operation.WriteMemory(operation.Address, data);
+                return operation.Kind == OperationKind.Pattern ? Operation.Pattern(operation.Address, operation.Size, data) : Operation.WriteMemory(operation.Address, data);
             default:
                 return operation;
         }

@@ -6,13 +6,14 @@ namespace Gauntlet.Fuzz.Qemu;
 /// <summary>A program as a script of qtest, played on a fresh process as a person would play it: from standard input.</summary>
 public static class QemuScript
 {
-    private static readonly TimeSpan LongestRun = TimeSpan.FromSeconds(20), Settling = TimeSpan.FromMilliseconds(400);
+    private static readonly TimeSpan LongestRun = TimeSpan.FromSeconds(40), Settling = TimeSpan.FromMilliseconds(400), Symbolizing = TimeSpan.FromSeconds(60);
 
     /// <summary>One command a line.</summary>
-    public static string From(IEnumerable<Operation> program) => string.Concat(program.Where(operation => QemuProcess.IsCommand(operation)).Select(operation => $"{ProgramText.Line(operation)}\n"));
+    public static string From(IEnumerable<Operation> program) => string.Concat(program.Where(operation => QemuProcess.IsCommand(operation)).Select(operation => $"{QtestScript.Line(operation)}\n"));
 
     /// <summary>Status and standard error when the process ended by itself; null when it outlived the script.</summary>
-    public static (int Status, string Errors)? Play(QemuCommand command, string script)
+    /// <param name="symbolize">A sanitizer's report has names of functions.</param>
+    public static (int Status, string Errors)? Play(QemuCommand command, string script, bool symbolize = false)
     {
         var folder = Directory.CreateTempSubdirectory("gauntlet-qemu-").FullName;
         try
@@ -26,6 +27,8 @@ public static class QemuScript
             };
             start.Environment["ERRORS"] = errors;
             start.Environment["SCRIPT"] = input;
+            foreach (var (name, value) in SanitizerReport.Variables(symbolize))
+                start.Environment[name] = value;
             using var process = Process.Start(start) ?? throw new IOException("starting /bin/sh: it did not start");
             try
             {
@@ -37,7 +40,7 @@ public static class QemuScript
                 });
                 reading.Wait(LongestRun);
                 // What the last command started ends a little later.
-                return process.WaitForExit(Settling) ? (process.ExitCode, File.ReadAllText(errors)) : null;
+                return process.WaitForExit(symbolize ? Symbolizing : Settling) ? (process.ExitCode, File.ReadAllText(errors)) : null;
             }
             finally
             {

@@ -25,24 +25,41 @@ public sealed class QemuTriage(QemuCommand command)
                 (small, script, i) = (program, QemuScript.From(program), -1);
             }
         }
-        var last = QemuScript.Play(command, script);
-        if (last is null)
-            return null;
-        var failure = QemuFailure.FromWords(last.Value.Status, last.Value.Errors);
-        if (failure is null)
+        return QemuScript.Play(command, script, symbolize: true) is { } last ? (Named(script, last), small) : null;
+    }
+
+    /// <summary>As <see cref="Judge"/>, whatever it ends with.</summary>
+    public (QemuFailure Failure, IReadOnlyList<Operation> Program)? JudgeAny(IReadOnlyList<Operation> program) =>
+        QemuScript.Play(command, QemuScript.From(program)) is { } end ? Judge(program, end.Status, QemuFailure.FromWords(end.Status, end.Errors)?.Bucket) : null;
+
+    /// <summary>What a program ends a fresh process with, three times of three and as it is; null when one outlives it.</summary>
+    public QemuFailure? Confirm(IReadOnlyList<Operation> program)
+    {
+        var script = QemuScript.From(program);
+        (int Status, string Errors)? last = null;
+        for (var i = 0; i < Confirmations; i++)
         {
-            var firmware = Path.GetTempFileName();
-            try
-            {
-                File.WriteAllBytes(firmware, QemuCommand.Firmware);
-                failure = QemuFailure.Debug(command, firmware, script, status);
-            }
-            finally
-            {
-                File.Delete(firmware);
-            }
+            if (QemuScript.Play(command, script) is not { } end || (last is { } before && before.Status != end.Status))
+                return null;
+            last = end;
         }
-        return (failure, small);
+        return Named(script, last!.Value);
+    }
+
+    private QemuFailure Named(string script, (int Status, string Errors) end)
+    {
+        if (QemuFailure.FromWords(end.Status, end.Errors) is { } failure)
+            return failure;
+        var firmware = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllBytes(firmware, QemuCommand.Firmware);
+            return QemuFailure.Debug(command, firmware, script, end.Status);
+        }
+        finally
+        {
+            File.Delete(firmware);
+        }
     }
 
     private static bool IsSame((int Status, string Errors) end, int status, string? signature) =>

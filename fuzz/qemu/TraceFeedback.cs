@@ -7,16 +7,18 @@ namespace Gauntlet.Fuzz.Qemu;
 /// What a QEMU without instrumentation tells of a run: which trace events fired, how often and one after which, and what its registers read back. Each is a
 /// feature; a program that shows a new one is worth keeping.
 /// </summary>
-public sealed class TraceFeedback
+public sealed class TraceFeedback : IQemuFeedback
 {
-    private const int ValuesPerAddress = 16, LoudTimes = 400, MostLogBytes = 1 << 18;
+    private const int ValuesPerAddress = 16, LoudTimes = 400, MostReadBytes = 1 << 18;
+    private const long MostLogBytes = 64 << 20;
 
     private readonly HashSet<ulong> _features = [];
     private readonly Dictionary<ulong, int> _valuesOf = [];
     private readonly Dictionary<ulong, int> _countOf = [];
     private readonly Dictionary<ulong, string> _nameOf = [];
     private readonly HashSet<string> _noise = new(StringComparer.Ordinal);
-    private readonly byte[] _buffer = new byte[MostLogBytes];
+    private long _position;
+    private readonly byte[] _buffer = new byte[MostReadBytes];
 
     /// <summary>Seen so far.</summary>
     public int Features => _features.Count;
@@ -27,19 +29,35 @@ public sealed class TraceFeedback
     /// <summary>Events to trace, in the form of <c>-trace events=</c>: all but those that fire without the device, or too often.</summary>
     public string EventsFile => "*\n" + string.Concat(_noise.Select(name => $"-{name}\n"));
 
-    /// <summary>What has fired so far in this log is what the machine does by itself: it is not traced any more.</summary>
-    public void LearnNoise(string path)
+    public bool IsFull => _position > MostLogBytes;
+
+    public QemuProcess Start(QemuCommand command)
     {
-        foreach (var line in File.ReadLines(path))
+        _position = 0;
+        return new QemuProcess(command, EventsFile);
+    }
+
+    public void Begin()
+    {
+    }
+
+    // What fires without the device being touched is not traced any more.
+    public void Calibrate(QemuCommand command, IReadOnlyList<Operation> idle)
+    {
+        using var process = Start(command);
+        for (var i = 0; i < 3; i++)
+        {
+            process.Run(idle);
+            process.Reset();
+        }
+        foreach (var line in File.ReadLines(process.TracePath))
             _noise.Add(NameOf(line).ToString());
         _noise.Remove("");
     }
 
-    /// <summary>Takes what a run came to; how many features are new.</summary>
-    /// <param name="log">Where it is traced to; read from <paramref name="position"/> on, which moves.</param>
-    public int Take(IReadOnlyList<Operation> program, IReadOnlyList<ulong> replies, string log, ref long position)
+    public int Take(IReadOnlyList<Operation> program, IReadOnlyList<ulong> replies, QemuProcess process, Action again)
     {
-        var found = TakeEvents(log, ref position);
+        var found = TakeEvents(process.TracePath);
         var next = 0;
         foreach (var operation in program)
         {
@@ -58,16 +76,20 @@ public sealed class TraceFeedback
         return found;
     }
 
-    private int TakeEvents(string log, ref long position)
+    public void Dispose()
+    {
+    }
+
+    private int TakeEvents(string log)
     {
         if (!File.Exists(log))
             return 0;
         int count;
         using (var stream = new FileStream(log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0))
         {
-            stream.Position = position;
+            stream.Position = _position;
             count = stream.ReadAtLeast(_buffer, _buffer.Length, throwOnEndOfStream: false);
-            position = stream.Length;
+            _position = stream.Length;
         }
         _countOf.Clear();
         var (before, found) = (0UL, 0);

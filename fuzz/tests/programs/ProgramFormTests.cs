@@ -30,6 +30,11 @@ public sealed class ProgramFormTests
         from data in Gen.Choose(0, 255).ArrayOf(length)
         select Operation.WriteMemory((ulong)address, [.. data.Select(value => (byte)value)]),
         from address in Numbers from length in Gen.Choose(1, Operation.MaxRunBytes) select Operation.ReadMemory(address, length),
+        from address in Numbers
+        from length in Gen.Choose(1, 3 * Operation.MaxDataBytes)
+        from count in Gen.Choose(1, 64)
+        from data in Gen.Choose(0, 255).ArrayOf(count)
+        select Operation.Pattern(address, length, [.. data.Select(value => (byte)value)]),
         from ns in Numbers select Operation.ClockStep(ns & Operation.MaxClockStepNs),
         Gen.Elements(Operation.SampleInterrupts(), Operation.Reset(), Operation.Snapshot(), Operation.Restore()));
 
@@ -40,8 +45,20 @@ public sealed class ProgramFormTests
         Prop.ForAll(AnyProgram, program => ProgramText.Parse(ProgramText.Format(program)).SequenceEqual(program)).Holds();
 
     [Fact]
-    public void The_bytes_of_a_program_decode_to_the_program() =>
-        Prop.ForAll(AnyProgram, program => ProgramBytes.Decode(ProgramBytes.Encode(program, Grammar), Grammar).SequenceEqual(program)).Holds();
+    public void The_bytes_of_a_program_decode_to_the_program_its_patterns_as_the_writes_that_they_stand_for() =>
+        Prop.ForAll(AnyProgram, program => ProgramBytes.Decode(ProgramBytes.Encode(program, Grammar), Grammar)
+            .SequenceEqual(program.SelectMany(operation => operation.Plain()).Take(ProgramBytes.MaxOperations))).Holds();
+
+    [Fact]
+    public void A_pattern_fills_its_run_with_its_bytes_again_and_again()
+    {
+        var pattern = Operation.Pattern(0x1000, 600, [1, 2, 3, 4, 5, 6, 7]);
+        Assert.Equal([0x1000UL, 0x1100, 0x1200], pattern.Plain().Select(write => write.Address));
+        var memory = pattern.Plain().SelectMany(write => write.Data).ToArray();
+        Assert.Equal(Enumerable.Range(0, 600).Select(at => (byte)(at % 7 + 1)), memory);
+        Assert.Equal("pattern 0x1000 0x258 0x01020304050607", ProgramText.Line(pattern));
+        Assert.StartsWith("write 0x1000 0x258 0x0102030405060701", QtestScript.Line(pattern), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Any_bytes_decode_to_a_program_whose_own_bytes_mean_the_same() =>
@@ -56,8 +73,8 @@ public sealed class ProgramFormTests
         Prop.ForAll(AnyProgram, program =>
         {
             var script = QtestScript.From(program);
-            var kept = program.Where(operation => operation.Kind is not (OperationKind.SampleInterrupts or OperationKind.Reset or OperationKind.Snapshot or OperationKind.Restore)).ToArray();
-            return QtestScript.Import(script.Text).SequenceEqual(kept) && script.Dropped == program.Length - kept.Length;
+            var kept = program.Where(operation => operation.Kind is not (OperationKind.SampleInterrupts or OperationKind.Reset or OperationKind.Snapshot or OperationKind.Restore)).SelectMany(operation => operation.Plain()).ToArray();
+            return QtestScript.Import(script.Text).SequenceEqual(kept) && script.Dropped == program.Count(operation => QtestScript.Line(operation) is "interrupts" or "reset" or "snapshot" or "restore");
         }).Holds();
 
     [Fact]
