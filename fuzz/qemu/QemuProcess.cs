@@ -67,13 +67,14 @@ public sealed class QemuProcess : IDisposable
         }
         catch (Exception exception)
         {
-            var said = Errors;
+            // A sanitizer warns of what it does not follow, at each start.
+            var said = string.Join('\n', Errors.Split('\n').Where(line => !line.Contains("WARNING: ASan", StringComparison.Ordinal)));
             if (started && !_process!.HasExited)
                 _process.Kill();
             Directory.Delete(_folder, recursive: true);
             if (exception is not (QemuDiedException or SocketException))
                 throw;
-            throw new UserException($"starting {command.Program}: {(said.Length == 0 ? exception.Message : said.Trim())}", ExitCode.Environment, inner: exception);
+            throw new UserException($"starting {command.Program}: {(string.IsNullOrWhiteSpace(said) ? exception.Message : said.Trim())}", ExitCode.Environment, inner: exception);
         }
     }
 
