@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Qemu;
