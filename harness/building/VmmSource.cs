@@ -42,7 +42,7 @@ public sealed record QemuOptions
         if (Coverage)
         {
             options.AddRange(["--cc=afl-clang-fast", "--cxx=afl-clang-fast++", "--host-cc=clang", "--disable-debug-info"]);
-            // Lines for the reports of sanitizers; whole debug information triples the build.
+            // Lines are all that the reports of sanitizers need.
             flags.AddRange(["-gline-tables-only", "-fno-omit-frame-pointer"]);
         }
         if (flags.Count > 0)
