@@ -5,7 +5,7 @@ using Gauntlet.Vmm.State;
 
 namespace Gauntlet.Vmm.Devices.Pci;
 
-/// <summary>A function's MSI capability: 64-bit address, up to 32 vectors, each with a mask and a pending bit.</summary>
+/// <summary>A function's MSI capability: 64-bit address, up to 32 vectors, each with a mask and a pending bit where it has those.</summary>
 /// <remarks>PCI Local Bus Specification 3.0, 6.8.1 (structure), 6.8.3 (operation): a message for a masked vector waits as a pending bit.</remarks>
 public sealed class Msi
 {
@@ -20,25 +20,28 @@ public sealed class Msi
     private readonly PciFunction _function;
     private readonly IMsiTarget _target;
     private readonly int _at;
+    private readonly bool _isMaskable;
     private uint _pending;
 
     /// <summary>Adds the capability to the function.</summary>
     /// <param name="vectors">1, 2, 4, 8, 16 or 32.</param>
-    public Msi(PciFunction function, IMsiTarget target, int vectors)
+    /// <param name="isMaskable">With mask and pending bits.</param>
+    public Msi(PciFunction function, IMsiTarget target, int vectors, bool isMaskable = true)
     {
         if (vectors is < 1 or > MaxVectors || !BitOperations.IsPow2(vectors))
             throw new ArgumentOutOfRangeException(nameof(vectors));
-        (_function, _target, VectorCount) = (function, target, vectors);
+        (_function, _target, VectorCount, _isMaskable) = (function, target, vectors, isMaskable);
         Span<byte> body = stackalloc byte[CapabilityBytes - 2];
         body.Clear();
-        BinaryPrimitives.WriteUInt16LittleEndian(body, (ushort)(Address64 | Maskable | BitOperations.Log2((uint)vectors) << CapableShift));
+        BinaryPrimitives.WriteUInt16LittleEndian(body, (ushort)(Address64 | (isMaskable ? Maskable : 0) | BitOperations.Log2((uint)vectors) << CapableShift));
         Span<byte> writable = stackalloc byte[PendingOffset - 2];
         writable.Clear();
         writable[0] = Enable | 7 << EnabledShift;
         writable[(AddressOffset - 2)..(DataOffset + 2 - 2)].Fill(0xff);
         writable[AddressOffset - 2] = 0xfc;
         BinaryPrimitives.WriteUInt32LittleEndian(writable[(MaskOffset - 2)..], InUse);
-        _at = function.AddCapability(CapabilityId, body, writable);
+        var bytes = (isMaskable ? CapabilityBytes : MaskOffset) - 2;
+        _at = function.AddCapability(CapabilityId, body[..bytes], writable[..Math.Min(bytes, writable.Length)]);
     }
 
     public int VectorCount { get; }
@@ -52,7 +55,7 @@ public sealed class Msi
         if ((uint)vector >= (uint)VectorCount || !IsEnabled)
             return;
         vector &= EnabledVectors - 1;
-        if ((_function.Read(_at + MaskOffset, 4) >> vector & 1) != 0 || !_function.IsBusMaster)
+        if ((Masks >> vector & 1) != 0 || !_function.IsBusMaster)
             SetPending(_pending | 1u << vector);
         else
             Send(vector);
@@ -63,7 +66,7 @@ public sealed class Msi
     {
         if (!IsEnabled || !_function.IsBusMaster)
             return;
-        var ready = _pending & ~_function.Read(_at + MaskOffset, 4);
+        var ready = _pending & ~Masks;
         SetPending(_pending & ~ready);
         for (; ready != 0; ready &= ready - 1)
             Send(BitOperations.TrailingZeroCount(ready));
@@ -77,6 +80,8 @@ public sealed class Msi
 
     private uint InUse => uint.MaxValue >> (32 - VectorCount);
 
+    private uint Masks => _isMaskable ? _function.Read(_at + MaskOffset, 4) : 0;
+
     private ushort Control => (ushort)_function.Read(_at + ControlOffset, 2);
 
     // More than are there is undefined: as many as there are.
@@ -85,6 +90,8 @@ public sealed class Msi
     private void SetPending(uint pending)
     {
         _pending = pending;
+        if (!_isMaskable)
+            return;
         for (var i = 0; i < 4; i++)
             _function.Put(_at + PendingOffset + i, (byte)(pending >> (i * 8)));
     }
