@@ -162,6 +162,27 @@ public abstract class AtaDrive
             OnBlockWritten();
     }
 
+    /// <summary>Bytes of the block that the data register offers, or asks for.</summary>
+    internal int OfferedBytes => _length;
+
+    /// <summary>Moves that block at once, as a host does that has no data register; false, and the command is over, when it has less memory.</summary>
+    internal bool TryMoveBlock(IAtaDma dma)
+    {
+        var isIn = Transfer == AtaTransfer.PioIn;
+        if (!dma.TryMove(_buffer.AsSpan(_position, _length - _position), isIn))
+        {
+            StopTransfer();
+            Status = Ready | SeekComplete;
+            return false;
+        }
+        _position = _length;
+        if (isIn)
+            OnBlockRead();
+        else
+            OnBlockWritten();
+        return true;
+    }
+
     /// <summary>The host has read the status register.</summary>
     internal void AnswerInterrupt()
     {
