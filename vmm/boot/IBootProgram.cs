@@ -15,3 +15,11 @@ public interface IBootProgram
     /// <exception cref="BootException">It does not fit this memory.</exception>
     void Start(GuestMemory memory, ref X86State state);
 }
+
+/// <summary>A program with a command line that a board can add to, to tell of what a kernel does not find by itself. Before its first start.</summary>
+public interface IKernelArguments
+{
+    /// <param name="argument">Goes behind what is there.</param>
+    /// <exception cref="BootException">The kernel does not take as much.</exception>
+    void AppendArgument(string argument);
+}
