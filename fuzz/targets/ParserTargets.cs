@@ -50,6 +50,7 @@ internal static class ParserTargets
     [
         new("multiboot", "multiboot and ELF images", () => new ParserTarget(
             bytes => _ = new MultibootProgram("image", bytes, "arguments", []), exception => exception is BootException, s_multiboot), "Gauntlet.Vmm.Boot."),
+        new("pvh", "ELF kernels with a PVH entry, and their place in memory", NewPvh, "Gauntlet.Vmm.Boot.Pvh"),
         new("bzimage", "Linux kernels, and their place in memory", NewLinux, "Gauntlet.Vmm.Boot.Linux"),
         new("qcow2", "qcow2 images: opened, read, written", () => new ImageTarget(), "Gauntlet.Vmm.Storage."),
         new("snapshot", "sections of a saved machine", () => new ParserTarget(ReadSnapshot, exception => exception is StateFormatException, Snapshot()), "Gauntlet.Vmm.State."),
@@ -61,6 +62,27 @@ internal static class ParserTargets
         new("check-qemu", "patches under QEMU's rules", () => new CheckTarget("qemu", Patch), "Gauntlet.Pipelines.Checks."),
         new("check-linux", "patches under Linux's rules", () => new CheckTarget("linux", Patch), "Gauntlet.Pipelines.Checks."),
     ];
+
+    private static ParserTarget NewPvh()
+    {
+        // ELF64 for x86-64, a load segment of 16 bytes at 1 MiB, and a note: owner "Xen", 18 (XEN_ELFNOTE_PHYS32_ENTRY), the entry.
+        var kernel = new byte[216];
+        "\u007fELF\u0002\u0001\u0001"u8.CopyTo(kernel);
+        (kernel[18], kernel[32], kernel[54], kernel[56]) = (62, 64, 56, 2);
+        (kernel[64], kernel[72], kernel[90], kernel[96], kernel[105]) = (1, 200, 0x10, 16, 0x10);
+        (kernel[120], kernel[128], kernel[152]) = (4, 176, 20);
+        (kernel[176], kernel[180], kernel[184], kernel[194]) = (4, 4, 18, 0x10);
+        "Xen"u8.CopyTo(kernel.AsSpan(188));
+        var memory = new GuestMemory([new GuestRam("ram", 0, RamBytes)]);
+        return new ParserTarget(
+            bytes =>
+            {
+                var program = new PvhProgram("kernel", bytes, "console=ttyS0", [new BootModule([1, 2, 3], "initrd")]);
+                var state = default(X86State);
+                program.Start(memory, ref state);
+            },
+            exception => exception is BootException, kernel);
+    }
 
     private static ParserTarget NewLinux()
     {

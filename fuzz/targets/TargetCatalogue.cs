@@ -3,6 +3,7 @@ using Gauntlet.Fuzz.Targets.Cpu;
 using Gauntlet.Terminal;
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Devices.Ethernet;
 using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
@@ -13,6 +14,7 @@ using Gauntlet.Vmm.Devices.Timer;
 using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.Memory;
+using Gauntlet.Vmm.Network;
 using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Fuzz.Targets;
@@ -39,8 +41,9 @@ public static class TargetCatalogue
         new("isa-pit", "8254 timer and port B", () => Ports((clock, line) => new I8254(line, clock), 0x40, 0x61), Vmm + "Devices.Timer.I8254"),
         new("mc146818rtc", "real-time clock", () => Ports((clock, line) => new Mc146818(line, clock), 0x70), Vmm + "Devices.Timer.Mc146818"),
         new("acpi-pm", "ACPI PM1a and PM timer", () => Ports((clock, line) => new AcpiPm(line, clock, NoMachine.Instance), 0x600), Vmm + "Devices.Platform.AcpiPm"),
+        new("acpi-ged", "ACPI events, sleep and reset without fixed hardware", NewEventDevice, Vmm + "Devices.Platform.AcpiGed"),
         new("i8042", "keyboard controller and port 0x92", () => Ports((_, line) => new I8042(line, NoMachine.Instance), 0x60, 0x64, 0x92), Vmm + "Devices.Platform.I8042"),
-        new("fw_cfg", "firmware configuration", () => Ports((_, _) => NewFwCfg(), 0x510), Vmm + "Devices.Platform.FwCfg"),
+        new("fw_cfg", "firmware configuration and its DMA", NewFwCfg, Vmm + "Devices.Platform.FwCfg"),
         new("isa-debug-exit", "exit port", () => Ports((_, _) => new IsaDebugExit(NoMachine.Instance, 4), 0xf4), Vmm + "Devices.Test.IsaDebugExit"),
         new("pc-testdev", "kvm-unit-tests' device", NewPcTestDev, Vmm + "Devices.Test.", Vmm + "Devices.Interrupt."),
         new("pci-testdev", "PCI configuration and a function with BARs", NewPci, Vmm + "Devices.Pci."),
@@ -49,8 +52,12 @@ public static class TargetCatalogue
         new("virtio-vsock", "socket device, its queues, PCI", NewVsock, Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
         new("cpu", "instructions: interpreter, host code, the host's CPU", () => new CpuTarget(), Vmm + "Accel.Tcg."),
         new("piix3-ide", "IDE controller with a disk, a CD-ROM and bus masters", NewIde, Vmm + "Devices.Storage."),
+        new("ahci", "SATA controller with a disk and a CD-ROM", NewAhci, Vmm + "Devices.Storage."),
+        new("e1000", "82540EM network controller and its rings", NewE1000, Vmm + "Devices.Ethernet."),
+        new("edu", "educational device: DMA, MSI", NewEdu, Vmm + "Devices.Test.Edu", Vmm + "Devices.Pci."),
         new("hpet", "high precision event timers", NewHpet, Vmm + "Devices.Timer.Hpet"),
         new("q35", "the whole board with a Q35 and an ICH9", () => NewBoard(PcModel.Q35), Vmm + "Devices.", Vmm + "Bus.", Vmm + "Memory.", Vmm + "Machines.Q35"),
+        new("microvm", "the whole board of a microvm, with a virtio device behind registers in memory", NewMicrovm, Vmm + "Devices.", Vmm + "Bus.", Vmm + "Memory."),
         new("pc", "the whole board: every device, RAM, interrupt wiring", () => NewBoard(PcModel.Pc), Vmm + "Devices.", Vmm + "Bus.", Vmm + "Memory."),
         .. ParserTargets.All,
     ];
@@ -83,12 +90,15 @@ public static class TargetCatalogue
         return new DeviceTarget(bus, [device], [line], clock);
     }
 
-    private static FwCfg NewFwCfg()
+    private static DeviceTarget NewFwCfg()
     {
-        var device = new FwCfg();
+        var bus = new IoBus();
+        var memory = new GuestMemory([new GuestRam("ram", 0, 1 << 16)]);
+        var device = new FwCfg(memory);
         device.Add(FwCfg.RamSizeKey, 128UL << 20);
         device.AddFile("opt/test", "content"u8.ToArray());
-        return device;
+        bus.MapPorts(device, 0, FwCfg.BasePort);
+        return new DeviceTarget(bus, [device], [], memory: memory, owner: memory);
     }
 
     private static DeviceTarget NewApics()
@@ -175,6 +185,48 @@ public static class TargetCatalogue
         return new DeviceTarget(bus, [host, controller], [line], memory: memory, owner: memory);
     }
 
+    private static DeviceTarget NewAhci()
+    {
+        var (bus, line) = (new IoBus(), new SampledLine());
+        var clock = new ManualClock(Start, bus.DeviceLock);
+        var memory = new GuestMemory([new GuestRam("ram", 0, 1 << 20)]);
+        var host = new PciHost(NoMachine.Instance);
+        var image = new MemoryImage(1 << 20);
+        var controller = new Ahci(bus, memory, clock, NoMessages.Instance, DmaPrograms.Registers, 0xc000);
+        controller.Add(new AtaDisk(image), 0);
+        controller.Add(new AtapiCdRom(new MemoryImage(1 << 20, isReadOnly: true)), 1);
+        controller.Function.ConnectInterrupt(1, line, 10);
+        host.Add(2, 0, controller.Function);
+        bus.MapPorts(host, 0, PciHost.BasePort);
+        return new DeviceTarget(bus, [host, controller], [line], clock, memory, memory, DmaPrograms.AppendAhci, () => image.Content.Clear());
+    }
+
+    private static DeviceTarget NewE1000()
+    {
+        var (bus, line) = (new IoBus(), new SampledLine());
+        var clock = new ManualClock(Start, bus.DeviceLock);
+        var memory = new GuestMemory([new GuestRam("ram", 0, 1 << 20)]);
+        var host = new PciHost(NoMachine.Instance);
+        var device = new E1000(bus, memory, clock, NullNetworkLink.Instance, MacAddress.Default(0), DmaPrograms.Registers, 0xc000);
+        device.Function.ConnectInterrupt(1, line, 10);
+        host.Add(2, 0, device.Function);
+        bus.MapPorts(host, 0, PciHost.BasePort);
+        return new DeviceTarget(bus, [host, device], [line], clock, memory, memory, DmaPrograms.AppendE1000);
+    }
+
+    private static DeviceTarget NewEdu()
+    {
+        var (bus, line) = (new IoBus(), new SampledLine());
+        var clock = new ManualClock(Start, bus.DeviceLock);
+        var memory = new GuestMemory([new GuestRam("ram", 0, 1 << 16)]);
+        var host = new PciHost(NoMachine.Instance);
+        var device = new Edu(bus, memory, clock, NoMessages.Instance, 0xfe000000);
+        device.Function.ConnectInterrupt(1, line, 10);
+        host.Add(2, 0, device.Function);
+        bus.MapPorts(host, 0, PciHost.BasePort);
+        return new DeviceTarget(bus, [host, device], [line], clock, memory, memory);
+    }
+
     // Its clock is the host's, which stands still while the machine has not run.
     private static DeviceTarget NewBoard(PcModel model)
     {
@@ -191,6 +243,24 @@ public static class TargetCatalogue
         board.AddPcTestDev();
         board.AddPciTestDev();
         board.AddDebugExit(0x501, 4);
+        return new DeviceTarget(board.Machine.Bus, board.Machine.Devices, [], memory: board.Machine.Memory, owner: board);
+    }
+
+    private static DeviceTarget NewEventDevice()
+    {
+        var (bus, line) = (new IoBus(), new SampledLine());
+        var device = new AcpiGed(line, NoMachine.Instance);
+        bus.MapMmio(device, AcpiGed.EventRegion, 0xfea00000);
+        bus.MapMmio(device, AcpiGed.SleepRegion, 0xfea00200);
+        return new DeviceTarget(bus, [device], [line]);
+    }
+
+    private static DeviceTarget NewMicrovm()
+    {
+        var board = new MicrovmBoard(
+            new MicrovmConfig { Accelerators = [new AcceleratorChoice("tcg", new Dictionary<string, string>())], RamBytes = 2 << 20, SerialPorts = [NullSerialBackend.Instance], StartUtc = Start },
+            static _ => { });
+        board.AddVirtio(new VirtioRng(board.Machine.Memory, board.Machine.Clock, CountingEntropy.Instance));
         return new DeviceTarget(board.Machine.Bus, board.Machine.Devices, [], memory: board.Machine.Memory, owner: board);
     }
 

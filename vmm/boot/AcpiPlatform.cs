@@ -18,6 +18,12 @@ public sealed record AcpiPlatform
     /// <summary>Where 256 MiB of configuration space are; null where they are not in memory.</summary>
     public ulong? EcamAddress { get; init; }
 
+    /// <summary>The nodes that RAM and CPUs are in; empty: nothing is told of them.</summary>
+    public IReadOnlyList<NumaNode> Nodes { get; init; } = [];
+
+    /// <summary>RAM below 4 GiB, of which <see cref="Nodes"/> have theirs.</summary>
+    public ulong LowRamBytes { get; init; }
+
     /// <summary>Whether there is a high precision event timer.</summary>
     public bool HasHpet { get; init; }
 }

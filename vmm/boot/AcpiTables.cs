@@ -1,13 +1,12 @@
 using System.Buffers.Binary;
-using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Memory;
 
 namespace Gauntlet.Vmm.Boot;
 
 /// <summary>
-/// The ACPI tables of a PC (ACPI Specification 6.4, 5.2): RSDP, RSDT, FADT, FACS, MADT and DSDT, and where the machine has what they tell of, MCFG and
-/// HPET, below 1 MiB.
+/// The ACPI tables of a PC (ACPI Specification 6.4, 5.2): RSDP, RSDT, FADT, FACS, MADT and DSDT, and where the machine has what they tell of, MCFG,
+/// HPET and SRAT, below 1 MiB.
 /// </summary>
 public static class AcpiTables
 {
@@ -20,8 +19,8 @@ public static class AcpiTables
     /// <summary>Where the high precision event timer's registers are, and how many bytes they take.</summary>
     public const uint HpetAddress = 0xfed00000, HpetBytes = 0x400;
 
-    private const ulong FacsAddress = 0xf0040, TablesAddress = 0xf0100;
-    private const int HeaderBytes = 36, FadtBytes = 116, FacsBytes = 64, WakingVectorOffset = 12;
+    private const ulong FacsAddress = 0xf0040;
+    private const int FadtBytes = 116, WakingVectorOffset = 12;
 
     // FADT flags (table 5.10): WBINVD, C1 on all processors, sleep button is a control method, RTC wakes from S4; no SLP_BUTTON, no docking.
     private const uint FadtFlags = 1 | 1 << 2 | 1 << 5 | 1 << 7;
@@ -30,54 +29,25 @@ public static class AcpiTables
     /// <exception cref="BootException">There is no RAM below 1 MiB, or there are too many CPUs.</exception>
     public static void Write(GuestMemory memory, AcpiPlatform platform)
     {
-        var next = TablesAddress;
-        var dsdt = Put("DSDT", 1, Dsdt.Body(platform));
-        var tables = new List<uint> { Put("FACP", 1, Fadt(dsdt)), Put("APIC", 3, Madt(platform.CpuCount)) };
+        var tables = new AcpiTableSet(memory, $"{platform.CpuCount} CPUs");
+        var dsdt = tables.Put("DSDT", 1, Dsdt.Body(platform));
+        tables.PutListed("FACP", 1, Fadt(dsdt));
+        tables.PutListed("APIC", 3, Madt.Body(platform.CpuCount, hasPic: true, SciIrq));
         if (platform.EcamAddress is { } ecam)
-            tables.Add(Put("MCFG", 1, Mcfg(ecam)));
+            tables.PutListed("MCFG", 1, Mcfg(ecam));
         if (platform.HasHpet)
-            tables.Add(Put("HPET", 1, Hpet()));
-        var pointers = new byte[tables.Count * sizeof(uint)];
-        for (var i = 0; i < tables.Count; i++)
-            BinaryPrimitives.WriteUInt32LittleEndian(pointers.AsSpan(i * sizeof(uint)), tables[i]);
-        var rsdt = Put("RSDT", 1, pointers);
+            tables.PutListed("HPET", 1, Hpet());
+        if (platform.Nodes.Count > 0)
+            tables.PutListed("SRAT", 3, Numa.AffinityTable(platform.Nodes, platform.LowRamBytes));
+        tables.PutFacs(FacsAddress);
+        tables.Finish(RsdpAddress, isExtended: false);
+    }
 
-        var facs = new byte[FacsBytes];
-        "FACS"u8.CopyTo(facs);
-        BinaryPrimitives.WriteUInt32LittleEndian(facs.AsSpan(4), FacsBytes);
-        Load(FacsAddress, facs);
-
-        // 5.2.5.3, revision 0: 20 bytes that sum to 0.
-        var rsdp = new byte[20];
-        "RSD PTR "u8.CopyTo(rsdp);
-        "GAUNTL"u8.CopyTo(rsdp.AsSpan(9));
-        BinaryPrimitives.WriteUInt32LittleEndian(rsdp.AsSpan(16), rsdt);
-        rsdp[8] = ChecksumOf(rsdp);
-        Load(RsdpAddress, rsdp);
-
-        uint Put(string signature, byte revision, ReadOnlySpan<byte> body)
-        {
-            var table = new byte[HeaderBytes + body.Length];
-            System.Text.Encoding.ASCII.GetBytes(signature, table);
-            BinaryPrimitives.WriteUInt32LittleEndian(table.AsSpan(4), (uint)table.Length);
-            table[8] = revision;
-            "GAUNTLGVMM    "u8.CopyTo(table.AsSpan(10));
-            BinaryPrimitives.WriteUInt32LittleEndian(table.AsSpan(24), 1);
-            "GVMM"u8.CopyTo(table.AsSpan(28));
-            BinaryPrimitives.WriteUInt32LittleEndian(table.AsSpan(32), 1);
-            body.CopyTo(table.AsSpan(HeaderBytes));
-            table[9] = ChecksumOf(table);
-            var address = next;
-            Load(address, table);
-            next = (next + (ulong)table.Length + 15) & ~15UL;
-            return (uint)address;
-        }
-
-        void Load(ulong address, ReadOnlySpan<byte> bytes)
-        {
-            if (address + (ulong)bytes.Length > MemoryMap.OneMiB || !memory.TryLoad(address, bytes))
-                throw new BootException($"the ACPI tables for {platform.CpuCount} CPUs do not fit below 1 MiB");
-        }
+    /// <summary>Whether there are tables where <see cref="Write"/> puts them.</summary>
+    public static bool ArePresent(GuestMemory memory)
+    {
+        Span<byte> signature = stackalloc byte[8];
+        return memory.TryRead(RsdpAddress, signature) && signature.SequenceEqual("RSD PTR "u8);
     }
 
     /// <summary>Where the guest wants to be entered when it wakes up (5.2.10, Firmware_Waking_Vector); 0: nowhere.</summary>
@@ -87,18 +57,10 @@ public static class AcpiTables
         return memory.TryRead(FacsAddress + WakingVectorOffset, vector) ? BinaryPrimitives.ReadUInt32LittleEndian(vector) : 0;
     }
 
-    private static byte ChecksumOf(ReadOnlySpan<byte> table)
-    {
-        byte sum = 0;
-        foreach (var value in table)
-            sum += value;
-        return (byte)-sum;
-    }
-
     // 5.2.9 at ACPI 1.0's length: all that there is fits in it. SMI_CMD 0: always in ACPI mode.
     private static byte[] Fadt(uint dsdt)
     {
-        var fadt = new byte[FadtBytes - HeaderBytes];
+        var fadt = new byte[FadtBytes - AcpiTableSet.HeaderBytes];
         Put32(36, (uint)FacsAddress);
         Put32(40, dsdt);
         Put16(46, SciIrq);
@@ -115,9 +77,9 @@ public static class AcpiTables
         Put32(112, FadtFlags);
         return fadt;
 
-        void Put8(int offset, byte value) => fadt[offset - HeaderBytes] = value;
-        void Put16(int offset, ushort value) => BinaryPrimitives.WriteUInt16LittleEndian(fadt.AsSpan(offset - HeaderBytes), value);
-        void Put32(int offset, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(fadt.AsSpan(offset - HeaderBytes), value);
+        void Put8(int offset, byte value) => fadt[offset - AcpiTableSet.HeaderBytes] = value;
+        void Put16(int offset, ushort value) => BinaryPrimitives.WriteUInt16LittleEndian(fadt.AsSpan(offset - AcpiTableSet.HeaderBytes), value);
+        void Put32(int offset, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(fadt.AsSpan(offset - AcpiTableSet.HeaderBytes), value);
     }
 
     // PCI Firmware Specification 3.0, 4.1.2: one segment, all of its buses.
@@ -138,38 +100,5 @@ public static class AcpiTables
         BinaryPrimitives.WriteUInt64LittleEndian(body.AsSpan(8), HpetAddress);
         BinaryPrimitives.WriteUInt16LittleEndian(body.AsSpan(17), 100);
         return body;
-    }
-
-    // 5.2.12: local APICs, the IOAPIC, the timer's and the SCI's overrides, LINT1 as NMI everywhere.
-    private static byte[] Madt(int cpuCount)
-    {
-        var body = new List<byte>();
-        Put32((uint)LocalApic.DefaultAddress);
-        Put32(1);
-        for (var i = 0; i < cpuCount; i++)
-        {
-            body.AddRange([0, 8, (byte)i, (byte)i]);
-            Put32(1);
-        }
-        body.AddRange([1, 12, 0, 0]);
-        Put32((uint)IoApic.DefaultAddress);
-        Put32(0);
-        Override(0, 2, 0);
-        Override(SciIrq, SciIrq, 0xd);
-        body.AddRange([4, 6, 0xff, 0, 0, 1]);
-        return [.. body];
-
-        void Override(byte source, uint gsi, byte flags)
-        {
-            body.AddRange([2, 10, 0, source]);
-            Put32(gsi);
-            body.AddRange([flags, 0]);
-        }
-
-        void Put32(uint value)
-        {
-            for (var i = 0; i < 4; i++)
-                body.Add((byte)(value >> (i * 8)));
-        }
     }
 }

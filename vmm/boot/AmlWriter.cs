@@ -9,7 +9,12 @@ internal sealed class AmlWriter
 {
     private const byte NameOp = 0x08, ByteOp = 0x0a, WordOp = 0x0b, DwordOp = 0x0c, QwordOp = 0x0e, ScopeOp = 0x10, BufferOp = 0x11,
         PackageOp = 0x12, MethodOp = 0x14, RootPrefix = 0x5c, DualName = 0x2e, ExtendedPrefix = 0x5b, DeviceOp = 0x82, Argument0 = 0x68, StoreOp = 0x70,
-        IfOp = 0xa0, ReturnOp = 0xa4;
+        IfOp = 0xa0, ReturnOp = 0xa4, StringPrefix = 0x0d, RegionOp = 0x80, FieldOp = 0x81, Local0 = 0x60, AndOp = 0x7b, NotifyOp = 0x86;
+
+    // Of a field: accesses of 4 bytes, no lock, bits that are not written are preserved (20.2.5.2).
+    private const byte DwordAccess = 3;
+
+    private const byte SystemMemory = 0;
 
     private readonly List<byte> _bytes = [];
 
@@ -44,6 +49,48 @@ internal sealed class AmlWriter
     {
         _bytes.AddRange([StoreOp, Argument0]);
         return NameString(name);
+    }
+
+    /// <summary><c>Store (name, Local0)</c></summary>
+    public AmlWriter LoadLocal(string name)
+    {
+        _bytes.Add(StoreOp);
+        NameString(name)._bytes.Add(Local0);
+        return this;
+    }
+
+    /// <summary><c>If (And (Local0, mask)) { body }</c></summary>
+    public AmlWriter IfLocalHas(ulong mask, Action<AmlWriter> body) => Block([IfOp], inner =>
+    {
+        inner._bytes.AddRange([AndOp, Local0]);
+        // No target for the result.
+        inner.Integer(mask)._bytes.Add(0);
+        body(inner);
+    });
+
+    /// <summary><c>Notify (name, value)</c></summary>
+    public AmlWriter Notify(string name, byte value)
+    {
+        _bytes.Add(NotifyOp);
+        return NameString(name).Integer(value);
+    }
+
+    /// <summary><c>OperationRegion (region, SystemMemory, address, 4)</c>, with one field of 32 bits in it.</summary>
+    /// <param name="field">Four characters.</param>
+    public AmlWriter MemoryField(string region, ulong address, string field)
+    {
+        _bytes.AddRange([ExtendedPrefix, RegionOp]);
+        NameString(region)._bytes.Add(SystemMemory);
+        Integer(address).Integer(sizeof(uint));
+        // A field's length is in bits, in the form of a package's.
+        return Block([ExtendedPrefix, FieldOp], inner => inner.NameString(region)._bytes.AddRange([DwordAccess, .. Encoding.ASCII.GetBytes(field), 8 * sizeof(uint)]));
+    }
+
+    /// <summary>An ASCII string.</summary>
+    public AmlWriter Text(string text)
+    {
+        _bytes.AddRange([StringPrefix, .. Encoding.ASCII.GetBytes(text), 0]);
+        return this;
     }
 
     /// <summary><c>Name (name, …)</c>: what is written next is its value.</summary>

@@ -42,7 +42,7 @@ internal static class Dsdt
                 system.Device("MCFG", device =>
                 {
                     device.Name("_HID").EisaId("PNP0C02");
-                    device.Name("_CRS").Buffer(FixedMemory((uint)ecam, EcamBytes));
+                    device.Name("_CRS").Buffer(AcpiResources.Of(AcpiResources.Memory((uint)ecam, EcamBytes)));
                 });
             }
             if (platform.HasHpet)
@@ -51,7 +51,7 @@ internal static class Dsdt
                 {
                     device.Name("_HID").EisaId("PNP0103");
                     device.Name("_UID").Integer(0);
-                    device.Name("_CRS").Buffer(FixedMemory(AcpiTables.HpetAddress, AcpiTables.HpetBytes));
+                    device.Name("_CRS").Buffer(AcpiResources.Of(AcpiResources.Memory(AcpiTables.HpetAddress, AcpiTables.HpetBytes)));
                 });
             }
         });
@@ -119,16 +119,5 @@ internal static class Dsdt
             BinaryPrimitives.WriteUInt16LittleEndian(word.AsSpan(14), (ushort)(last - first + 1));
             bytes.AddRange(word);
         }
-    }
-
-    // 6.4.3.4: a fixed range, writable; then the end tag.
-    private static byte[] FixedMemory(uint address, uint length)
-    {
-        var bytes = new byte[14];
-        (bytes[0], bytes[1], bytes[3]) = (0x86, 9, 1);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(4), address);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), length);
-        bytes[12] = 0x79;
-        return bytes;
     }
 }

@@ -7,7 +7,7 @@ namespace Gauntlet.Vmm.Boot;
 
 /// <summary>A Linux bzImage, entered by the 64-bit boot protocol: long mode, the first 4 GiB mapped to themselves, RSI at the boot parameters.</summary>
 /// <remarks>Linux, Documentation/arch/x86/boot.rst, protocol 2.12 and later (1.15 "64-bit boot protocol"), zero-page.rst.</remarks>
-public sealed class LinuxProgram : IBootProgram
+public sealed class LinuxProgram : IBootProgram, IKernelArguments
 {
     private const int HeaderOffset = 0x1f1, MagicOffset = 0x202, MinHeaderEnd = 0x268, SectorBytes = 512;
     private const uint HeaderMagic = 0x53726448;
@@ -32,10 +32,10 @@ public sealed class LinuxProgram : IBootProgram
 
     private readonly string _name;
     private readonly byte[] _image;
-    private readonly byte[] _commandLine;
     private readonly byte[] _initrd;
     private readonly int _setupBytes;
     private readonly uint _loadAddress, _initBytes, _initrdLimit;
+    private string _arguments;
 
     /// <param name="name">For messages: the kernel's path.</param>
     /// <param name="image">The file.</param>
@@ -44,7 +44,7 @@ public sealed class LinuxProgram : IBootProgram
     /// <exception cref="BootException">Not a bzImage, or one that has no 64-bit entry, or a command line that is too long for it.</exception>
     public LinuxProgram(string name, byte[] image, string commandLine, byte[] initrd)
     {
-        (_name, _image, _initrd) = (name, image, initrd);
+        (_name, _image, _arguments, _initrd) = (name, image, commandLine, initrd);
         if (!IsLinux(image) || image.Length < MinHeaderEnd)
             throw Refused("it is not a bzImage");
         var version = U16(0x206);
@@ -60,16 +60,18 @@ public sealed class LinuxProgram : IBootProgram
         _loadAddress = preferred is >= DefaultLoadAddress and < 1UL << 31 ? (uint)preferred : DefaultLoadAddress;
         _initBytes = Math.Max(U32(0x260), (uint)(image.Length - _setupBytes));
         _initrdLimit = U32(0x22c);
-        _commandLine = new byte[Encoding.UTF8.GetByteCount(commandLine) + 1];
-        Encoding.UTF8.GetBytes(commandLine, _commandLine);
-        var longest = Math.Min(U32(0x238), MaxCommandLine);
-        if (_commandLine.Length - 1 > longest)
-            throw Refused($"a command line of {_commandLine.Length - 1} bytes, where it takes {longest}");
+        ExpectArgumentsFit();
     }
 
     /// <summary>True when the file has a Linux setup header.</summary>
     public static bool IsLinux(ReadOnlySpan<byte> image) =>
         image.Length >= MagicOffset + 4 && BinaryPrimitives.ReadUInt32LittleEndian(image[MagicOffset..]) == HeaderMagic;
+
+    public void AppendArgument(string argument)
+    {
+        _arguments = _arguments.Length == 0 ? argument : $"{_arguments} {argument}";
+        ExpectArgumentsFit();
+    }
 
     public void Start(GuestMemory memory, ref X86State state)
     {
@@ -77,11 +79,19 @@ public sealed class LinuxProgram : IBootProgram
         if (!memory.IsBacked(_loadAddress, _initBytes, forWrite: true))
             throw Refused($"it needs 0x{_loadAddress:x} to 0x{(ulong)_loadAddress + _initBytes:x}, which is not all RAM; give the guest more with -m");
         Put(memory, _loadAddress, _image.AsSpan(_setupBytes), "the kernel");
-        Put(memory, CommandLineAddress, _commandLine, "the command line");
+        Put(memory, CommandLineAddress, Encoding.UTF8.GetBytes(_arguments + '\0'), "the command line");
         Put(memory, ParametersAddress, Parameters(memory, initrdAddress), "the boot parameters");
         PutPageTables(memory);
         PutGdt(memory);
         Enter(ref state);
+    }
+
+    private void ExpectArgumentsFit()
+    {
+        var bytes = Encoding.UTF8.GetByteCount(_arguments);
+        var longest = Math.Min(U32(0x238), MaxCommandLine - 1);
+        if (bytes > longest)
+            throw Refused($"a command line of {bytes} bytes, where it takes {longest}");
     }
 
     // As high as the kernel allows, below 4 GiB: out of the way of the kernel, which unpacks itself low.
@@ -115,7 +125,7 @@ public sealed class LinuxProgram : IBootProgram
         Put32(0x21c, (uint)_initrd.Length);
         Put32(0x224, 0xfe00);
         Put32(0x228, CommandLineAddress);
-        BinaryPrimitives.WriteUInt64LittleEndian(page.AsSpan(RsdpOffset), AcpiTables.RsdpAddress);
+        BinaryPrimitives.WriteUInt64LittleEndian(page.AsSpan(RsdpOffset), AcpiTables.ArePresent(memory) ? AcpiTables.RsdpAddress : 0);
         var map = MemoryMap.Of(memory);
         page[MapCountOffset] = (byte)map.Count;
         for (var i = 0; i < map.Count; i++)

@@ -13,12 +13,13 @@ using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Vmm.Program;
 
-/// <summary>What <c>-device</c> can add to a <c>pc</c>.</summary>
+/// <summary>What <c>-device</c> can add to a machine.</summary>
 public static class DeviceCatalog
 {
     /// <summary>By name.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "pvpanic", "pvpanic-pci", "ide-hd", "ide-cd", "virtio-balloon-pci", "virtio-blk-pci",
-        "virtio-net-pci", "virtio-rng-pci", "virtio-serial-pci", "virtio-vsock-pci", "virtconsole", "virtserialport"];
+    public static IReadOnlyList<string> Names { get; } = ["isa-debug-exit", "pc-testdev", "pci-testdev", "edu", "e1000", "pvpanic", "pvpanic-pci", "ide-hd", "ide-cd", "virtio-balloon-pci", "virtio-blk-pci",
+        "virtio-net-pci", "virtio-rng-pci", "virtio-serial-pci", "virtio-vsock-pci",
+        "virtio-balloon-device", "virtio-blk-device", "virtio-net-device", "virtio-rng-device", "virtio-serial-device", "virtio-vsock-device", "virtconsole", "virtserialport"];
 
     /// <summary>For messages.</summary>
     public static string NameList => string.Join(", ", Names);
@@ -36,7 +37,7 @@ public static class DeviceCatalog
     /// <summary>Puts a device on the board.</summary>
     /// <exception cref="OptionException">A property that it does not have, a value out of range, or ports that are taken.</exception>
     /// <exception cref="BlockImageException">Its disk cannot be opened.</exception>
-    internal static void Add(PcBoard board, DeviceOption option, Backends backends)
+    internal static void Add(X86Board board, DeviceOption option, Backends backends)
     {
         try
         {
@@ -58,29 +59,35 @@ public static class DeviceCatalog
                 case "ide-hd" or "ide-cd":
                     AddIdeDrive(board, option, backends.Drives);
                     break;
+                case "e1000":
+                    AddE1000(Pci(board, option), option, backends.Networks);
+                    break;
+                case "edu":
+                    AddEdu(Pci(board, option), option);
+                    break;
                 case "pvpanic-pci":
                     Expect(option, "addr");
-                    board.AddPvPanicPci(Slot(option));
+                    Pci(board, option).AddPvPanicPci(Slot(option));
                     break;
-                case "virtio-rng-pci":
+                case "virtio-rng-pci" or "virtio-rng-device":
                     ExpectVirtio(option);
-                    board.AddVirtio(new VirtioRng(board.Machine.Memory, board.Machine.Clock, HostEntropy.Instance) { WithheldFeatures = Withheld(option) }, Slot(option), UsesEvents(option));
+                    AddVirtio(board, option, new VirtioRng(board.Machine.Memory, board.Machine.Clock, HostEntropy.Instance) { WithheldFeatures = Withheld(option) });
                     break;
-                case "virtio-balloon-pci":
+                case "virtio-balloon-pci" or "virtio-balloon-device":
                     ExpectVirtio(option);
                     var balloon = new VirtioBalloon(board.Machine.Memory, board.Machine.Clock, new ReclaimableMemory(board.Machine.Memory)) { WithheldFeatures = Withheld(option) };
-                    board.AddVirtio(balloon, Slot(option), UsesEvents(option));
+                    AddVirtio(board, option, balloon);
                     break;
-                case "virtio-blk-pci":
+                case "virtio-blk-pci" or "virtio-blk-device":
                     AddDisk(board, option, backends.Drives);
                     break;
-                case "virtio-net-pci":
+                case "virtio-net-pci" or "virtio-net-device":
                     AddNetwork(board, option, backends.Networks);
                     break;
-                case "virtio-vsock-pci":
+                case "virtio-vsock-pci" or "virtio-vsock-device":
                     AddVsock(board, option);
                     break;
-                case "virtio-serial-pci":
+                case "virtio-serial-pci" or "virtio-serial-device":
                     AddSerial(board, option, backends);
                     break;
                 case "virtconsole" or "virtserialport":
@@ -88,7 +95,7 @@ public static class DeviceCatalog
                     break;
                 default:
                     Expect(option, "addr");
-                    board.AddPciTestDev(Slot(option));
+                    Pci(board, option).AddPciTestDev(Slot(option));
                     break;
             }
         }
@@ -101,14 +108,19 @@ public static class DeviceCatalog
     /// <summary>Adds the disks that came with a device of their own.</summary>
     /// <exception cref="OptionException">There is no slot for it.</exception>
     /// <exception cref="BlockImageException">It cannot be opened.</exception>
-    public static void AddVirtioDrives(PcBoard board, IReadOnlyList<DriveOption> options, Drives drives)
+    public static void AddVirtioDrives(X86Board board, IReadOnlyList<DriveOption> options, Drives drives)
     {
         try
         {
             foreach (var drive in options)
             {
-                if (drive.IsVirtio)
-                    board.AddVirtio(NewDisk(board, drive.Id, drives.Open(drive), "", VirtioFeature.RingPacked));
+                if (!drive.IsVirtio)
+                    continue;
+                var disk = NewDisk(board, drive.Id, drives.Open(drive), "", VirtioFeature.RingPacked);
+                if (board is MicrovmBoard microvm)
+                    microvm.AddVirtio(disk);
+                else
+                    ((PcBoard)board).AddVirtio(disk);
             }
         }
         catch (InvalidOperationException taken)
@@ -117,7 +129,21 @@ public static class DeviceCatalog
         }
     }
 
-    private static void AddDisk(PcBoard board, DeviceOption option, Drives drives)
+    // Where it is plugged is in its name.
+    private static void AddVirtio(X86Board board, DeviceOption option, VirtioDevice device)
+    {
+        if (option.Driver.EndsWith("-pci", StringComparison.Ordinal))
+            Pci(board, option).AddVirtio(device, Slot(option), UsesEvents(option));
+        else if (board is MicrovmBoard microvm)
+            microvm.AddVirtio(device);
+        else
+            throw new OptionException($"-device {option.Driver}: this machine has no place for virtio registers in memory; use {option.Driver[..^"-device".Length]}-pci, or -machine microvm");
+    }
+
+    private static PcBoard Pci(X86Board board, DeviceOption option) =>
+        board as PcBoard ?? throw new OptionException($"-device {option.Driver}: a {board.Machine.Type} has no PCI bus{(option.Driver.StartsWith("virtio-", StringComparison.Ordinal) ? $"; use {option.Driver[..^"-pci".Length]}-device" : "")}");
+
+    private static void AddDisk(X86Board board, DeviceOption option, Drives drives)
     {
         ExpectVirtio(option, "drive", "serial");
         if (!option.Properties.TryGetValue("drive", out var id))
@@ -125,10 +151,10 @@ public static class DeviceCatalog
         var serial = option.Properties.TryGetValue("serial", out var text) ? text : "";
         if (System.Text.Encoding.UTF8.GetByteCount(serial) > VirtioBlk.MaxSerialBytes)
             throw new OptionException($"-device {option.Driver}: serial '{serial}' is longer than {VirtioBlk.MaxSerialBytes} bytes");
-        board.AddVirtio(NewDisk(board, id, drives.Take(option.Driver, id), serial, Withheld(option)), Slot(option), UsesEvents(option));
+        AddVirtio(board, option, NewDisk(board, id, drives.Take(option.Driver, id), serial, Withheld(option)));
     }
 
-    private static VirtioBlk NewDisk(PcBoard board, string name, IBlockImage image, string serial, ulong withheld)
+    private static VirtioBlk NewDisk(X86Board board, string name, IBlockImage image, string serial, ulong withheld)
     {
         var worker = new BlockWorker(name);
         var disk = new VirtioBlk(board.Machine.Memory, board.Machine.Clock, image, serial, worker) { WithheldFeatures = withheld, DriveId = name };
@@ -136,17 +162,17 @@ public static class DeviceCatalog
         return disk;
     }
 
-    private static void AddNetwork(PcBoard board, DeviceOption option, Networks networks)
+    private static void AddNetwork(X86Board board, DeviceOption option, Networks networks)
     {
         ExpectVirtio(option, "netdev", "mac");
         var address = networks.NextAddress(option.Driver, option.Properties.TryGetValue("mac", out var text) ? text : null);
         INetworkLink link = option.Properties.TryGetValue("netdev", out var id) ? networks.Take(option.Driver, id) : NullNetworkLink.Instance;
         var device = new VirtioNet(board.Machine.Memory, board.Machine.Clock, link, address) { WithheldFeatures = Withheld(option) };
         link.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
-        board.AddVirtio(device, Slot(option), UsesEvents(option));
+        AddVirtio(board, option, device);
     }
 
-    private static void AddVsock(PcBoard board, DeviceOption option)
+    private static void AddVsock(X86Board board, DeviceOption option)
     {
         ExpectVirtio(option, "guest-cid", "uds");
         if (!option.Properties.TryGetValue("guest-cid", out var text) || !ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var cid)
@@ -154,7 +180,6 @@ public static class DeviceCatalog
             throw new OptionException($"-device {option.Driver}: guest-cid= is the guest's address, from {VirtioVsock.MinGuestCid} to {VirtioVsock.MaxGuestCid}");
         if (!option.Properties.TryGetValue("uds", out var path) || path.Length == 0)
             throw new OptionException($"-device {option.Driver}: uds= is the path of the socket that programs of the host connect to");
-        var slot = Slot(option);
         UnixVsock host;
         try
         {
@@ -166,23 +191,32 @@ public static class DeviceCatalog
         }
         var device = new VirtioVsock(board.Machine.Memory, board.Machine.Clock, host, cid) { WithheldFeatures = Withheld(option) };
         host.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
-        board.AddVirtio(device, slot, UsesEvents(option));
+        AddVirtio(board, option, device);
     }
 
-    private static void AddSerial(PcBoard board, DeviceOption option, Backends backends)
+    private static void AddE1000(PcBoard board, DeviceOption option, Networks networks)
+    {
+        Expect(option, "netdev", "mac", "addr");
+        var address = networks.NextAddress(option.Driver, option.Properties.TryGetValue("mac", out var text) ? text : null);
+        INetworkLink link = option.Properties.TryGetValue("netdev", out var id) ? networks.Take(option.Driver, id) : NullNetworkLink.Instance;
+        var device = board.AddE1000(link, address, Slot(option));
+        link.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
+    }
+
+    private static void AddSerial(X86Board board, DeviceOption option, Backends backends)
     {
         ExpectVirtio(option, "max_ports");
         _ = Number(option, "max_ports", VirtioSerial.MaxPorts, 1, VirtioSerial.MaxPorts);
         var device = new VirtioSerial(board.Machine.Memory, board.Machine.Clock) { WithheldFeatures = Withheld(option) };
-        board.AddVirtio(device, Slot(option), UsesEvents(option));
+        AddVirtio(board, option, device);
         backends.Add(option.Properties.TryGetValue("id", out var id) ? id : "", device);
     }
 
-    private static void AddPort(PcBoard board, DeviceOption option, Backends backends)
+    private static void AddPort(X86Board board, DeviceOption option, Backends backends)
     {
         Expect(option, "bus", "nr", "name", "chardev");
         var bus = option.Properties.TryGetValue("bus", out var busName) ? busName : null;
-        var device = backends.FindSerial(bus) ?? throw new OptionException($"-device {option.Driver}: there is no {(bus is null ? "virtio-serial-pci" : $"bus '{bus}'")} before it");
+        var device = backends.FindSerial(bus) ?? throw new OptionException($"-device {option.Driver}: there is no {(bus is null ? "virtio-serial-pci or virtio-serial-device" : $"bus '{bus}'")} before it");
         IStreamLink link = NullStreamLink.Instance;
         if (option.Properties.TryGetValue("chardev", out var chardev))
             link = new ChardevLink(Program.Take($"-device {option.Driver}", backends.Chardevs[chardev]));
@@ -191,23 +225,43 @@ public static class DeviceCatalog
         device.AddPort(number, option.Properties.TryGetValue("name", out var name) ? name : "", option.Driver == "virtconsole", link);
     }
 
-    private static void AddIdeDrive(PcBoard board, DeviceOption option, Drives drives)
+    private static void AddIdeDrive(X86Board board, DeviceOption option, Drives drives)
     {
         Expect(option, "drive", "bus", "unit", "serial", "ver", "model", "bootindex");
         int? channel = null;
         if (option.Properties.TryGetValue("bus", out var bus))
-            channel = bus switch { "ide.0" => 0, "ide.1" => 1, _ => throw new OptionException($"-device {option.Driver}: there is no bus '{bus}'; there are ide.0 and ide.1") };
+        {
+            var last = board.Machine.Type == "q35" ? Ahci.PortCount - 1 : 1;
+            channel = bus.StartsWith("ide.", StringComparison.Ordinal) && int.TryParse(bus.AsSpan(4), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= last
+                ? number
+                : throw new OptionException($"-device {option.Driver}: there is no bus '{bus}'; there are ide.0 to ide.{last}");
+        }
         int? unit = option.Properties.ContainsKey("unit") ? Number(option, "unit", 0, 0, 1) : null;
         var hasDrive = option.Properties.TryGetValue("drive", out var id);
         if (option.Driver == "ide-cd")
         {
-            board.AddIdeDrive(new AtapiCdRom(hasDrive ? drives.Take(option.Driver, id!) : null), channel, unit);
+            Pci(board, option).AddIdeDrive(new AtapiCdRom(hasDrive ? drives.Take(option.Driver, id!) : null), channel, unit);
             return;
         }
         if (!hasDrive)
             throw new OptionException($"-device {option.Driver}: drive property not set");
         var (serial, revision) = (Text(option, "serial", AtaDisk.MaxSerialBytes), Text(option, "ver", AtaDisk.MaxRevisionBytes));
-        board.AddIdeDrive(new AtaDisk(drives.Take(option.Driver, id!), serial ?? "GV00001", revision ?? "1.0"), channel, unit);
+        Pci(board, option).AddIdeDrive(new AtaDisk(drives.Take(option.Driver, id!), serial ?? "GV00001", revision ?? "1.0"), channel, unit);
+    }
+
+    // As QEMU: the mask in decimal or hexadecimal.
+    private static void AddEdu(PcBoard board, DeviceOption option)
+    {
+        Expect(option, "addr", "dma_mask");
+        if (!option.Properties.TryGetValue("dma_mask", out var text))
+        {
+            board.AddEdu(Slot(option));
+            return;
+        }
+        var isHex = text.StartsWith("0x", StringComparison.Ordinal);
+        if (!ulong.TryParse(isHex ? text.AsSpan(2) : text, isHex ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture, out var mask))
+            throw new OptionException($"-device edu: dma_mask={text} is not a number, such as 0xfffffff");
+        board.AddEdu(Slot(option), mask);
     }
 
     // ASCII, as the drive's identity has it.
@@ -220,9 +274,9 @@ public static class DeviceCatalog
             : throw new OptionException($"-device {option.Driver}: {property} '{text}' is not at most {max} ASCII characters");
     }
 
-    // What every virtio device on PCI takes; there is no legacy interface to switch off.
+    // What every virtio device takes; there is no legacy interface to switch off.
     private static void ExpectVirtio(DeviceOption option, params string[] known) =>
-        Expect(option, [.. known, "addr", "packed", "event_idx", "indirect_desc", "queue_reset", "disable-legacy", "ioeventfd"]);
+        Expect(option, [.. known, .. option.Driver.EndsWith("-pci", StringComparison.Ordinal) ? (ReadOnlySpan<string>)["addr", "disable-legacy", "ioeventfd"] : [], "packed", "event_idx", "indirect_desc", "queue_reset"]);
 
     // As QEMU: packed rings only where asked for, since some drivers accept what they cannot do.
     private static ulong Withheld(DeviceOption option)

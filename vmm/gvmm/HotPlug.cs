@@ -12,7 +12,7 @@ namespace Gauntlet.Vmm.Program;
 /// asks it here.
 /// </summary>
 /// <param name="onDeleted">Told of each device that is gone: its id.</param>
-internal sealed class HotPlug(PcBoard board, Backends backends, MachineTracing? tracing, Action<string> onDeleted) : IHotPlug
+internal sealed class HotPlug(X86Board board, Backends backends, MachineTracing? tracing, Action<string> onDeleted) : IHotPlug
 {
     private readonly Dictionary<string, (VirtioPci Device, string? Drive)> _byId = new(StringComparer.Ordinal);
 
@@ -52,7 +52,7 @@ internal sealed class HotPlug(PcBoard board, Backends backends, MachineTracing? 
     {
         if (!_byId.Remove(id, out var plugged))
             throw new QmpException($"Device '{id}' not found", QmpException.DeviceNotFound);
-        board.Machine.Inspect(() => board.RemoveVirtio(plugged.Device));
+        board.Machine.Inspect(() => ((PcBoard)board).RemoveVirtio(plugged.Device));
         if (plugged.Drive is { } drive)
             backends.Drives.Nodes.Forget(drive);
         onDeleted(id);

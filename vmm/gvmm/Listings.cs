@@ -11,11 +11,19 @@ internal static class Listings
     {
         Listing.Version => $"gvmm version {ProtocolCommands.Version.ToString(3)}\n",
         Listing.Accelerators => $"Accelerators supported in gvmm:\n{Lines(AcceleratorFactory.Names)}",
-        Listing.Machines => "Supported machines are:\nnone                 empty machine\npc                   Standard PC (i440FX + PIIX, 1996) (default)\nq35                  Standard PC (Q35 + ICH9, 2009)\n",
-        Listing.Devices => string.Concat(DeviceCatalog.Names.Select(name => $"name \"{name}\", bus {(name.Contains("isa", StringComparison.Ordinal) || name == "pc-testdev" ? "ISA" : "PCI")}\n")),
+        Listing.Machines => "Supported machines are:\nnone                 empty machine\npc                   Standard PC (i440FX + PIIX, 1996) (default)\nq35                  Standard PC (Q35 + ICH9, 2009)\nmicrovm              microvm (i386)\n",
+        Listing.Devices => string.Concat(DeviceCatalog.Names.Select(name => $"name \"{name}\", bus {BusOf(name)}\n")),
         Listing.Cpus => $"Available CPUs:\n{Lines(IntrospectionCommands.CpuModels)}\nFlags follow the model: -cpu max,+svm,-x2apic\n",
         // The line that QEMU has first, and that scripts take the version from.
         _ => $"gvmm emulator version {ProtocolCommands.Version.ToString(3)}\n{Help}",
+    };
+
+    private static string BusOf(string device) => device switch
+    {
+        "isa-debug-exit" or "pc-testdev" or "pvpanic" => "ISA",
+        "ide-hd" or "ide-cd" => "IDE",
+        "virtconsole" or "virtserialport" => "virtio-serial-bus",
+        _ => device.EndsWith("-device", StringComparison.Ordinal) ? "virtio-bus" : "PCI",
     };
 
     private const string Help = """
@@ -24,15 +32,17 @@ internal static class Listings
         Runs a guest, with the part of QEMU's command line that test suites use. An option has one dash or two.
 
         Machine
-          -M, -machine TYPE[,prop=value]  pc (default), q35, none; accel=kvm:tcg, kernel-irqchip=on|off, pit=on|off, hpet=on|off,
-                                          kernel-format=auto|multiboot|flat
+          -M, -machine TYPE[,prop=value]  pc (default), q35, microvm, none; accel=kvm:tcg, kernel-irqchip=on|off, pit=on|off, hpet=on|off,
+                                          kernel-format=auto|multiboot|pvh|flat; of a microvm acpi=, pic=, rtc=, isa-serial=on|off
           -accel NAME[,prop=value]        kvm, tcg, qtest; several: the first that can be had; -enable-kvm is -accel kvm
           -cpu MODEL[,+flag,-flag]        host, max, qemu64 (default)
           -smp N                          or cpus=N, sockets=, cores=, threads=
           -m SIZE                         MiB, or with K, M, G, T (default 128M)
+          -numa node[,cpus=N-M][,mem=SIZE]  a node of its own, told by ACPI's SRAT
+          -smbios type=N[,FIELD=TEXT]     fields of types 0, 1, 2, 3, 4, 11, 17: -smbios type=1,manufacturer=M,serial=S
           -rtc base=utc|localtime|TIME
         Boot
-          -kernel FILE                    Linux bzImage, multiboot 1 (ELF32 or by address), or a flat binary
+          -kernel FILE                    Linux bzImage, multiboot 1 (ELF32 or by address), ELF with a PVH entry, or a flat binary
           -initrd FILE[ ARGS][,FILE...]   the initrd, or multiboot modules
           -bios FILE                      firmware, entered at the reset vector; without -kernel and -bios Debian's SeaBIOS
           -append TEXT                    the kernel's command line

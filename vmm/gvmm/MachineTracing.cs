@@ -50,8 +50,9 @@ internal sealed class MachineTracing : IDisposable
         {
             // Where a guest has mapped nothing yet, the events are declared all the same.
             var label = _registers.LabelOf(device);
-            if (device is VirtioPci virtio)
-                VirtqueueTracer.Watch(Tracer, device.Name, label, virtio.Device);
+            var virtio = device switch { VirtioPci pci => pci.Device, VirtioMmio mmio => mmio.Device, _ => null };
+            if (virtio is not null)
+                VirtqueueTracer.Watch(Tracer, device.Name, label, virtio);
         }
     }
 

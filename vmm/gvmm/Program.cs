@@ -58,7 +58,7 @@ internal static class Program
         Machine? machine = null;
         using var chardevs = new ChardevSet(options.Chardevs, () => machine?.RequestQuit());
         var serial = OpenSerial(options, chardevs);
-        using var board = new PcBoard(ConfigOf(options, serial, program), reason => Complain(reason));
+        using var board = NewBoard(options, serial, program);
         machine = board.Machine;
         // Before anybody can ask for one.
         if (options.Sandbox)
@@ -95,7 +95,7 @@ internal static class Program
             Lines = board.Lines,
             Blocks = backends.Drives.Nodes,
             HotPlug = hotPlug,
-            PciFunctions = () => PciFunctionsOf(board),
+            PciFunctions = () => board is PcBoard pc ? PciFunctionsOf(pc) : [],
             PressPowerButton = () => machine.PressPowerButton()
         };
         monitors = new Monitors(options.Monitors, chardevs, context);
@@ -201,7 +201,7 @@ internal static class Program
         return backends;
     }
 
-    private static void ConnectSerial(PcBoard board, List<ISerialBackend> backends)
+    private static void ConnectSerial(X86Board board, List<ISerialBackend> backends)
     {
         for (var i = 0; i < backends.Count; i++)
         {
@@ -253,7 +253,7 @@ internal static class Program
         var flat = options.KernelFormat switch
         {
             KernelFormat.Flat => true,
-            KernelFormat.Multiboot => false,
+            KernelFormat.Multiboot or KernelFormat.Pvh => false,
             _ => !MultibootProgram.IsMultiboot(image) && path.EndsWith(".bin", StringComparison.Ordinal),
         };
         if (flat)
@@ -264,6 +264,8 @@ internal static class Program
         }
         if (options.KernelFormat == KernelFormat.Auto && !MultibootProgram.IsMultiboot(image) && LinuxProgram.IsLinux(image))
             return new LinuxProgram(path, image, options.Append ?? "", options.Initrd is { } initrd ? BootFile.Read(initrd, "initrd", options.RamBytes) : []);
+        if (options.KernelFormat is KernelFormat.Pvh || (options.KernelFormat == KernelFormat.Auto && !MultibootProgram.IsMultiboot(image) && Elf32Image.IsElf(image)))
+            return new PvhProgram(path, image, options.Append ?? "", ReadModules(options));
         var commandLine = options.Append is { Length: > 0 } append ? $"{path} {append}" : path;
         return new MultibootProgram(path, image, commandLine, ReadModules(options));
     }
@@ -290,27 +292,55 @@ internal static class Program
         return modules;
     }
 
-    private static PcConfig ConfigOf(GvmmOptions options, List<ISerialBackend> serial, IBootProgram program)
+    private static X86Board NewBoard(GvmmOptions options, List<ISerialBackend> serial, IBootProgram program)
+    {
+        if (options.Machine != "microvm")
+        {
+            return new PcBoard(
+                Fill(new PcConfig
+                {
+                    Accelerators = AcceleratorsOf(options),
+                    Model = options.Machine == "q35" ? PcModel.Q35 : PcModel.Pc,
+                    HasHpet = options.HasHpet,
+                    NoGraphic = options.NoGraphic,
+                    FirmwareBytes = (program as FirmwareProgram)?.Bytes ?? 0,
+                    IsFirmwareToRun = program is FirmwareProgram or NoProgram,
+                },
+                options, serial),
+                Complain);
+        }
+        if (program is FirmwareProgram)
+            throw new OptionException("-machine microvm: no kernel given, and there is no firmware for it; use -kernel");
+        return new MicrovmBoard(
+            Fill(new MicrovmConfig { Accelerators = AcceleratorsOf(options), HasAcpi = options.HasAcpi, HasPic = options.HasPic, HasRtc = options.HasRtc }, options, serial), Complain);
+    }
+
+    private static AcceleratorChoice[] AcceleratorsOf(GvmmOptions options)
     {
         var accelerators = new AcceleratorChoice[options.Accelerators.Count];
         for (var i = 0; i < accelerators.Length; i++)
             accelerators[i] = new AcceleratorChoice(options.Accelerators[i].Name, options.Accelerators[i].Properties);
+        return accelerators;
+    }
+
+    // What is the same for every machine.
+    private static T Fill<T>(T config, GvmmOptions options, List<ISerialBackend> serial)
+        where T : X86Config
+    {
         var now = options.RtcLocalTime ? DateTime.Now : DateTime.UtcNow;
-        return new PcConfig
+        return config with
         {
-            Model = options.Machine == "q35" ? PcModel.Q35 : PcModel.Pc,
-            Accelerators = accelerators,
             CpuCount = options.CpuCount,
             CpuModel = options.Cpu,
             RamBytes = options.RamBytes,
             SerialPorts = serial,
-            NoGraphic = options.NoGraphic,
             StartUtc = DateTime.SpecifyKind(options.RtcBase ?? now, DateTimeKind.Utc),
             HasPit = options.HasPit,
-            HasHpet = options.HasHpet,
+            Nodes = options.Numa.Nodes(options.CpuCount, options.RamBytes),
+            Uuid = options.Uuid,
+            SmbiosFields = options.Smbios.Fields,
+            OemStrings = options.Smbios.OemStrings,
             InstructionShift = options.InstructionShift,
-            FirmwareBytes = (program as FirmwareProgram)?.Bytes ?? 0,
-            IsFirmwareToRun = program is FirmwareProgram or NoProgram,
             PanicResponse = options.PanicAction switch
             {
                 PanicAction.Pause => PanicResponse.Pause,
@@ -322,7 +352,7 @@ internal static class Program
         };
     }
 
-    private static void AddFwCfg(PcBoard board, GvmmOptions options)
+    private static void AddFwCfg(X86Board board, GvmmOptions options)
     {
         // RFC 4122's order of bytes, as the text has it.
         board.FwCfg.Add(FwCfg.UuidKey, options.Uuid.ToByteArray(bigEndian: true));

@@ -1,79 +1,24 @@
 using Gauntlet.Vmm.Accel;
-using Gauntlet.Vmm.Accel.Qtest;
 using Gauntlet.Vmm.Boot;
-using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Devices.Ethernet;
 using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
-using Gauntlet.Vmm.Devices.Serial;
 using Gauntlet.Vmm.Devices.Storage;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Timer;
 using Gauntlet.Vmm.Devices.Virtio;
 using Gauntlet.Vmm.Memory;
+using Gauntlet.Vmm.Network;
 
 namespace Gauntlet.Vmm.Machines;
-
-/// <summary>What a PC is made of.</summary>
-public sealed record PcConfig
-{
-    public PcModel Model { get; init; }
-
-    /// <summary>As after <c>-accel</c>, most wanted first.</summary>
-    public required IReadOnlyList<AcceleratorChoice> Accelerators { get; init; }
-
-    /// <summary>1 to 255: an APIC ID of 255 is the broadcast.</summary>
-    public int CpuCount { get; init; } = 1;
-
-    public string CpuModel { get; init; } = "qemu64";
-
-    /// <summary>Bytes of RAM, a multiple of 4 KiB, at least 1 MiB.</summary>
-    public ulong RamBytes { get; init; } = 128UL << 20;
-
-    /// <summary>COM1 and COM2, as far as there are; at most 2.</summary>
-    public IReadOnlyList<ISerialBackend> SerialPorts { get; init; } = [];
-
-    /// <summary>Time of day at the start.</summary>
-    public DateTime StartUtc { get; init; }
-
-    /// <summary>An 8254 with port 0x61, as every PC has unless told otherwise.</summary>
-    public bool HasPit { get; init; } = true;
-
-    /// <summary>IA-PC event timers, where the 8254 is the machine's own: they can take its place.</summary>
-    public bool HasHpet { get; init; }
-
-    /// <summary>Bytes of firmware ROM below 4 GiB; 0: none.</summary>
-    public int FirmwareBytes { get; init; }
-
-    /// <summary>Registers start as after power-on, for firmware to set up; else, for a kernel, as firmware leaves them.</summary>
-    public bool IsFirmwareToRun { get => field || FirmwareBytes > 0; init; }
-
-    /// <summary>Firmware is told that there is a serial console only.</summary>
-    public bool NoGraphic { get; init; }
-
-    /// <summary>Virtual time by executed instructions, 2 to this power nanoseconds each (<see cref="InstructionClock"/>); null: by the host's clock. One vCPU, TCG.</summary>
-    public int? InstructionShift { get; init; }
-
-    public bool NoReboot { get; init; }
-
-    public bool NoShutdown { get; init; }
-
-    public PanicResponse PanicResponse { get; init; }
-}
 
 /// <summary>
 /// A PC: memory map, interrupt wiring, what sits at fixed addresses, and a chip set. Without firmware what it would have set up before it starts a kernel
 /// is set up at each reset.
 /// </summary>
-public sealed class PcBoard : IDisposable
+public sealed class PcBoard : X86Board
 {
-    public const int MaxCpus = 255;
-    public const ulong MinRamBytes = MemoryMap.OneMiB;
-
-    /// <summary>More than any host has: what is above is a mistyped unit.</summary>
-    public const ulong MaxRamBytes = 1UL << 40;
-
-    private const ulong HighRamAddress = 1UL << 32;
     private const string ShadowName = "pc.shadow", FirmwareName = "pc.bios";
     private const byte ResumeAfterReset = 0xfe;
     private const int ShutdownStatusByte = 0xf;
@@ -81,135 +26,42 @@ public sealed class PcBoard : IDisposable
     // Its offset in configuration space; zero decodes nothing (PCI 3.0, 6.2.2).
     private const int PciCommand = 4;
 
-    private const int RtcIrq = 8, KeyboardIrq = 1, PitIrq = 0;
-
-    // COM1, COM2.
-    private static readonly ushort[] SerialBases = [0x3f8, 0x2f8];
-    private static readonly int[] SerialIrqs = [4, 3];
+    private const int KeyboardIrq = 1;
 
     private readonly PcConfig _config;
-    private readonly I8259? _pic;
-    private readonly ApicBus? _apicBus;
     private readonly PciResources _resources;
     private readonly PcChipset _chipset;
     private readonly Hpet? _hpet;
     private readonly AcpiPm _pm;
     private readonly Mc146818 _rtc;
+    private readonly SmbiosTables _smbios;
 
     /// <exception cref="AcceleratorException">None of the accelerators can be had here.</exception>
     /// <exception cref="Linux.LinuxException">The host has no memory for it.</exception>
     public PcBoard(PcConfig config, Action<string> onAcceleratorFallback)
+        : base(config, config.Model == PcModel.Q35 ? "q35" : "pc", LayOut(config), hasPic: true, onAcceleratorFallback)
     {
         _config = config;
-        var bus = new IoBus();
-        // Under qtest time is stepped from outside.
-        IMachineClock clock = config switch
-        {
-            { InstructionShift: { } shift } => new InstructionClock(bus.DeviceLock, config.StartUtc, shift),
-            _ when config.Accelerators[0].Name == QtestAccelerator.AcceleratorName => new ManualClock(config.StartUtc, bus.DeviceLock),
-            _ => new HostClock(bus.DeviceLock, config.StartUtc),
-        };
-        var accelerator = AcceleratorFactory.CreateFirst(config.Accelerators, clock, config.CpuCount, onAcceleratorFallback);
-        Machine = new Machine(new GuestMemory(LayOut(config)), bus, clock, accelerator)
-        {
-            Type = config.Model == PcModel.Q35 ? "q35" : "pc",
-            NoReboot = config.NoReboot,
-            NoShutdown = config.NoShutdown,
-            PanicResponse = config.PanicResponse,
-        };
         _resources = new PciResources(config.IsFirmwareToRun);
-
-        if (accelerator.IrqChip is { } irqChip)
-        {
-            Lines = new PcInterruptLines(irqChip);
-            Msi = new KernelMsi(irqChip);
-        }
-        else
-        {
-            var intr = new Intr();
-            _pic = new I8259(intr);
-            _apicBus = new ApicBus();
-            var ioApic = new IoApic(_apicBus);
-            for (var i = 0; i < config.CpuCount; i++)
-            {
-                var apic = new LocalApic(i, _apicBus, clock, bus.DeviceLock, _pic);
-                intr.Targets.Add(apic.Intr);
-                Machine.Add(apic);
-            }
-            Lines = new PcInterruptLines(_pic, ioApic);
-            Msi = _apicBus;
-            Machine.Add(_pic);
-            Machine.Add(ioApic);
-            bus.MapPorts(_pic, I8259.MasterRegion, 0x20);
-            bus.MapPorts(_pic, I8259.SlaveRegion, 0xa0);
-            bus.MapPorts(_pic, I8259.ElcrRegion, 0x4d0);
-            bus.MapMmio(ioApic, 0, IoApic.DefaultAddress);
-        }
-        Msi = new MessageWrites(Msi, Machine.Memory);
-        _pm = new AcpiPm(Lines[AcpiTables.SciIrq], clock, Machine, isIch9: config.Model == PcModel.Q35);
+        _pm = new AcpiPm(Lines[AcpiTables.SciIrq], Machine.Clock, Machine, isIch9: config.Model == PcModel.Q35);
         Machine.PowerButton = _pm.PressPowerButton;
-        var hasOwnPit = config.HasPit && accelerator.IrqChip is not { HasPit: true };
-        if (config.HasHpet && hasOwnPit)
-            _hpet = AddHpet(clock);
-        if (hasOwnPit)
-            AddPit(clock);
-        _rtc = AddRtc(clock);
+        if (config.HasHpet && HasOwnPit)
+            _hpet = AddHpet();
+        if (HasOwnPit)
+            AddPit(_hpet?.PitOutput ?? PitLine);
+        _rtc = AddRtc(_hpet?.RtcOutput ?? RtcLine, _pm.RtcAlarm, LowRamBytes);
         AddKeyboard();
+        _smbios = NewSmbios(LowRamBytes);
         FwCfg = AddFwCfg();
         _chipset = AddChipset();
-        for (var i = 0; i < config.SerialPorts.Count; i++)
-        {
-            var uart = new Uart16550A(Lines[SerialIrqs[i]], config.SerialPorts[i], clock);
-            Machine.Add(uart);
-            bus.MapPorts(uart, 0, SerialBases[i]);
-            SerialPorts.Add(uart);
-        }
+        AddSerialPorts();
     }
 
-    /// <summary>Owns all that is on the board.</summary>
-    public Machine Machine { get; }
-
-    public PcInterruptLines Lines { get; }
+    private ulong LowRamBytes => PcChipset.LowRamBytes(_config.Model, _config.RamBytes);
 
     public PciHost Pci => _chipset.Host;
 
-    /// <summary>Where functions' messages go.</summary>
-    public IMsiTarget Msi { get; }
-
-    public FwCfg FwCfg { get; }
-
-    /// <summary>COM1, COM2.</summary>
-    public List<Uart16550A> SerialPorts { get; } = [];
-
-    /// <summary>How many serial ports there can be.</summary>
-    public static int MaxSerialPorts => SerialBases.Length;
-
-    /// <summary>Adds <c>isa-debug-exit</c>.</summary>
-    /// <exception cref="InvalidOperationException">Its ports are taken.</exception>
-    public void AddDebugExit(ushort basePort, int size)
-    {
-        var device = new IsaDebugExit(Machine, size);
-        Machine.Bus.MapPorts(device, 0, basePort);
-        Machine.Add(device);
-    }
-
-    /// <summary>Adds <c>pc-testdev</c>.</summary>
-    /// <exception cref="InvalidOperationException">There is one already.</exception>
-    public void AddPcTestDev()
-    {
-        var device = new PcTestDev(Lines);
-        device.Map(Machine.Bus);
-        Machine.Add(device);
-    }
-
-    /// <summary>Adds <c>pvpanic</c>.</summary>
-    /// <exception cref="InvalidOperationException">Its port is taken.</exception>
-    public void AddPvPanic(ushort port)
-    {
-        var device = new PvPanic(Machine);
-        Machine.Bus.MapPorts(device, 0, port);
-        Machine.Add(device);
-    }
+    public override FwCfg FwCfg { get; }
 
     /// <summary>Adds <c>pvpanic-pci</c>.</summary>
     /// <param name="slot">1 to 31; null for the first free one.</param>
@@ -234,15 +86,32 @@ public sealed class PcBoard : IDisposable
         Machine.Add(device);
     }
 
-    /// <summary>Plugs a drive into the IDE controller.</summary>
-    /// <param name="channel">0 or 1; null for the first with room.</param>
-    /// <param name="unit">0 or 1; null for the first free.</param>
-    /// <exception cref="InvalidOperationException">There is no room, or no controller.</exception>
-    public void AddIdeDrive(AtaDrive drive, int? channel = null, int? unit = null)
+    /// <summary>Plugs a drive into the controller that is built in: IDE on a pc, SATA on a q35.</summary>
+    /// <param name="bus">Null for the first with room.</param>
+    /// <param name="unit">On that bus; null for the first free.</param>
+    /// <exception cref="InvalidOperationException">There is no room, or no such bus or unit.</exception>
+    public void AddIdeDrive(AtaDrive drive, int? bus = null, int? unit = null) => _chipset.AddDrive(drive, bus, unit);
+
+    /// <summary>Adds <c>edu</c>.</summary>
+    /// <param name="slot">1 to 31; null for the first free one.</param>
+    /// <param name="addressMask">Which address bits its DMA drives.</param>
+    /// <exception cref="InvalidOperationException">The slot is taken, or none is free.</exception>
+    public void AddEdu(int? slot = null, ulong addressMask = (1UL << Edu.AddressBits) - 1)
     {
-        if (_chipset.Ide is not { } controller)
-            throw new InvalidOperationException("this machine has no IDE bus; use -machine pc, or a virtio disk");
-        controller.Add(drive, channel, unit);
+        var device = new Edu(Machine.Bus, Machine.Memory, Machine.Clock, Msi, _resources.AssignMemory(Edu.RegionBytes), addressMask);
+        Plug(device.Function, slot, hasInterrupt: true);
+        Machine.Add(device);
+    }
+
+    /// <summary>Adds <c>e1000</c>.</summary>
+    /// <param name="slot">1 to 31; null for the first free one.</param>
+    /// <exception cref="InvalidOperationException">The slot is taken, or none is free.</exception>
+    public E1000 AddE1000(INetworkLink link, MacAddress address, int? slot = null)
+    {
+        var device = new E1000(Machine.Bus, Machine.Memory, Machine.Clock, link, address, _resources.AssignMemory(E1000.MemoryBytes), _resources.AssignPorts(E1000.IoBytes));
+        Plug(device.Function, slot, hasInterrupt: true);
+        Machine.Add(device);
+        return device;
     }
 
     /// <summary>Puts a virtio device behind a PCI function.</summary>
@@ -270,17 +139,14 @@ public sealed class PcBoard : IDisposable
         transport.Dispose();
     }
 
-    /// <summary>Makes the vCPUs and sets what they start with. Last of all, when all devices are there.</summary>
-    /// <exception cref="AcceleratorException">The host cannot make them.</exception>
-    public void Complete(IBootProgram program)
+    public override void Complete(IBootProgram program)
     {
         if (program is MultibootProgram multiboot)
         {
             FwCfg.Add(FwCfg.KernelAddressKey, (ulong)multiboot.LoadAddress);
             FwCfg.Add(FwCfg.KernelDataKey, multiboot.LoadedBytes.ToArray());
         }
-        Machine.CreateVcpus<LocalApic>(_config.CpuCount, _config.CpuModel, i => _apicBus?.Apics[i]);
-        Machine.SetBoot(isWake =>
+        CreateVcpus(isWake =>
         {
             if (!_config.IsFirmwareToRun)
                 ActAsFirmware();
@@ -297,23 +163,23 @@ public sealed class PcBoard : IDisposable
         });
     }
 
-    public void Dispose() => Machine.Dispose();
-
     // What a kernel expects that firmware has done.
     private void ActAsFirmware()
     {
         lock (Machine.Bus.DeviceLock)
         {
-            _pic?.InitializeAsFirmware();
+            InitializeInterruptsAsFirmware();
             MakePciInterruptsLevelTriggered();
-            _apicBus?.Apics[0].EnterVirtualWireMode();
         }
     }
 
     private void Start(IBootProgram program, ref X86State state)
     {
         if (!_config.IsFirmwareToRun)
-            AcpiTables.Write(Machine.Memory, _chipset.Acpi with { CpuCount = _config.CpuCount, HasHpet = _hpet is not null });
+        {
+            AcpiTables.Write(Machine.Memory, _chipset.Acpi with { CpuCount = _config.CpuCount, HasHpet = _hpet is not null, Nodes = _config.Nodes, LowRamBytes = LowRamBytes });
+            _smbios.Write(Machine.Memory);
+        }
         program.Start(Machine.Memory, ref state);
     }
 
@@ -328,14 +194,14 @@ public sealed class PcBoard : IDisposable
     // As firmware does before anything shares them; a kernel irqchip has the same ports inside, out of reach from here.
     private void MakePciInterruptsLevelTriggered()
     {
-        if (_pic is null)
+        if (Pic is null)
             return;
         for (var pirq = 0; pirq < 4; pirq++)
         {
             var irq = PciInterruptRouter.FirmwareRoute(pirq);
             var half = (uint)irq / 8;
-            var levels = _pic.ReadPort(I8259.ElcrRegion, half, 1);
-            _pic.WritePort(I8259.ElcrRegion, half, 1, levels | 1u << irq % 8);
+            var levels = Pic.ReadPort(I8259.ElcrRegion, half, 1);
+            Pic.WritePort(I8259.ElcrRegion, half, 1, levels | 1u << irq % 8);
         }
     }
 
@@ -356,47 +222,12 @@ public sealed class PcBoard : IDisposable
         return layout;
     }
 
-    private Hpet AddHpet(IMachineClock clock)
+    private Hpet AddHpet()
     {
-        var hpet = new Hpet(gsi => Lines[gsi], Msi, clock);
+        var hpet = new Hpet(gsi => Lines[gsi], Msi, Machine.Clock);
         Machine.Add(hpet);
         Machine.Bus.MapMmio(hpet, 0, AcpiTables.HpetAddress);
         return hpet;
-    }
-
-    private void AddPit(IMachineClock clock)
-    {
-        var pit = new I8254(_hpet?.PitOutput ?? Lines[PitIrq], clock);
-        Machine.Add(pit);
-        Machine.Bus.MapPorts(pit, I8254.CounterRegion, 0x40);
-        Machine.Bus.MapPorts(pit, I8254.PortBRegion, 0x61);
-    }
-
-    private Mc146818 AddRtc(IMachineClock clock)
-    {
-        var rtc = new Mc146818(_hpet?.RtcOutput ?? Lines[RtcIrq], clock, _pm.RtcAlarm);
-        SetMemorySizes(rtc, _config.RamBytes, PcChipset.LowRamBytes(_config.Model, _config.RamBytes));
-        rtc.SetRam(0x5f, (byte)(_config.CpuCount - 1));
-        Machine.Add(rtc);
-        Machine.Bus.MapPorts(rtc, 0, 0x70);
-        return rtc;
-    }
-
-    // The bytes where firmware keeps sizes: 640 KiB; KiB from 1 MiB; 64-KiB units from 16 MiB and, at 0x5b, from 4 GiB.
-    private static void SetMemorySizes(Mc146818 rtc, ulong bytes, ulong low)
-    {
-        Put(0x15, 640, 2);
-        var extended = Math.Min((low - MemoryMap.OneMiB) >> 10, 0xffff);
-        Put(0x17, extended, 2);
-        Put(0x30, extended, 2);
-        Put(0x34, low > 16 << 20 ? Math.Min((low - (16 << 20)) >> 16, 0xffff) : 0, 2);
-        Put(0x5b, (bytes - low) >> 16, 3);
-
-        void Put(int index, ulong value, int count)
-        {
-            for (var i = 0; i < count; i++)
-                rtc.SetRam(index + i, (byte)(value >> (i * 8)));
-        }
     }
 
     private void AddKeyboard()
@@ -410,16 +241,13 @@ public sealed class PcBoard : IDisposable
 
     private FwCfg AddFwCfg()
     {
-        var fwCfg = new FwCfg();
-        fwCfg.Add(FwCfg.RamSizeKey, _config.RamBytes);
-        fwCfg.Add(FwCfg.NoGraphicKey, (ushort)(_config.NoGraphic ? 1 : 0));
-        fwCfg.Add(FwCfg.CpuCountKey, (ushort)_config.CpuCount);
-        fwCfg.Add(FwCfg.MaxCpusKey, (ushort)_config.CpuCount);
+        var fwCfg = AddFwCfg(_config.NoGraphic);
         // Firmware's own console, as there is no display: COM1, when there is one.
         if (_config.FirmwareBytes > 0 && _config.SerialPorts.Count > 0)
-            fwCfg.AddFile("etc/sercon-port", BitConverter.GetBytes((ulong)SerialBases[0]));
-        Machine.Add(fwCfg);
-        Machine.Bus.MapPorts(fwCfg, 0, FwCfg.BasePort);
+            fwCfg.AddFile("etc/sercon-port", BitConverter.GetBytes((ulong)FirstSerial.Port));
+        // Where the structures are is for firmware to fill in.
+        fwCfg.AddFile("etc/smbios/smbios-anchor", _smbios.Entry21(address: 0));
+        fwCfg.AddFile("etc/smbios/smbios-tables", _smbios.Structures);
         return fwCfg;
     }
 
@@ -434,7 +262,7 @@ public sealed class PcBoard : IDisposable
                 rom = run;
         }
         var map = new AttributeMap(Machine.Memory, shadow!, rom, !_config.IsFirmwareToRun, Machine.SetMemoryLayout);
-        var chipset = PcChipset.Create(_config.Model, new PcChipsetParts(Machine, Lines, map, _pm, _config.IsFirmwareToRun, _resources.AssignPorts));
+        var chipset = PcChipset.Create(_config.Model, new PcChipsetParts(Machine, Lines, map, _pm, _config.IsFirmwareToRun, _resources, Msi));
         Machine.Add(map);
         Machine.Bus.MapMmio(map, 0, AttributeMap.Address);
         Machine.Add(_pm);
@@ -451,23 +279,5 @@ public sealed class PcBoard : IDisposable
         Pci.Add(slot, 0, function);
         if (hasInterrupt)
             _chipset.Router.Connect(function, slot, pin: 1);
-    }
-
-    /// <summary>Messages to local APICs inside the accelerator.</summary>
-    private sealed class KernelMsi(IKernelIrqChip irqChip) : IMsiTarget
-    {
-        public void SendMsi(ulong address, uint data) => irqChip.SendMsi(address, data);
-    }
-
-    /// <summary>INTR, wired to LINT0 of every CPU.</summary>
-    private sealed class Intr : IIrqLine
-    {
-        public List<IIrqLine> Targets { get; } = [];
-
-        public void Set(bool level)
-        {
-            foreach (var target in Targets)
-                target.Set(level);
-        }
     }
 }

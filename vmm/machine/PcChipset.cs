@@ -1,4 +1,5 @@
 using Gauntlet.Vmm.Boot;
+using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
@@ -20,8 +21,9 @@ public enum PcModel
 /// <param name="Shadow">The host bridge drives it.</param>
 /// <param name="Pm">The power management registers, mapped where the chip set's registers say.</param>
 /// <param name="IsFirmwareToRun">Registers start as after power-on; else as firmware leaves them.</param>
-/// <param name="AssignPorts">What firmware gives so many ports.</param>
-internal sealed record PcChipsetParts(Machine Machine, PcInterruptLines Lines, AttributeMap Shadow, AcpiPm Pm, bool IsFirmwareToRun, Func<int, uint> AssignPorts);
+/// <param name="Resources">What firmware gives.</param>
+/// <param name="Msi">Where functions' messages go.</param>
+internal sealed record PcChipsetParts(Machine Machine, PcInterruptLines Lines, AttributeMap Shadow, AcpiPm Pm, bool IsFirmwareToRun, PciResources Resources, IMsiTarget Msi);
 
 /// <summary>
 /// What differs between PCs: the host bridge, the bridge with interrupt routing and power management, what else is built in, and how much RAM is below 4 GiB.
@@ -42,8 +44,11 @@ internal abstract class PcChipset
     /// <summary>Where a device without a wish is put at first.</summary>
     public abstract int FirstFreeSlot { get; }
 
-    /// <summary>The IDE controller that is built in; null where there is none.</summary>
-    public virtual PiixIde? Ide => null;
+    /// <summary>Plugs a drive into the controller that is built in.</summary>
+    /// <param name="bus">Null for the first with room.</param>
+    /// <param name="unit">On that bus; null for the first free.</param>
+    /// <exception cref="InvalidOperationException">There is no room, or no such bus or unit.</exception>
+    public abstract void AddDrive(AtaDrive drive, int? bus, int? unit);
 
     /// <summary>What its ACPI tables tell.</summary>
     public abstract AcpiPlatform Acpi { get; }

@@ -14,6 +14,8 @@ internal sealed class PiixChipset : PcChipset
     private const byte PmEnable = 1;
     private const uint PciWindow = 0xe0000000;
 
+    private readonly PiixIde _ide;
+
     public PiixChipset(PcChipsetParts parts)
         : base(parts, "i440FX-pcihost")
     {
@@ -29,9 +31,9 @@ internal sealed class PiixChipset : PcChipset
         Router = new PciInterruptRouter(isa, irq => parts.Lines[irq], static (slot, pin) => (slot - 1 + pin - 1) & 3);
         Host.Add(1, 0, isa);
 
-        Ide = new PiixIde(bus, parts.Machine.Memory, parts.Lines[PiixIde.PrimaryIrq], parts.Lines[PiixIde.SecondaryIrq], parts.AssignPorts(PiixIde.BusMasterBytes));
-        Host.Add(1, 1, Ide.Function);
-        parts.Machine.Add(Ide);
+        _ide = new PiixIde(bus, parts.Machine.Memory, parts.Lines[PiixIde.PrimaryIrq], parts.Lines[PiixIde.SecondaryIrq], parts.Resources.AssignPorts(PiixIde.BusMasterBytes));
+        Host.Add(1, 1, _ide.Function);
+        parts.Machine.Add(_ide);
 
         var pm = new PciFunction(bus, new PciIdentity(0x8086, 0x7113, 0x06, 0x80, Revision: 3));
         var assigned = parts.IsFirmwareToRun ? 0 : AcpiPm.BasePort;
@@ -46,9 +48,9 @@ internal sealed class PiixChipset : PcChipset
 
     public override PciInterruptRouter Router { get; }
 
-    public override PiixIde Ide { get; }
-
     public override int FirstFreeSlot => 2;
+
+    public override void AddDrive(AtaDrive drive, int? bus, int? unit) => _ide.Add(drive, bus, unit);
 
     public override AcpiPlatform Acpi => new() { PciWindow = PciWindow, InterruptOf = Router.InterruptOf };
 }

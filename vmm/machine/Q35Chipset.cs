@@ -1,10 +1,11 @@
 using Gauntlet.Vmm.Boot;
 using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
+using Gauntlet.Vmm.Devices.Storage;
 
 namespace Gauntlet.Vmm.Machines;
 
-/// <summary>Q35 and ICH9: the memory controller hub in slot 0 with configuration space in memory, the LPC bridge in slot 31.</summary>
+/// <summary>Q35 and ICH9: the memory controller hub in slot 0 with configuration space in memory, the LPC bridge and SATA in slot 31.</summary>
 /// <remarks>
 /// Intel 3 Series Express chip set family data sheet, 5.1 (PCIEXBAR 5.1.16, PAM 5.1.20 to 5.1.26, SMRAM and ESMRAMC 5.1.28 and 5.1.29); Intel ICH9 data
 /// sheet, 13.1 (PMBASE 13.1.5, ACPI_CNTL 13.1.6). There is no PCI Express port: functions are root complex integrated, or conventional.
@@ -28,6 +29,7 @@ internal sealed class Q35Chipset : PcChipset
 
     private const uint PciWindow = 0xc0000000;
 
+    private readonly Ahci _ahci;
     private readonly PciEcam _ecam;
     private readonly PciFunction _mch;
     private int _ecamRegion = -1;
@@ -57,11 +59,23 @@ internal sealed class Q35Chipset : PcChipset
         lpc.SetRegister(AcpiControlOffset, parts.IsFirmwareToRun ? (byte)0 : AcpiEnable, AcpiEnable | 7);
         lpc.SetHook(new Both(Router, new OnWritten(() => MapPowerManagement(lpc, PmBaseOffset, AcpiControlOffset, AcpiEnable))));
         Host.Add(LpcSlot, 0, lpc);
+
+        _ahci = new Ahci(bus, parts.Machine.Memory, parts.Machine.Clock, parts.Msi, parts.Resources.AssignMemory(Ahci.MemoryBytes), parts.Resources.AssignPorts(Ahci.IndexBytes));
+        Host.Add(LpcSlot, 2, _ahci.Function);
+        Router.Connect(_ahci.Function, LpcSlot, pin: 1);
+        parts.Machine.Add(_ahci);
     }
 
     public override PciInterruptRouter Router { get; }
 
     public override int FirstFreeSlot => 1;
+
+    public override void AddDrive(AtaDrive drive, int? bus, int? unit)
+    {
+        if (unit is > 0)
+            throw new InvalidOperationException($"a SATA port has unit 0 only, not {unit}");
+        _ahci.Add(drive, bus);
+    }
 
     public override AcpiPlatform Acpi => new()
     {

@@ -20,15 +20,16 @@ public sealed class PcInterruptLines
     public Action<int, bool>? Observer { get; set; }
 
     /// <summary>With controllers that the machine models.</summary>
-    public PcInterruptLines(I8259 pic, IoApic ioApic)
+    /// <param name="pic">Null for a machine with an IOAPIC alone.</param>
+    public PcInterruptLines(I8259? pic, IoApic ioApic)
     {
         for (var i = 0; i < Count; i++)
         {
             _lines[i] = new Line(this, i, i switch
             {
                 CascadeLine => UnconnectedIrqLine.Instance,
-                0 => new Both(pic.GetLine(0), ioApic.GetLine(TimerInput)),
-                < PicInputs => new Both(pic.GetLine(i), ioApic.GetLine(i)),
+                0 => Join(pic?.GetLine(0), ioApic.GetLine(TimerInput)),
+                < PicInputs => Join(pic?.GetLine(i), ioApic.GetLine(i)),
                 _ => ioApic.GetLine(i),
             });
         }
@@ -46,6 +47,8 @@ public sealed class PcInterruptLines
 
     /// <summary>How often a line went from low to high.</summary>
     public ulong RaisedCount(int gsi) => _lines[gsi].RaisedCount;
+
+    private static IIrqLine Join(IIrqLine? first, IIrqLine second) => first is null ? second : new Both(first, second);
 
     private sealed class Line(PcInterruptLines lines, int gsi, IIrqLine controllers) : IIrqLine
     {

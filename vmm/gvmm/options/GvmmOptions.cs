@@ -38,7 +38,7 @@ public sealed class GvmmOptions
 
     public Listing Listing { get; set; }
 
-    /// <summary><c>pc</c>, <c>q35</c> or <c>none</c>.</summary>
+    /// <summary><c>pc</c>, <c>q35</c>, <c>microvm</c> or <c>none</c>.</summary>
     public string Machine { get; set; } = DefaultMachine;
 
     /// <summary>Most wanted first; empty: KVM, then TCG.</summary>
@@ -68,6 +68,15 @@ public sealed class GvmmOptions
 
     /// <summary><c>-machine hpet=on</c>: a machine with IA-PC event timers.</summary>
     public bool HasHpet { get; set; }
+
+    /// <summary><c>-machine microvm,acpi=off</c>, <c>pic=</c>, <c>rtc=</c> and <c>isa-serial=</c>: what a microvm can do without.</summary>
+    public bool HasAcpi { get; set; } = true;
+
+    public bool HasPic { get; set; } = true;
+
+    public bool HasRtc { get; set; } = true;
+
+    public bool HasIsaSerial { get; set; } = true;
 
     public KernelFormat KernelFormat { get; set; }
 
@@ -117,6 +126,10 @@ public sealed class GvmmOptions
     public bool Preconfig { get; set; }
 
     public Guid Uuid { get; set; }
+
+    public SmbiosOptions Smbios { get; } = new();
+
+    public NumaOptions Numa { get; } = new();
 
     /// <summary>What <c>-boot</c> tells firmware; null: not given.</summary>
     public BootOption? Boot { get; set; }
@@ -174,8 +187,11 @@ public sealed record BootOption(string? Order, bool? Menu, int? SplashMillisecon
 /// <summary>How <c>-kernel</c> is to be understood.</summary>
 public enum KernelFormat
 {
-    /// <summary>Multiboot where there is a header, a flat binary where the name ends in <c>.bin</c>.</summary>
+    /// <summary>Multiboot where there is a header, else Linux, else PVH where it is ELF, a flat binary where the name ends in <c>.bin</c>.</summary>
     Auto,
     Multiboot,
+
+    /// <summary>ELF with a note of its entry.</summary>
+    Pvh,
     Flat,
 }

@@ -8,6 +8,9 @@ public sealed partial class OptionParser
     // What this machine never has may be switched off.
     private static readonly string[] s_absent = ["usb", "vmport", "smm", "graphics", "nvdimm", "i8042-mouse"];
 
+    // With the value that a PC cannot have.
+    private static readonly (string Name, bool AbsentOnPc)[] s_microvmSwitches = [("acpi", false), ("pic", false), ("rtc", false), ("isa-serial", false), ("auto-kernel-cmdline", true)];
+
     private static readonly string[] s_cpuLevels = ["sockets", "dies", "clusters", "cores", "threads"];
 
     private readonly List<Accel> _accels = [];
@@ -25,7 +28,7 @@ public sealed partial class OptionParser
             if (IsHelp(type))
                 _options.Listing = Listing.Machines;
             else
-                _options.Machine = type is "pc" or "q35" or "none" ? type
+                _options.Machine = type is "pc" or "q35" or "microvm" or "none" ? type
                     : type.StartsWith("pc-i440fx-", StringComparison.Ordinal) ? "pc"
                     : type.StartsWith("pc-q35-", StringComparison.Ordinal) ? "q35"
                     : throw new OptionException($"-machine {type}: unsupported machine type; use -machine help to list supported machines");
@@ -39,16 +42,13 @@ public sealed partial class OptionParser
                 "auto" => KernelFormat.Auto,
                 "multiboot" => KernelFormat.Multiboot,
                 "flat" => KernelFormat.Flat,
-                _ => throw new OptionException($"-machine kernel-format={format}: there are auto, multiboot, flat"),
+                "pvh" => KernelFormat.Pvh,
+                _ => throw new OptionException($"-machine kernel-format={format}: there are auto, multiboot, pvh, flat"),
             };
         }
-        if (list.Take("pit") is { } pit)
-        {
-            _options.HasPit = pit is "on" or "yes" or "true" ? true
-                : pit is "off" or "no" or "false" ? false
-                : throw new OptionException($"-machine pit={pit}: there are on, off");
-        }
+        _options.HasPit = TakeSwitchOrAuto(list, "pit") ?? _options.HasPit;
         _options.HasHpet = list.TakeSwitch("hpet") ?? _options.HasHpet;
+        ParseMicrovm(list);
         foreach (var absent in s_absent)
         {
             if (list.Take(absent) is "on" or "yes" or "true")
@@ -57,8 +57,53 @@ public sealed partial class OptionParser
         // Hints about the host's memory, which change nothing that a guest sees.
         _ = list.Take("mem-merge");
         _ = list.Take("dump-guest-core");
-        list.ExpectEmpty("type, accel, kernel-irqchip, kernel-format, pit, hpet, and those that may be off: usb, vmport, smm, graphics, nvdimm");
+        list.ExpectEmpty("type, accel, kernel-irqchip, kernel-format, pit, hpet, with microvm acpi, pic, rtc, isa-serial, auto-kernel-cmdline, and those that may be off: usb, vmport, smm, graphics, nvdimm");
     }
+
+    // QEMU, docs/system/i386/microvm.rst. A PC is given with its defaults, as scripts do that serve both.
+    private void ParseMicrovm(PropertyList list)
+    {
+        var isMicrovm = _options.Machine == "microvm";
+        foreach (var (name, absent) in s_microvmSwitches)
+        {
+            if (TakeSwitchOrAuto(list, name) is not { } value)
+                continue;
+            if (!isMicrovm && value == absent)
+                throw new OptionException($"-machine {name}={(value ? "on" : "off")}: only of a microvm, which -machine microvm is");
+            switch (name)
+            {
+                case "acpi":
+                    _options.HasAcpi = value;
+                    break;
+                case "pic":
+                    _options.HasPic = value;
+                    break;
+                case "rtc":
+                    _options.HasRtc = value;
+                    break;
+                case "isa-serial":
+                    _options.HasIsaSerial = value;
+                    break;
+                default:
+                    if (!value)
+                        throw new OptionException("-machine auto-kernel-cmdline=off: without ACPI the command line is what tells of virtio devices; it is always on");
+                    break;
+            }
+        }
+        if (isMicrovm && list.Take("pcie") is "on" or "yes" or "true")
+            throw new OptionException("-machine pcie=on: a microvm has no PCI here");
+        if (isMicrovm && list.Take("ioapic2") is "on" or "yes" or "true")
+            throw new OptionException("-machine ioapic2=on: a microvm has one IOAPIC here");
+    }
+
+    // "auto" is what there is when nothing is said.
+    private static bool? TakeSwitchOrAuto(PropertyList list, string name) => list.Take(name) switch
+    {
+        null or "auto" => null,
+        "on" or "yes" or "true" => true,
+        "off" or "no" or "false" => false,
+        var other => throw new OptionException($"-machine {name}={other}: there are on, off, auto"),
+    };
 
     private void ParseAccel(string argument)
     {
@@ -78,8 +123,8 @@ public sealed partial class OptionParser
         foreach (var level in s_cpuLevels)
             product *= Take(level) ?? 1;
         list.ExpectEmpty("cpus, maxcpus, sockets, dies, clusters, cores, threads");
-        if (product > Machines.PcBoard.MaxCpus)
-            throw new OptionException($"-smp {argument}: {product} CPUs, where at most {Machines.PcBoard.MaxCpus} are possible");
+        if (product > Machines.X86Board.MaxCpus)
+            throw new OptionException($"-smp {argument}: {product} CPUs, where at most {Machines.X86Board.MaxCpus} are possible");
         _options.CpuCount = count ?? (int)product;
         // What is not given of a topology is worked out; what is must fit.
         if (_options.CpuCount % product != 0)
@@ -87,7 +132,7 @@ public sealed partial class OptionParser
         if (maximum is { } most && most != _options.CpuCount)
             throw new OptionException($"-smp {argument}: CPUs cannot be plugged in later, so maxcpus must be {_options.CpuCount}");
 
-        int? Take(string key) => list.Take(key) is { } text ? Numbers.Count($"-smp {key}", text, 1, Machines.PcBoard.MaxCpus) : null;
+        int? Take(string key) => list.Take(key) is { } text ? Numbers.Count($"-smp {key}", text, 1, Machines.X86Board.MaxCpus) : null;
     }
 
     private void ParseMemory(string argument)
@@ -99,7 +144,7 @@ public sealed partial class OptionParser
             throw new OptionException($"-m {argument}: maxmem is less than the size");
         list.ExpectEmpty("size, slots, maxmem");
         var bytes = Numbers.Size("-m", size, 1UL << 20);
-        if (bytes is < Machines.PcBoard.MinRamBytes or > Machines.PcBoard.MaxRamBytes)
+        if (bytes is < Machines.X86Board.MinRamBytes or > Machines.X86Board.MaxRamBytes)
             throw new OptionException($"-m {argument}: from 1M to 1T is possible");
         // Rounded as QEMU does, to 8 KiB.
         _options.RamBytes = (bytes + 8191) & ~8191UL;

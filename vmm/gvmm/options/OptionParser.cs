@@ -93,7 +93,7 @@ public sealed partial class OptionParser
         or "device" or "drive" or "global" or "serial" or "display" or "name" or "uuid" or "qmp" or "rtc" or "fw_cfg" or "pidfile" or "vga" or "net" or "nic"
         or "monitor" or "parallel" or "bios" or "chardev" or "mon" or "qtest" or "qtest-log" or "boot" or "action"
         or "incoming" or "loadvm" or "sandbox" or "icount" or "netdev" or "object" or "hda" or "hdb" or "hdc" or "hdd" or "cdrom" or "blockdev"
-        or "gdb" or "overcommit" or "trace";
+        or "smbios" or "numa" or "gdb" or "overcommit" or "trace";
 
     private void ParseWithArgument(string name, string argument)
     {
@@ -174,6 +174,12 @@ public sealed partial class OptionParser
                 break;
             case "trace":
                 ParseTrace(argument);
+                break;
+            case "smbios":
+                _options.Smbios.Add(argument);
+                break;
+            case "numa":
+                _options.Numa.Add(argument);
                 break;
             case "overcommit":
                 ParseOvercommit(argument);
@@ -324,17 +330,33 @@ public sealed partial class OptionParser
             ApplyToKvm("cpu-pm", _cpuPowerManagement);
         if (!_options.HasPit)
             ApplyToKvm("pit", "off");
+        if (_options.Machine == "microvm")
+            FinishMicrovm();
         AddDevicesOfDrives();
         foreach (var (driver, property, value) in _globals)
             ApplyGlobal(driver, property, value);
 
         if (_options.InstructionShift is not null && (_options.CpuCount != 1 || _options.Accelerators.Exists(accel => accel.Name != "tcg")))
             throw new OptionException("-icount: only with -accel tcg and one vCPU (-smp 1), whose instructions make the time");
-        if (_options.NoGraphic && !_options.NoDefaults && _options.Serial.Count == 0)
+        if (_options.NoGraphic && !_options.NoDefaults && _options.Serial.Count == 0 && _options.HasIsaSerial)
             _options.Serial.Add(AddShared("-nographic", "stdio", "serial0"));
-        if (_options.Serial.Count > Machines.PcBoard.MaxSerialPorts)
-            throw new OptionException($"-serial: {_options.Serial.Count} ports, where a pc has {Machines.PcBoard.MaxSerialPorts} here");
+        if (_options.Serial.Count > Machines.X86Board.MaxSerialPorts)
+            throw new OptionException($"-serial: {_options.Serial.Count} ports, where a machine has {Machines.X86Board.MaxSerialPorts} here");
         ExpectChardevs();
+    }
+
+    private void FinishMicrovm()
+    {
+        if (_options.HasHpet)
+            throw new OptionException("-machine hpet=on: a microvm has no HPET");
+        if (!_options.HasIsaSerial && _options.Serial.Count > 0)
+            throw new OptionException("-serial: a microvm with isa-serial=off has no serial port");
+        // A disk that is not said to sit anywhere.
+        for (var i = 0; i < _options.Drives.Count; i++)
+        {
+            if (_options.Drives[i].Interface == DriveInterface.Ide)
+                throw new OptionException($"-drive {_options.Drives[i].File}: a microvm has no IDE bus; give if=virtio, or if=none and -device virtio-blk-device");
+        }
     }
 
     // An IDE disk's drive is a device that nobody named; the firmware's is none.
@@ -350,7 +372,9 @@ public sealed partial class OptionParser
                 continue;
             var index = drive.Index ?? next;
             next = index + 1;
-            var (bus, unit, kind) = (index / 2, index % 2, drive.IsCdRom ? "cd" : "hd");
+            // A SATA port is a bus of one drive.
+            var onBus = _options.Machine == "q35" ? 1 : 2;
+            var (bus, unit, kind) = (index / onBus, index % onBus, drive.IsCdRom ? "cd" : "hd");
             if (drive.Id.Length == 0)
                 _options.Drives[i] = drive = drive with { Id = $"ide{bus}-{kind}{unit}" };
             _options.Devices.Add(new DeviceOption($"ide-{kind}", new Dictionary<string, string>(StringComparer.Ordinal)

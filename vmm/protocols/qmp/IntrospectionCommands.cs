@@ -23,8 +23,9 @@ public sealed class IntrospectionCommands(QmpContext context)
     private static void WriteMachines(Utf8JsonWriter writer)
     {
         writer.WriteStartArray();
-        WriteMachine("pc", true, PcBoard.MaxCpus);
-        WriteMachine("q35", false, PcBoard.MaxCpus);
+        WriteMachine("pc", true, X86Board.MaxCpus);
+        WriteMachine("q35", false, X86Board.MaxCpus);
+        WriteMachine("microvm", false, X86Board.MaxCpus);
         WriteMachine("none", false, 1);
         writer.WriteEndArray();
 
@@ -84,7 +85,7 @@ public sealed class IntrospectionCommands(QmpContext context)
             if (kind is null or "accel")
                 WriteTypes(writer, AcceleratorFactory.Names, "-accel", "accel");
             if (kind is null or "machine")
-                WriteTypes(writer, ["pc", "q35", "none"], "-machine", "machine");
+                WriteTypes(writer, ["pc", "q35", "microvm", "none"], "-machine", "machine");
             if (kind is null or "device")
                 WriteTypes(writer, context.DeviceTypes, "", "device");
             if (kind is null or "cpu")

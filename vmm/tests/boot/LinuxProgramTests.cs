@@ -33,6 +33,7 @@ public sealed class LinuxProgramTests
     {
         using var memory = NewMemory();
         byte[] initrd = [1, 2, 3, 4, 5];
+        Assert.True(memory.TryLoad(AcpiTables.RsdpAddress, "RSD PTR "u8));
         Start(new LinuxProgram("bzImage", NewImage(), "quiet", initrd), memory);
         var page = Bytes(memory, Parameters, 4096);
         Assert.Equal("HdrS", Encoding.ASCII.GetString(page, 0x202, 4));
@@ -84,7 +85,7 @@ public sealed class LinuxProgramTests
 
     private static string Refused(byte[] image, string commandLine = "") => Assert.Throws<BootException>(() => new LinuxProgram("k", image, commandLine, [])).Message;
 
-    private static GuestMemory NewMemory() => new([new GuestRam("low", 0, 0xa0000), new GuestRam("ram", 0x100000, RamBytes - 0x100000)]);
+    private static GuestMemory NewMemory() => new([new GuestRam("low", 0, 0xa0000), new GuestRam("tables", 0xf0000, 0x10000), new GuestRam("ram", 0x100000, RamBytes - 0x100000)]);
 
     // Setup of one sector and a kernel that halts at its 64-bit entry.
     private static byte[] NewImage()

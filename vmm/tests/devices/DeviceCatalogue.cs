@@ -1,6 +1,7 @@
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Chardevs;
+using Gauntlet.Vmm.Devices.Ethernet;
 using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Devices.Platform;
@@ -49,12 +50,16 @@ internal static class DeviceCatalogue
         ["isa-pit"] = () => Ports(clock => new I8254(new RecordingLine(), clock), 0x40, 0x61),
         ["mc146818rtc"] = () => Ports(clock => new Mc146818(new RecordingLine(), clock), 0x70),
         ["acpi-pm"] = () => Ports(clock => new AcpiPm(new RecordingLine(), clock, new RecordingMachine()), 0x600),
+        ["acpi-ged"] = () => Memory(_ => new AcpiGed(new RecordingLine(), new RecordingMachine()), 0xfea00000, 0xfea00200),
         ["i8042"] = () => Ports(_ => new I8042(new RecordingLine(), new RecordingMachine()), 0x60, 0x64, 0x92),
         ["fw_cfg"] = () => Ports(_ => NewFwCfg(), 0x510),
         ["isa-debug-exit"] = () => Ports(_ => new IsaDebugExit(new RecordingMachine(), 4), 0xf4),
         ["pvpanic"] = () => Ports(_ => new PvPanic(new RecordingMachine()), PvPanic.DefaultPort),
         ["pvpanic-pci"] = () => Memory(_ => new PvPanicPci(new RecordingMachine()), 0xfebf1000),
         ["hpet"] = () => Memory(clock => new Hpet(NewLines().GetLine, new RecordingMsi(), clock), 0xfed00000),
+        ["edu"] = NewEdu,
+        ["e1000"] = () => NewE1000(),
+        ["ich9-ahci"] = () => NewAhci(),
         ["pam"] = NewAttributeMap,
         ["piix3-ide"] = () => NewIde(),
         ["pc-testdev"] = NewPcTestDev,
@@ -118,6 +123,46 @@ internal static class DeviceCatalogue
         return new Bench { Bus = bus, Clock = clock, Devices = [host, controller] };
     }
 
+    /// <summary>A SATA controller in PCI slot 2 with a disk and a CD-ROM, in memory that holds what a guest may have left there.</summary>
+    public static Bench NewAhci(ArrayMemory? memory = null, IIrqLine? irq = null, IMsiTarget? msi = null, AtaDisk? disk = null, AtapiCdRom? cdRom = null)
+    {
+        var (clock, bus) = (Rig.NewClock(), new IoBus());
+        var host = new PciHost(new RecordingMachine());
+        var controller = new Ahci(bus, memory ?? NoisyMemory(), clock, msi ?? new RecordingMsi(), 0xfe000000, 0xc000);
+        controller.Add(disk ?? new AtaDisk(new MemoryImage(1 << 20)), 0);
+        controller.Add(cdRom ?? new AtapiCdRom(new MemoryImage(1 << 20, isReadOnly: true)), 1);
+        controller.Function.ConnectInterrupt(1, irq ?? new RecordingLine(), 10);
+        host.Add(2, 0, controller.Function);
+        bus.MapPorts(host, 0, PciHost.BasePort);
+        host.Reset();
+        controller.Reset();
+        return new Bench { Bus = bus, Clock = clock, Devices = [host, controller] };
+    }
+
+    /// <summary>A network controller in PCI slot 2, its registers at 0xfe000000.</summary>
+    public static Bench NewE1000(INetworkLink? link = null, ArrayMemory? memory = null, IIrqLine? irq = null)
+    {
+        var (clock, bus) = (Rig.NewClock(), new IoBus());
+        var host = new PciHost(new RecordingMachine());
+        var device = new E1000(bus, memory ?? NoisyMemory(), clock, link ?? new ChattyNetwork(), MacAddress.Default(0), 0xfe000000, 0xc000);
+        device.Function.ConnectInterrupt(1, irq ?? new RecordingLine(), 10);
+        host.Add(2, 0, device.Function);
+        bus.MapPorts(host, 0, PciHost.BasePort);
+        host.Reset();
+        return new Bench { Bus = bus, Clock = clock, Devices = [host, device] };
+    }
+
+    private static Bench NewEdu()
+    {
+        var (clock, bus) = (Rig.NewClock(), new IoBus());
+        var host = new PciHost(new RecordingMachine());
+        var device = new Edu(bus, NoisyMemory(), clock, new RecordingMsi(), 0xfe000000);
+        host.Add(2, 0, device.Function);
+        bus.MapPorts(host, 0, PciHost.BasePort);
+        host.Reset();
+        return new Bench { Bus = bus, Clock = clock, Devices = [host, device] };
+    }
+
     private static Bench NewAttributeMap()
     {
         var (clock, bus) = (Rig.NewClock(), new IoBus());
@@ -131,7 +176,7 @@ internal static class DeviceCatalogue
 
     private static FwCfg NewFwCfg()
     {
-        var device = new FwCfg();
+        var device = new FwCfg(NoisyMemory());
         device.Add(FwCfg.RamSizeKey, 128UL << 20);
         device.AddFile("opt/test", "content"u8.ToArray());
         return device;

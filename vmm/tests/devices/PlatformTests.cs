@@ -1,8 +1,11 @@
+using System.Buffers.Binary;
+using System.Text;
 using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Devices.Platform;
 using Gauntlet.Vmm.Devices.Test;
 using Gauntlet.Vmm.Devices.Timer;
 using Gauntlet.Vmm.Machines;
+using Gauntlet.Vmm.Tests.Devices.Virtio;
 
 namespace Gauntlet.Vmm.Tests.Devices;
 
@@ -33,6 +36,30 @@ public sealed class PlatformTests
         Assert.True(_irq.Level);
         pm.WritePort(0, 0, 2, 1 << 8);
         Assert.False(_irq.Level);
+    }
+
+    [Fact]
+    public void Without_fixed_hardware_the_power_button_is_an_event_that_reading_answers()
+    {
+        var ged = new AcpiGed(_irq, _machine);
+        ged.PressPowerButton();
+        Assert.True(_irq.Level);
+        Assert.Equal(2u, ged.ReadMmio(AcpiGed.EventRegion, 0, 4));
+        Assert.False(_irq.Level);
+        Assert.Equal(0u, ged.ReadMmio(AcpiGed.EventRegion, 0, 4));
+    }
+
+    [Fact]
+    public void Without_fixed_hardware_the_sleep_control_register_switches_off_and_the_reset_register_resets()
+    {
+        var ged = new AcpiGed(_irq, _machine);
+        ged.WriteMmio(AcpiGed.SleepRegion, AcpiGed.SleepControlOffset, 1, AcpiGed.SoftOffSleepType << 2);
+        ged.WriteMmio(AcpiGed.SleepRegion, AcpiGed.SleepControlOffset, 1, 1 << 5 | 1 << 2);
+        ged.WriteMmio(AcpiGed.SleepRegion, AcpiGed.ResetOffset, 1, 0x41);
+        Assert.Equal((0, 0), (_machine.PowerOffs, _machine.Resets));
+        ged.WriteMmio(AcpiGed.SleepRegion, AcpiGed.SleepControlOffset, 1, 1 << 5 | AcpiGed.SoftOffSleepType << 2);
+        ged.WriteMmio(AcpiGed.SleepRegion, AcpiGed.ResetOffset, 1, AcpiGed.ResetValue);
+        Assert.Equal((1, 1), (_machine.PowerOffs, _machine.Resets));
     }
 
     [Fact]
@@ -201,5 +228,80 @@ public sealed class PlatformTests
         Assert.Equal(0x1122334455667788UL, bench.Bus.ReadMmio(PcTestDev.MemoryAddress + 1, 8));
         Assert.Equal(0x6677UL, bench.Bus.ReadMmio(PcTestDev.MemoryAddress + 2, 2));
         Assert.Equal(0xffffffff_00000000UL, bench.Bus.ReadMmio(PcTestDev.MemoryAddress + 0xfffc, 8));
+    }
+
+    // QEMU, docs/specs/fw_cfg.rst, "DMA Interface".
+    private sealed class DmaRig
+    {
+        public const ushort File = 0x20;
+        private const ulong Command = 0x1_0000;
+
+        public DmaRig()
+        {
+            Device = new FwCfg(Memory);
+            Device.AddFile("opt/test", "content"u8.ToArray());
+        }
+
+        public ArrayMemory Memory { get; } = new(0x20000);
+
+        public FwCfg Device { get; }
+
+        /// <summary>Runs a command and returns what is in its control afterwards.</summary>
+        public uint Run(uint control, uint length, ulong address, ulong at = Command)
+        {
+            if (at < (ulong)Memory.Bytes.Length)
+            {
+                var command = Memory.Bytes.AsSpan((int)at, 16);
+                BinaryPrimitives.WriteUInt32BigEndian(command, control);
+                BinaryPrimitives.WriteUInt32BigEndian(command[4..], length);
+                BinaryPrimitives.WriteUInt64BigEndian(command[8..], address);
+            }
+            Device.WritePort(0, 4, 4, BinaryPrimitives.ReverseEndianness((uint)(at >> 32)));
+            Device.WritePort(0, 8, 4, BinaryPrimitives.ReverseEndianness((uint)at));
+            return at < (ulong)Memory.Bytes.Length ? BinaryPrimitives.ReadUInt32BigEndian(Memory.Bytes.AsSpan((int)at)) : 0;
+        }
+
+        public string Text(int address, int count) => Encoding.ASCII.GetString(Memory.Bytes, address, count);
+    }
+
+    private const uint Read = 2, Skip = 4, Select = 8, Write = 16, Error = 1;
+
+    [Fact]
+    public void Fw_cfg_tells_of_its_dma_by_the_id_and_a_signature()
+    {
+        var rig = new DmaRig();
+        rig.Device.WritePort(0, 0, 2, FwCfg.IdKey);
+        Assert.Equal(3, rig.Device.In(0, 1));
+        Assert.Equal((0x554d4551u, 0x47464320u), (rig.Device.ReadPort(0, 4, 4), rig.Device.ReadPort(0, 8, 4)));
+        var plain = new FwCfg();
+        plain.WritePort(0, 0, 2, FwCfg.IdKey);
+        Assert.Equal(1, plain.In(0, 1));
+    }
+
+    [Fact]
+    public void Fw_cfg_dma_selects_skips_and_reads_and_there_are_zeros_past_the_end()
+    {
+        var rig = new DmaRig();
+        rig.Memory.Bytes.AsSpan(0x100, 16).Fill(0xff);
+        Assert.Equal(0u, rig.Run((uint)DmaRig.File << 16 | Select | Skip, 3, 0));
+        Assert.Equal(0u, rig.Run(Read, 6, 0x100));
+        Assert.Equal("tent\0\0", rig.Text(0x100, 6));
+        Assert.Equal(0xff, rig.Memory.Bytes[0x106]);
+        // What DMA leaves off, the data register goes on with.
+        Assert.Equal(0u, rig.Run((uint)DmaRig.File << 16 | Select | Read, 2, 0x100));
+        Assert.Equal((byte)'n', rig.Device.In(0, 1));
+    }
+
+    [Fact]
+    public void Fw_cfg_dma_that_leaves_ram_or_writes_an_item_ends_with_the_error_bit()
+    {
+        var rig = new DmaRig();
+        Assert.Equal(Error, rig.Run((uint)DmaRig.File << 16 | Select | Read, 7, 0x1fffe));
+        Assert.Equal(Error, rig.Run((uint)DmaRig.File << 16 | Select | Read, uint.MaxValue, 0x100));
+        Assert.Equal(Error, rig.Run((uint)DmaRig.File << 16 | Select | Write, 4, 0x100));
+        Assert.Equal(0u, rig.Run((uint)DmaRig.File << 16 | Select | Read, 7, 0x100));
+        Assert.Equal("content", rig.Text(0x100, 7));
+        // A command that is nowhere is no command.
+        rig.Run(Read, 1, 0, at: 0xffff_ffff_ffff_fff8);
     }
 }

@@ -66,7 +66,7 @@ public sealed class OptionParserTests
     [InlineData("-netdev user,id=n,hostfwd=22:22", "give it as tcp:")]
     [InlineData("-object rng-random,id=r", "there is filter-dump only")]
     [InlineData("-kernel", "-kernel: requires an argument")]
-    [InlineData("-device edu", "'edu' is not a valid device model name")]
+    [InlineData("-device hda", "'hda' is not a valid device model name")]
     [InlineData("-machine isapc", "-machine isapc: unsupported machine type")]
     [InlineData("-machine pc,frob=on", "no property 'frob'")]
     [InlineData("-machine pc,smm=on", "smm=on")]

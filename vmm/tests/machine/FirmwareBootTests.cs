@@ -57,6 +57,9 @@ public sealed class FirmwareBootTests
     [SeaBiosFact]
     public Task SeaBios_starts_a_boot_sector_from_an_ide_disk() => Boot(PcModel.Pc, (board, disk) => board.AddIdeDrive(new AtaDisk(disk)));
 
+    [SeaBiosFact]
+    public Task SeaBios_starts_a_boot_sector_from_a_sata_disk() => Boot(PcModel.Q35, (board, disk) => board.AddIdeDrive(new AtaDisk(disk), 2));
+
     private static async Task Boot(PcModel model, Action<PcBoard, MemoryImage> addDisk)
     {
         var disk = new MemoryImage(1 << 20);

@@ -1,0 +1,75 @@
+using System.Buffers.Binary;
+using Gauntlet.Vmm.Boot;
+using Gauntlet.Vmm.Program.Options;
+
+namespace Gauntlet.Vmm.Tests.Boot;
+
+/// <summary>ACPI Specification 6.4, 5.2.16, and QEMU's <c>-numa</c>.</summary>
+public sealed class NumaTests
+{
+    private const ulong GiB = 1UL << 30;
+
+    [Fact]
+    public void Every_cpu_and_all_ram_is_in_a_node_and_the_hole_below_4_gib_is_in_none()
+    {
+        var (cpus, memory) = Read(Numa.AffinityTable([new NumaNode([0, 2], 2 * GiB), new NumaNode([1, 3], 3 * GiB)], 3 * GiB));
+        Assert.Equal([(0, 0), (2, 0), (1, 1), (3, 1)], cpus);
+        Assert.Equal([(0, 0, 2 * GiB), (1, 2 * GiB, GiB), (1, 4 * GiB, 2 * GiB)], memory);
+    }
+
+    [Fact]
+    public void Firmware_has_the_same_by_cpu_and_node()
+    {
+        var item = Numa.FirmwareItem([new NumaNode([0], GiB), new NumaNode([1], 2 * GiB)], 2);
+        Assert.Equal([2, 0, 1, GiB, 2 * GiB], Enumerable.Range(0, 5).Select(i => BinaryPrimitives.ReadUInt64LittleEndian(item.AsSpan(i * 8))));
+    }
+
+    [Fact]
+    public void Nodes_without_a_wish_share_ram_and_cpus()
+    {
+        var nodes = Nodes(3, GiB, "node", "node");
+        Assert.Equal([0, 2], nodes[0].Cpus);
+        Assert.Equal([1], nodes[1].Cpus);
+        Assert.Equal(GiB, nodes[0].Bytes + nodes[1].Bytes);
+    }
+
+    [Fact]
+    public void Several_ranges_of_cpus_are_one_nodes()
+    {
+        var nodes = Nodes(4, GiB, "node,nodeid=1,cpus=0,cpus=2-3,mem=768", "node,nodeid=0,cpus=1,mem=256");
+        Assert.Equal([0, 2, 3], nodes[1].Cpus);
+        Assert.Equal((256UL << 20, 768UL << 20), (nodes[0].Bytes, nodes[1].Bytes));
+    }
+
+    [Theory]
+    [InlineData("node,nodeid=1", "one of which is missing")]
+    [InlineData("node,cpus=0", "CPU 1 is in no node")]
+    [InlineData("node,cpus=0-7", "none of the 2")]
+    [InlineData("node,mem=2G", "are left of the machine's RAM")]
+    [InlineData("node,mem=1M", "must add up to -m")]
+    [InlineData("node,memdev=x", "no memory back ends")]
+    [InlineData("dist,src=0", "there is only node")]
+    public void Nodes_that_make_no_machine_are_refused(string argument, string message) =>
+        Assert.Contains(message, Assert.Throws<OptionException>(() => Nodes(2, GiB, argument)).Message, StringComparison.Ordinal);
+
+    private static IReadOnlyList<NumaNode> Nodes(int cpus, ulong ram, params string[] arguments)
+    {
+        var options = new NumaOptions();
+        foreach (var argument in arguments)
+            options.Add(argument);
+        return options.Nodes(cpus, ram);
+    }
+
+    private static (List<(int Cpu, int Node)> Cpus, List<(int Node, ulong Start, ulong Bytes)> Memory) Read(byte[] body)
+    {
+        var (cpus, memory) = (new List<(int, int)>(), new List<(int, ulong, ulong)>());
+        for (var at = 12; at < body.Length; at += body[at + 1])
+        {
+            if (body[at] == 0)
+                cpus.Add((body[at + 3], body[at + 2]));
+            else
+                memory.Add((body[at + 2], BinaryPrimitives.ReadUInt64LittleEndian(body.AsSpan(at + 8)), BinaryPrimitives.ReadUInt64LittleEndian(body.AsSpan(at + 16))));
+        }
+        return (cpus, memory);
+    }
+}
