@@ -22,7 +22,9 @@ public sealed unsafe partial class TcgVcpu : IVcpu
     // DR6.BS
     private const uint SingleStepTrap = 0x4000;
 
-    private const int SavedRequests = TcgCore.RequestNmi | TcgCore.RequestInit | TcgCore.RequestStartUp;
+    private const int SavedRequests = TcgCore.RequestInit | TcgCore.RequestStartUp;
+
+    private const int MaxNmis = 2;
 
     private readonly X86Core _core;
     private readonly TcgBackend _backend;
@@ -32,7 +34,9 @@ public sealed unsafe partial class TcgVcpu : IVcpu
     private readonly ManualResetEventSlim _wake = new(false, 0);
     private readonly RecentEvents _recent = new();
     private volatile int _startUpVector = -1;
-    private bool _nmiPending, _alone;
+    private readonly bool _isIntel;
+    private int _nmiRequests, _nmisPending;
+    private bool _alone;
 
     /// <param name="readTsc">The machine's clock in TSC ticks.</param>
     /// <param name="options">How to run blocks.</param>
@@ -44,6 +48,7 @@ public sealed unsafe partial class TcgVcpu : IVcpu
         _core.Blocks.Backend = _backend;
         _translator = new X86Translator(_core, _backend);
         _apic = setup.Apic;
+        _isIntel = model.IsIntel;
         _apic?.Connect(this);
         _countedTime = countedTime;
         countedTime?.Connect(() => _core.Header->Instructions, SignalInterrupt);
@@ -106,6 +111,7 @@ public sealed unsafe partial class TcgVcpu : IVcpu
 
     public void SignalNmi()
     {
+        Interlocked.Increment(ref _nmiRequests);
         _core.Request(TcgCore.RequestNmi);
         _wake.Set();
     }
@@ -134,20 +140,20 @@ public sealed unsafe partial class TcgVcpu : IVcpu
     public void Reset()
     {
         Failure = null;
-        _nmiPending = _alone = false;
+        (_nmiRequests, _nmisPending, _alone) = (0, 0, false);
         _startUpVector = -1;
         Interlocked.And(ref Unsafe.AsRef<int>(_core.Header), TcgCore.RequestKick);
         _core.TakeMemoryRequests(TcgCore.RequestFlush);
         _core.Reset();
     }
 
-    public int StateVersion => 1;
+    public int StateVersion => 2;
 
     /// <summary>Architectural state, and what was signalled and not taken yet.</summary>
     public void Save(StateWriter writer)
     {
         _core.Save(writer);
-        writer.Bool(_nmiPending);
+        writer.Byte((byte)NmisWith(Volatile.Read(ref _nmiRequests)));
         writer.UInt32((uint)(_core.Header->ExitRequest & SavedRequests));
         writer.Byte((byte)_startUpVector);
     }
@@ -160,7 +166,7 @@ public sealed unsafe partial class TcgVcpu : IVcpu
         const int kept = TcgCore.RequestKick | TcgCore.RequestCode | TcgCore.RequestFlush;
         Interlocked.And(ref Unsafe.AsRef<int>(_core.Header), kept);
         _core.Load(ref reader);
-        _nmiPending = reader.Bool();
+        (_nmiRequests, _nmisPending) = (0, Math.Min((int)reader.Byte(), MaxNmis));
         var requests = (int)reader.UInt32() & SavedRequests;
         _startUpVector = reader.Byte();
         // The interrupt controllers were loaded before: whatever they have is to be looked at.
@@ -186,10 +192,10 @@ public sealed unsafe partial class TcgVcpu : IVcpu
         if ((requests & (TcgCore.RequestCode | TcgCore.RequestFlush)) != 0)
             _core.TakeMemoryRequests(requests);
         if ((requests & TcgCore.RequestNmi) != 0)
-            _nmiPending = true;
+            _nmisPending = NmisWith(Interlocked.Exchange(ref _nmiRequests, 0));
         if ((requests & TcgCore.RequestInit) != 0)
         {
-            _nmiPending = false;
+            _nmisPending = 0;
             _core.ResetRegisters();
             _recent.Add("INIT");
         }
@@ -202,13 +208,16 @@ public sealed unsafe partial class TcgVcpu : IVcpu
         return (requests & TcgCore.RequestKick) != 0;
     }
 
+    /// <summary>One NMI is handled and one waits behind it: of two that come at once both are delivered, more are one (SDM Vol. 3A, 6.7.1).</summary>
+    private int NmisWith(int more) => Math.Min(_nmisPending + more, _core.S->NmiBlocked != 0 ? 1 : MaxNmis);
+
     /// <summary>Delivers an NMI or interrupt that the CPU takes now. False: the delivery ended in a triple fault or failure.</summary>
     private bool TakeInterrupts()
     {
         var state = _core.S;
-        if (_nmiPending && state->NmiBlocked == 0)
+        if (_nmisPending != 0 && state->NmiBlocked == 0)
         {
-            _nmiPending = false;
+            _nmisPending--;
             state->NmiBlocked = 1;
             _recent.Add("NMI");
             return _core.DeliverExternal(Vector.NMI);
@@ -235,7 +244,8 @@ public sealed unsafe partial class TcgVcpu : IVcpu
             mode |= Mode.Alone;
         if (_isDebugged && MeetsBreakpoint(mode))
             return VcpuStop.Debug;
-        if (_core.HasBreakpoints && resume == 0 && shadow != 2 && _core.HitsInstructionBreakpoint(state->Rip + ((mode & Mode.CodeSize) == 2 ? 0 : _core.Seg(X86Seg.Cs).Base)))
+        // MOV SS holds off instruction breakpoints on Intel's CPUs only.
+        if (_core.HasBreakpoints && resume == 0 && (shadow != 2 || !_isIntel) && _core.HitsInstructionBreakpoint(state->Rip + ((mode & Mode.CodeSize) == 2 ? 0 : _core.Seg(X86Seg.Cs).Base)))
             return Fault(0);
         state->InterruptShadow = 0;
         state->Rflags &= ~(ulong)Flags.RF;
@@ -302,13 +312,20 @@ public sealed unsafe partial class TcgVcpu : IVcpu
         return block;
     }
 
-    /// <summary>The traps after an instruction: single step, data and I/O breakpoints; MOV SS holds them off (SDM Vol. 3A, 6.8.3).</summary>
+    /// <summary>The traps after an instruction: single step, data and I/O breakpoints; MOV SS holds these two off until the next (SDM Vol. 3A, 6.8.3).</summary>
     private VcpuStop? Trap(uint hits)
     {
-        hits |= _core.TakeDebugHits();
-        if (hits == 0 || _core.S->InterruptShadow == 2)
+        if (_core.StepsByNewFlags)
+        {
+            _core.StepsByNewFlags = false;
+            hits = (_core.S->Rflags & Flags.TF) != 0 ? SingleStepTrap : 0;
+        }
+        if (_core.S->InterruptShadow == 2)
             return null;
-        _core.S->Dr[6] |= hits;
+        hits |= _core.TakeDebugHits();
+        if (hits == 0)
+            return null;
+        _core.NoteInDr6(hits);
         _core.RaiseAfter(Vector.DB, EventSource.Trap, _core.S->Rip);
         return Fault(0);
     }
@@ -337,6 +354,9 @@ public sealed unsafe partial class TcgVcpu : IVcpu
                 PointMet = PointAt(_core.S->Rip + CodeBase);
                 return VcpuStop.Debug;
             case FaultKind.Exception:
+                // An instruction that faults starts over, and meets its breakpoints again.
+                if (_core.PendingStartsOver)
+                    _core.TakeDebugHits();
                 _recent.Add("exception", _core.PendingVector, _core.S->Rip);
                 return _core.DeliverPending() ? null : Stopped();
             default:

@@ -103,6 +103,12 @@ internal sealed class LocalApicTimer
         _deadline = tsc;
         if (tsc == 0)
             _timer.Cancel();
+        else if (tsc <= (ulong)Math.Max(_clock.NowNs, 0))
+        {
+            // The write itself is when the interrupt comes, not some time after it.
+            _timer.Cancel();
+            Expire();
+        }
         else
             _timer.Arm((long)Math.Min(tsc, long.MaxValue));
     }

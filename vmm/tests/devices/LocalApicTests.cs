@@ -235,6 +235,17 @@ public sealed class LocalApicTests
     }
 
     [Fact]
+    public void A_deadline_that_has_passed_interrupts_with_the_write()
+    {
+        Write(0, LvtTimer, 0x40040);
+        _clock.Advance(1000);
+        Assert.True(_apics[0].TryWriteMsr(0x6e0, 1000));
+        Assert.Equal(0x40, _apics[0].Acknowledge());
+        _apics[0].TryReadMsr(0x6e0, out var deadline);
+        Assert.Equal(0UL, deadline);
+    }
+
+    [Fact]
     public void Outside_deadline_mode_the_deadline_cannot_be_set()
     {
         Assert.True(_apics[0].TryWriteMsr(0x6e0, 5));

@@ -6,10 +6,21 @@ public sealed unsafe partial class X86Core
 {
     private const int Breakpoints = 4;
 
+    // DR6's bits of the breakpoints that were met; which bits there are (B0 to B3).
     private uint _debugHits;
+    private const ulong BreakpointHits = 0xf;
 
     /// <summary>Some breakpoint is enabled: instructions run one at a time.</summary>
     internal bool HasBreakpoints => (S->Dr[7] & 0xff) != 0;
+
+    /// <summary>
+    /// The last instruction was SYSCALL or SYSRET: what TF is after it says whether it traps, so that SFMASK hides a step of ring 3 from the handler, and
+    /// SYSRET ends the step that SYSCALL began.
+    /// </summary>
+    internal bool StepsByNewFlags { get; set; }
+
+    /// <summary>#DB says which breakpoints were met this time; its other bits in DR6 are the guest's to clear (SDM Vol. 3B, 17.2.3).</summary>
+    internal void NoteInDr6(ulong bits) => S->Dr[6] = S->Dr[6] & ~BreakpointHits | bits;
 
     /// <summary>DR6's bits for the data and I/O breakpoints that the last instruction met.</summary>
     internal uint TakeDebugHits()
@@ -28,7 +39,7 @@ public sealed unsafe partial class X86Core
                 hits |= 1u << i;
         if (hits == 0)
             return false;
-        S->Dr[6] |= hits;
+        NoteInDr6(hits);
         Raise(Vector.DB);
         return true;
     }

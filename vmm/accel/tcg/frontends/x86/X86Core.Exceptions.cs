@@ -31,6 +31,9 @@ public sealed unsafe partial class X86Core
     /// <summary>The exception that waits after <see cref="FaultKind.Exception"/>, for reports.</summary>
     internal int PendingVector => _vector;
 
+    /// <summary>It is a fault: its instruction was not done.</summary>
+    internal bool PendingStartsOver => _source == EventSource.Fault;
+
     /// <summary>Makes a fault of the current instruction pending.</summary>
     internal void Raise(int vector, int error = NoError)
     {
@@ -67,6 +70,9 @@ public sealed unsafe partial class X86Core
         var at = S->Rip;
         if (_source is EventSource.Software or EventSource.PrivilegedSoftware or EventSource.Trap)
             S->Rip = _nextRip;
+        // INT1 is a #DB, and takes along what MOV SS held back.
+        if (_source == EventSource.PrivilegedSoftware && TakeDebugHits() is var hits and not 0)
+            NoteInDr6(hits);
         return Deliver(_vector, _error, _source, at);
     }
 

@@ -182,7 +182,8 @@ public sealed unsafe partial class X86Core
         {
             ref var data = ref Seg(seg);
             if (data.Usable && (data.Attributes & 0x10) != 0 && (data.Attributes & 0xc) != 0xc && data.Dpl < rpl)
-                data = new X86SegmentCache { Attributes = X86Segment.Unusable };
+                // The base stays: 64-bit code goes on using that of FS and GS.
+                data = new X86SegmentCache { Base = data.Base, Limit = data.Limit, Attributes = X86Segment.Unusable };
         }
         return true;
     }
@@ -289,6 +290,7 @@ public sealed unsafe partial class X86Core
     /// <summary>SYSCALL from any mode that has it; the front end has checked EFER.SCE.</summary>
     internal void Syscall(ulong nextRip)
     {
+        StepsByNewFlags = true;
         var flags = GetRflags();
         var selector = (ushort)(S->Star >> 32 & 0xfffc);
         if (LongMode)
@@ -320,6 +322,7 @@ public sealed unsafe partial class X86Core
             Raise(Vector.GP, 0);
             return;
         }
+        StepsByNewFlags = true;
         var selector = (ushort)(S->Star >> 48);
         if (LongMode)
         {

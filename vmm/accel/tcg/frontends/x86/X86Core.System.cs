@@ -15,6 +15,8 @@ public enum SystemValue
 // Control, debug and model-specific registers, CPUID (SDM Vol. 3A, 2.5; Vol. 4).
 public sealed unsafe partial class X86Core
 {
+    private const uint TscDeadline = 0x6e0;
+
     private readonly Func<ulong> _readTsc;
 
     // IA32_MTRR_PHYSBASE0 (0x200) to MTRRfix4K_F8000 (0x26f).
@@ -277,7 +279,7 @@ public sealed unsafe partial class X86Core
         }
         if ((S->Dr[7] & 0x2000) != 0)
         {
-            S->Dr[6] |= 0x2000;
+            NoteInDr6(0x2000);
             Raise(Vector.DB);
             return -1;
         }
@@ -337,7 +339,13 @@ public sealed unsafe partial class X86Core
             case >= 0x200 and <= 0x20f or 0x250 or 0x258 or 0x259 or >= 0x268 and <= 0x26f when Model.Has(X86Feature.Mtrr):
                 value = _mtrrs[msr - 0x200];
                 return true;
-            case 0x6e0 or >= 0x800 and <= 0x8ff:
+            case TscDeadline:
+                if (Setup.Apic is not { } timer || !timer.TryReadMsr(msr, out value))
+                    return false;
+                // 0 is no time: not armed.
+                value = value == 0 ? 0 : value + TscOffset;
+                return true;
+            case >= 0x800 and <= 0x8ff:
                 return Setup.Apic?.TryReadMsr(msr, out value) ?? false;
             case 0xc0000080:
                 value = S->Efer;
@@ -418,7 +426,10 @@ public sealed unsafe partial class X86Core
             case >= 0x200 and <= 0x20f or 0x250 or 0x258 or 0x259 or >= 0x268 and <= 0x26f when Model.Has(X86Feature.Mtrr):
                 _mtrrs[msr - 0x200] = value;
                 return true;
-            case 0x6e0 or >= 0x800 and <= 0x8ff:
+            case TscDeadline:
+                // The APIC compares with the clock, not with this CPU's counter; what that shows of the time before the clock began is past.
+                return Setup.Apic?.TryWriteMsr(msr, value == 0 ? 0 : (ulong)Math.Max((long)(value - TscOffset), 1)) ?? false;
+            case >= 0x800 and <= 0x8ff:
                 return Setup.Apic?.TryWriteMsr(msr, value) ?? false;
             case 0xc0000080:
                 return TryWriteEfer(value);

@@ -108,6 +108,9 @@ public sealed class X86CpuModel
     /// <summary>CPUID 1 EAX: family, model and stepping.</summary>
     public uint Signature { get; }
 
+    /// <summary>CPUID says Intel: where the two makers' manuals differ, theirs holds.</summary>
+    public bool IsIntel => _vendorEbx == CpuModel.VendorWords("GenuineIntel").Ebx;
+
     public bool Has(X86Feature feature) => (Features & feature) == feature;
 
     /// <param name="text">As after <c>-cpu</c>: a model, then flags <c>+name</c>, <c>-name</c>, <c>name=on|off</c>, <c>vendor=</c>.</param>
