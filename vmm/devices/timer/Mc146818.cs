@@ -55,6 +55,9 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
     private long _flagsNs;
     private int _weekdayShift;
 
+    // The crystal's tick that periods are counted from: 0, or the last period's end before the rate was changed.
+    private long _periodsFrom;
+
     /// <param name="irq">Any interrupt that is enabled.</param>
     /// <param name="alarm">The alarm's alone, for what wakes by it.</param>
     public Mc146818(IIrqLine irq, IClock clock, IIrqLine? alarm = null)
@@ -78,7 +81,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
         ]),
     ];
 
-    public int StateVersion => 1;
+    public int StateVersion => 2;
 
     private bool StandsStill => (_ram[RegisterB] & Set) != 0 || (_ram[RegisterA] & DividerReset) == DividerReset;
 
@@ -170,6 +173,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
         writer.Int64(_baseNs);
         writer.Int64(_flagsNs);
         writer.Int32(_weekdayShift);
+        writer.Int64(_periodsFrom);
     }
 
     public void Load(ref StateReader reader)
@@ -185,6 +189,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
         _baseNs = Math.Clamp(reader.Int64(), -NsPerSecond, long.MaxValue / 2);
         _flagsNs = Math.Clamp(reader.Int64(), 0, long.MaxValue / 2);
         _weekdayShift = Math.Clamp(reader.Int32(), 0, 6);
+        _periodsFrom = Math.Clamp(reader.Int64(), 0, _crystal.TicksAt(_flagsNs));
         UpdateIrq(_clock.NowNs);
     }
 
@@ -208,7 +213,14 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
         if (!stood)
             StoreTime(SecondsAt(now));
         var wasReset = (_ram[RegisterA] & DividerReset) == DividerReset;
+        var old = PeriodTicks;
         _ram[RegisterA] = value;
+        // The first period at a new rate begins where the last one ended.
+        if (PeriodTicks != old)
+        {
+            var ticks = _crystal.TicksAt(now);
+            _periodsFrom = old == 0 ? ticks : ticks - (ticks - _periodsFrom) % old;
+        }
         if (stood && !StandsStill)
             TakeTime(now, wasReset ? AfterDividerResetNs : 0);
     }
@@ -298,7 +310,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
             return;
         }
         var period = PeriodTicks;
-        if (period != 0 && _crystal.TicksAt(now) / period != _crystal.TicksAt(_flagsNs) / period)
+        if (period != 0 && (_crystal.TicksAt(now) - _periodsFrom) / period != (_crystal.TicksAt(_flagsNs) - _periodsFrom) / period)
             _flags |= PeriodicFlag;
         if (!StandsStill)
         {
@@ -364,7 +376,7 @@ public sealed class Mc146818 : IPortDevice, IResettable, ISaveable
         var next = long.MaxValue;
         var missing = enabled & ~_flags;
         if ((missing & PeriodicEnable) != 0 && PeriodTicks is var period and not 0)
-            next = _crystal.NsAt((_crystal.TicksAt(now) / period + 1) * period);
+            next = _crystal.NsAt(_periodsFrom + ((_crystal.TicksAt(now) - _periodsFrom) / period + 1) * period);
         if (!StandsStill && (missing & UpdateEnable) != 0)
             next = Math.Min(next, now - SubSecondNs(now) + NsPerSecond);
         if (!StandsStill && (missing & AlarmEnable) != 0 && SecondsToAlarm(SecondsAt(now)) is { } wait)

@@ -95,6 +95,15 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
             OnNotified(TransmitQueue);
     }
 
+    /// <summary>Tells the switches where the device is, by a frame that its driver knows nothing of. With the device lock held.</summary>
+    public void Announce()
+    {
+        Span<byte> frame = stackalloc byte[ReverseArp.FrameBytes];
+        ReverseArp.Write(frame, _filter.Address);
+        if (_link.CanSend)
+            _link.Send(frame);
+    }
+
     public void Dispose() => (_link as IDisposable)?.Dispose();
 
     protected override void OnStart()

@@ -132,7 +132,8 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
         if (_msix.IsEnabled)
             _msix.Signal(_configurationVector);
         else
-            RaiseIsr(ConfigurationInterrupt);
+            // Both: it looks at its queues too, which costs a driver nothing, and one that waits for either finds it.
+            RaiseIsr(QueueInterrupt | ConfigurationInterrupt);
     }
 
     public void SignalBroken()

@@ -59,6 +59,9 @@ public sealed record QmpContext
     /// <summary>Told what happens to an empty machine; a real one tells of itself.</summary>
     public Action<MachineEvent, MachineCause> OnEvent { get; set; } = static (_, _) => { };
 
+    /// <summary>What <c>announce-self</c> began, by id; it locks this.</summary>
+    internal Dictionary<string, IDisposable> Announcements { get; } = new(StringComparer.Ordinal);
+
     public MachineState State => Machine?.State ?? EmptyMachineState;
 
     /// <summary>The machine, for a command that needs one.</summary>
@@ -108,6 +111,7 @@ public sealed class QmpCommands
         Add(new MigrationCommands(context).All);
         Add(new DiskCommands(context).All);
         Add(new BalloonCommands(context).All);
+        Add(new AnnounceCommands(context).All);
     }
 
     public IReadOnlyList<QmpCommand> All => _all;

@@ -98,6 +98,22 @@ public sealed class Mc146818Tests
     }
 
     [Fact]
+    public void The_first_period_at_a_new_rate_begins_where_the_last_one_ended()
+    {
+        // 8 Hz, then 2 Hz from the interrupt at 125 ms on.
+        Write(0xa, 0x2d);
+        Write(0xb, 0x42);
+        _clock.Advance(125 * Rig.Millisecond);
+        Assert.True(_irq.Level);
+        Read(0xc);
+        Write(0xa, 0x2f);
+        _clock.Advance(499 * Rig.Millisecond);
+        Assert.False(_irq.Level);
+        _clock.Advance(1 * Rig.Millisecond);
+        Assert.True(_irq.Level);
+    }
+
+    [Fact]
     public void The_alarm_comes_at_its_time_and_a_dont_care_matches_any()
     {
         Write(1, 0x05);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Text.Json;
 
 namespace Gauntlet.Vmm.Tests.Qmp;
@@ -82,6 +83,30 @@ public sealed class MachineQmpTests : IDisposable
         await machine.ReturnAsync("""{"execute":"device_add","arguments":{"driver":"virtio-rng-pci","id":"disk","addr":"9"}}""");
         Assert.Contains("9: 1af4:1044", await FunctionsAsync(machine));
     }
+
+    [Fact]
+    public async Task A_network_device_announces_itself_and_stops_when_told()
+    {
+        var (here, there) = (Path.Combine(_folder, "here"), Path.Combine(_folder, "there"));
+        using var network = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        network.Bind(new UnixDomainSocketEndPoint(there));
+        await using var machine = await Client.StartAsync("-netdev", $"dgram,id=n,local.type=unix,local.path={here},remote.type=unix,remote.path={there}",
+            "-device", "virtio-net-pci,netdev=n,mac=52:54:00:aa:bb:cc");
+        await machine.ReturnAsync(Announce(rounds: 3));
+        var frame = new byte[128];
+        for (var round = 0; round < 3; round++)
+        {
+            Assert.Equal(60, await network.ReceiveAsync(frame));
+            Assert.Equal("FFFFFFFFFFFF525400AABBCC8035", Convert.ToHexString(frame[..14]));
+        }
+        await machine.ReturnAsync(Announce(rounds: 1000, initial: 100_000));
+        Assert.Equal(60, await network.ReceiveAsync(frame));
+        await machine.ReturnAsync(Announce(rounds: 0));
+        Assert.Contains("rounds", await machine.ErrorAsync(Announce(rounds: -1)), StringComparison.Ordinal);
+    }
+
+    private static string Announce(int rounds, int initial = 1) =>
+        $$$"""{"execute":"announce-self","arguments":{"initial":{{{initial}}},"max":100000,"rounds":{{{rounds}}},"step":1,"id":"a"}}""";
 
     [Theory]
     [InlineData("""{"driver":"frob","node-name":"x"}""", "Unknown driver 'frob'")]

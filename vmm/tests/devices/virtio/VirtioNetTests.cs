@@ -36,6 +36,15 @@ public sealed class VirtioNetTests
         Assert.Equal(1u, (uint)_rig.Read(0x2006, 2));
     }
 
+    [Fact]
+    public void It_announces_its_address_by_a_reverse_arp_request()
+    {
+        _net.Announce();
+        var frame = Assert.Single(_cable.Sent);
+        Assert.Equal("ffffffffffff525400123456803500010800060400035254001234560000000052540012345600000000", Convert.ToHexStringLower(frame[..42]));
+        Assert.Equal((60, 0), (frame.Length, frame[42..].Sum(padding => padding)));
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
