@@ -16,7 +16,7 @@ public sealed class VirtioBalloonTests
         rig.Start();
         balloon!.SetTarget(300);
         Assert.Equal(300UL, rig.Read(0x2000, 4));
-        Assert.Equal(2UL, rig.Read(0x1000, 1));
+        Assert.Equal(3UL, rig.Read(0x1000, 1));
         rig.Write(0x2004, 4, 256);
         rig.Write(0x2000, 4, 7);
         Assert.Equal(256u, balloon.ActualPages);

@@ -120,7 +120,7 @@ public sealed class VirtioBlkTests
             Assert.True(disk!.TryResize(8192));
             Assert.Equal(16UL, rig.Read(0x2000, 8));
             Assert.NotEqual(generation, rig.Read(0x15, 1));
-            Assert.Equal(2UL, rig.Read(0x1000, 1));
+            Assert.Equal(3UL, rig.Read(0x1000, 1));
             Assert.Equal(8192, new FileInfo(path).Length);
             Assert.False(disk.TryResize(100));
             Assert.False(disk.TryResize(-512));

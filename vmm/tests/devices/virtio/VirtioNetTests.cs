@@ -251,7 +251,7 @@ public sealed class VirtioNetTests
         _net.Poll();
         Assert.Equal(0u, (uint)_rig.Read(0x2006, 2));
         Assert.True(_rig.Intx.Level);
-        Assert.Equal(2u, (uint)_rig.Read(0x1000, 1));
+        Assert.Equal(3u, (uint)_rig.Read(0x1000, 1));
     }
 
     [Theory]

@@ -116,7 +116,7 @@ public sealed class VirtioPciTests
         BitConverter.TryWriteBytes(_rig.Memory.Bytes.AsSpan((int)RingDriver.Driver + 2), (ushort)500);
         _rig.Notify();
         Assert.NotEqual(0, _rig.Status & VirtioPciRig.NeedsReset);
-        Assert.Equal(2UL, _rig.Read(0x1000, 1));
+        Assert.Equal(3UL, _rig.Read(0x1000, 1));
 
         Array.Clear(_rig.Memory.Bytes);
         driver = _rig.Start();
