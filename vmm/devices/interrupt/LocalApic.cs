@@ -252,8 +252,8 @@ public sealed class LocalApic : IMmioDevice, ICpuLocalMmio, ILocalApic, IResetta
             if (!IsX2Apic || msr is < FirstMsr or > LastMsr)
                 return false;
             var offset = (msr - FirstMsr) << 4;
-            // Not in x2APIC mode, or only to be written (table 11-6).
-            if (offset is R.Dfr or R.IcrHigh or R.Eoi or R.SelfIpi or R.Apr or R.Rrd)
+            // Not in x2APIC mode, or only to be written (table 11-6); no CMCI with the five LVT entries that the version tells of.
+            if (offset is R.Cmci or R.Dfr or R.IcrHigh or R.Eoi or R.SelfIpi or R.Apr or R.Rrd)
                 return false;
             value = Read(offset, x2Apic: true, out var exists);
             return exists;
@@ -286,7 +286,7 @@ public sealed class LocalApic : IMmioDevice, ICpuLocalMmio, ILocalApic, IResetta
                     AcceptFixed((byte)value, levelTriggered: false);
                     return true;
                 case R.Eoi or R.Esr when value != 0:
-                case R.Id or R.Ldr or R.Dfr or R.IcrHigh:
+                case R.Id or R.Ldr or R.Dfr or R.IcrHigh or R.Cmci:
                     return false;
                 default:
                     return (value & ~X2WritableBits(offset)) == 0 && Write(offset, (uint)value);

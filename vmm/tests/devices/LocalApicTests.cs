@@ -287,6 +287,8 @@ public sealed class LocalApicTests
         Assert.False(_apics[2].TryReadMsr(0x80e, out _));
         Assert.False(_apics[2].TryWriteMsr(0x808, 0x100));
         Assert.False(_apics[2].TryReadMsr(0x831, out _));
+        Assert.False(_apics[2].TryReadMsr(0x82f, out _));
+        Assert.False(_apics[2].TryWriteMsr(0x82f, 0));
         Assert.False(_apics[2].TryReadMsr(0x8ff, out _));
         Assert.True(_apics[2].TryWriteMsr(0x83f, 0x77));
         Assert.Equal(0x77, _apics[2].Acknowledge());

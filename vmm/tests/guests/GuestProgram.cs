@@ -30,9 +30,10 @@ internal sealed class GuestProgram : IDisposable
 
     public static GuestProgram Start(string vmm, string image, string append, params string[] devices)
     {
+        string[] accelerators = devices.Contains("-accel") ? [] : ["-accel", "kvm", "-accel", "tcg"];
         string[] arguments =
         [
-            "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-accel", "kvm", "-accel", "tcg",
+            "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", .. accelerators,
             "-kernel", Path.Combine(AppContext.BaseDirectory, "suites", image + ".elf"), "-append", append, .. devices,
         ];
         var start = new ProcessStartInfo(vmm, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };

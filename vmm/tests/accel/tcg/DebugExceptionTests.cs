@@ -1,7 +1,6 @@
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Accel.Tcg;
 using Gauntlet.Vmm.Accel.Tcg.Backends.X64;
-using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Gauntlet.Vmm.Tests.Accel.Tcg;
