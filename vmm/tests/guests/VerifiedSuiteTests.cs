@@ -6,8 +6,8 @@ namespace Gauntlet.Vmm.Tests.Guests;
 public sealed class VerifiedSuiteTests
 {
     /// <summary>
-    /// All of guests/prebuilt/x86_64 but what needs a disk or a network of its own, or a guest below it, and acpi, which compares two clocks faster than blocks are
-    /// compared.
+    /// All of guests/prebuilt/x86_64 but what needs a disk or a network of its own, or a guest below it, and what compares one clock with another: on a busy host
+    /// a block that is compared takes longer than such a suite allows.
     /// </summary>
     public static TheoryData<string> Suites()
     {
@@ -15,7 +15,7 @@ public sealed class VerifiedSuiteTests
         foreach (var path in Directory.EnumerateFiles(Path.GetDirectoryName(Tests.GuestProgram.ImageOf("smoke"))!, "*.elf").Order(StringComparer.Ordinal))
         {
             var name = Path.GetFileNameWithoutExtension(path);
-            if (name is not ("acpi" or "l1" or "virtio_blk" or "virtio_net"))
+            if (name is not ("acpi" or "i8254" or "lapic" or "rtc" or "l1" or "virtio_blk" or "virtio_net"))
                 names.Add(name);
         }
         return names;
