@@ -65,9 +65,9 @@ internal sealed class BootOverhead : IDisposable
 
     private async Task<Cost> OursAsync(BootMachine machine, string program)
     {
-        var (clock, before) = (Stopwatch.GetTimestamp(), Cpu());
+        var before = Cpu();
         var boot = await new BootRunner(_launcher).RunAsync(machine, program, new BootGoal(new Regex(Regex.Escape(LinuxRecipe.UserSpaceMarker)), ToPowerOff: false, s_limit), default);
-        return boot.Outcome == BootOutcome.Booted ? new(Stopwatch.GetElapsedTime(clock).TotalMilliseconds, Cpu() - before) : throw new InvalidOperationException(boot.Reason);
+        return boot.Outcome == BootOutcome.Booted ? new(boot.Timeline.Marker!.Value, Cpu() - before) : throw new InvalidOperationException(boot.Reason);
     }
 
     /// <summary>The least that anybody does who waits for a line: reads, and ends the process.</summary>
@@ -84,9 +84,10 @@ internal sealed class BootOverhead : IDisposable
                 break;
         }
 
+        var wall = Stopwatch.GetElapsedTime(clock).TotalMilliseconds;
         process.Kill();
         await Task.WhenAll(errors, process.WaitForExitAsync());
-        return new(Stopwatch.GetElapsedTime(clock).TotalMilliseconds, Cpu() - before);
+        return new(wall, Cpu() - before);
     }
 
     /// <summary>Of this process and what it has waited for, in milliseconds: what is added on this side counts too.</summary>
@@ -101,5 +102,7 @@ internal sealed class BootOverhead : IDisposable
     }
 
     /// <summary>Of a boot, in milliseconds.</summary>
+    /// <param name="Wall">From before the start until the line came: what <c>gauntlet boot</c> shows.</param>
+    /// <param name="Cpu">Until the VMM is gone, of the one who waits too.</param>
     private readonly record struct Cost(double Wall, double Cpu);
 }

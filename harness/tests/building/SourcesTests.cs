@@ -1,5 +1,6 @@
 using Gauntlet.Guests.Sources;
 using Gauntlet.Harness.Building;
+using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Tests.Bisecting;
 using Gauntlet.Terminal;
 
@@ -100,10 +101,38 @@ public sealed class SourcesTests
         Assert.Contains("no revision", (await Assert.ThrowsAsync<UserException>(() => source.ResolveAsync("HEAD", default))).Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Sources that build as QEMU's do: a configure that sets meson up and says which one, a program that is installed, and a test that is not.</summary>
+    [MesonFact]
+    public async Task Of_qemu_only_what_is_installed_is_built()
+    {
+        using var repository = new SmallRepository();
+        void Write(string name, string text) => File.WriteAllText(Path.Combine(repository.Path, name), text);
+        Write("configure", "#!/bin/sh\nfor word; do case $word in --prefix=*) prefix=$word ;; esac; done\nmeson setup . .. $prefix && echo MESON=meson >config-host.mak\n");
+        File.SetUnixFileMode(Path.Combine(repository.Path, "configure"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        Write("meson.build", "project('small', 'c')\nexecutable('qemu-system-x86_64', 'main.c', install: true)\nexecutable('test', 'broken.c')\n");
+        Write("main.c", "int main(void) { return 0; }\n");
+        Write("broken.c", "not C\n");
+        repository.Commit("", "as QEMU's");
+        using var folder = new TemporaryFolder();
+        var (program, _) = await new QemuSource(repository.Path, new QemuOptions()).BuildAsync("HEAD", "x86_64", new BuildCache(folder.Path), default);
+        Assert.True(File.Exists(program));
+    }
+
     [Theory]
     [InlineData("qemu", "9.1", null)]
     [InlineData("qemu", "/src/qemu:v9.1.0", "v9.1.0")]
     [InlineData("gvmm", "/src/gvmm:HEAD~3", "HEAD~3")]
     public void A_version_is_a_revision_where_sources_are_known(string vmm, string version, string? revision) =>
         Assert.Equal(revision, VmmSource.Of(vmm, version, null)?.Revision);
+}
+
+/// <summary>A test that compiles with meson and ninja: skipped where one of them is not installed.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+internal sealed class MesonFactAttribute : FactAttribute
+{
+    public MesonFactAttribute()
+    {
+        if (((string[])["meson", "ninja", "cc"]).FirstOrDefault(tool => ProgramFinder.InPath(tool) is null) is { } missing)
+            Skip = $"needs {missing}";
+    }
 }
