@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using Gauntlet.Vmm.Accel;
-using Gauntlet.Vmm.Accel.Kvm;
 using Gauntlet.Vmm.Boot;
 using Gauntlet.Vmm.Machines;
 
@@ -17,28 +16,16 @@ internal static class KickBench
 
     public static int Run(string[] arguments)
     {
-        var rounds = DefaultRounds;
-        if (arguments is [var text] && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var given) && given is > 0 and <= 1_000_000)
-            rounds = given;
-        else if (arguments.Length > 0)
-        {
-            Console.Error.WriteLine("usage: vmm/bench/run kick [ROUNDS]");
+        if (Boards.Rounds("kick", arguments, DefaultRounds) is not { } rounds)
             return 2;
-        }
         Console.WriteLine($"{"",-8}{"",-16}{"median us",12}{"99th us",12}{"longest us",12}");
-        foreach (var accelerator in (string[])["tcg", "kvm"])
+        Boards.ForEachAccelerator(accelerator =>
         {
-            if (accelerator == "kvm" && KvmAccelerator.WhyUnusable() is { } why)
-            {
-                Console.WriteLine($"{accelerator,-8}left out: {why}");
-                continue;
-            }
-            using var board = new PcBoard(
-                new PcConfig { Accelerators = [new AcceleratorChoice(accelerator, new Dictionary<string, string>())], RamBytes = 2 << 20, StartUtc = DateTime.UnixEpoch }, static _ => { });
+            using var board = Boards.New(accelerator);
             board.Complete(new FlatProgram("spin", s_spin));
             Print(accelerator, "kick", Kick(board.Machine, rounds));
             Print(accelerator, "pause", Pause(board.Machine, rounds));
-        }
+        });
         return 0;
     }
 

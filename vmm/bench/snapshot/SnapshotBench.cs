@@ -1,10 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using Gauntlet.Vmm.Accel;
-using Gauntlet.Vmm.Accel.Kvm;
 using Gauntlet.Vmm.Boot;
 using Gauntlet.Vmm.Bus;
-using Gauntlet.Vmm.Devices.Serial;
 using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.State;
 
@@ -14,31 +12,16 @@ namespace Gauntlet.Vmm.Bench.Snapshot;
 internal static class SnapshotBench
 {
     private const int DefaultRounds = 3000, WarmUp = 2000, MostPages = 112;
-    private const ulong RamBytes = 2 << 20;
     private const byte Port = 0x80;
 
     public static int Run(string[] arguments)
     {
-        var rounds = DefaultRounds;
-        if (arguments is [var text] && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var given) && given is > 0 and <= 1_000_000)
-            rounds = given;
-        else if (arguments.Length > 0)
-        {
-            Console.Error.WriteLine("usage: vmm/bench/run snapshot [ROUNDS]");
+        if (Boards.Rounds("snapshot", arguments, DefaultRounds) is not { } rounds)
             return 2;
-        }
         Devices(rounds);
         Console.WriteLine();
         Console.WriteLine($"{"a pc, one vCPU",-24}{"pages",8}{"restore us",14}{"us a page",12}{"file save ms",14}{"file load ms",14}");
-        foreach (var accelerator in (string[])["tcg", "kvm"])
-        {
-            if (accelerator == "kvm" && KvmAccelerator.WhyUnusable() is { } why)
-            {
-                Console.WriteLine($"{accelerator,-24}left out: {why}");
-                continue;
-            }
-            Machines(accelerator, rounds);
-        }
+        Boards.ForEachAccelerator(accelerator => Machines(accelerator, rounds));
         return 0;
     }
 
@@ -111,15 +94,7 @@ internal static class SnapshotBench
 
         public Subject(string accelerator, int pages)
         {
-            _board = new PcBoard(
-                new PcConfig
-                {
-                    Accelerators = [new AcceleratorChoice(accelerator, new Dictionary<string, string>())],
-                    RamBytes = RamBytes,
-                    StartUtc = DateTime.UnixEpoch,
-                    SerialPorts = [NullSerialBackend.Instance],
-                },
-                static _ => { });
+            _board = Boards.New(accelerator);
             Machine.Bus.MapPorts(this, 0, Port);
             _board.Complete(new FlatProgram("pages", Program(pages)));
             Machine.ResetStandingStill();
