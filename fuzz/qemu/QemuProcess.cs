@@ -62,7 +62,7 @@ public sealed class QemuProcess : IDisposable
             started = true;
             _qmp = Accept(qmp);
             _qtest = Accept(qtest);
-            ReadMessage("QMP");
+            ReadMessage("QMP", LongestStart).Dispose();
             Execute("qmp_capabilities");
         }
         catch (Exception exception)
@@ -155,7 +155,7 @@ public sealed class QemuProcess : IDisposable
         Send(_qmp, "{\"execute\":\"system_reset\"}\n");
         while (true)
         {
-            using var message = ReadMessage(null);
+            using var message = ReadMessage(null, Longest);
             if (message.RootElement.TryGetProperty("event", out var name))
             {
                 if (name.GetString() == "RESET")
@@ -171,7 +171,7 @@ public sealed class QemuProcess : IDisposable
         Send(_qmp, $"{{\"execute\":\"{command}\",\"arguments\":{arguments}}}\n");
         while (true)
         {
-            using var message = ReadMessage(null);
+            using var message = ReadMessage(null, Longest);
             if (message.RootElement.TryGetProperty("return", out var value))
                 return value.Clone();
             if (message.RootElement.TryGetProperty("error", out _))
@@ -252,9 +252,9 @@ public sealed class QemuProcess : IDisposable
         }
     }
 
-    private JsonDocument ReadMessage(string? member)
+    private JsonDocument ReadMessage(string? member, TimeSpan longest)
     {
-        var deadline = Stopwatch.GetTimestamp() + (long)(Longest.TotalSeconds * Stopwatch.Frequency);
+        var deadline = Stopwatch.GetTimestamp() + (long)(longest.TotalSeconds * Stopwatch.Frequency);
         while (true)
         {
             var bytes = _pending.GetBuffer().AsSpan(0, (int)_pending.Length);
