@@ -109,7 +109,7 @@ public sealed class SourcesTests
         void Write(string name, string text) => File.WriteAllText(Path.Combine(repository.Path, name), text);
         Write("configure", "#!/bin/sh\nfor word; do case $word in --prefix=*) prefix=$word ;; esac; done\nmeson setup . .. $prefix && echo MESON=meson >config-host.mak\n");
         File.SetUnixFileMode(Path.Combine(repository.Path, "configure"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        Write("meson.build", "project('small', 'c')\nexecutable('qemu-system-x86_64', 'main.c', install: true)\nexecutable('test', 'broken.c')\n");
+        Write("meson.build", "project('small', 'c')\nexecutable('qemu-system-x86_64', 'main.c', install: true)\nexecutable('self-test', 'broken.c')\n");
         Write("main.c", "int main(void) { return 0; }\n");
         Write("broken.c", "not C\n");
         repository.Commit("", "as QEMU's");
