@@ -54,7 +54,7 @@ public static class CellBudget
     public static TimeSpan Parse(string text) => TryParse(text, out var time) ? time : throw new FormatException($"'{text}' is no time");
 
     /// <summary>
-    /// Values every cell that has a job to run, and marks those that fit. The most valuable cell is always taken: a run that does nothing keeps no budget either.
+    /// Values every cell that has a job to run, and marks those that fit. Where none does the most valuable is taken: a run that does nothing keeps no budget either.
     /// </summary>
     /// <param name="statuses">The cells as the drivers answered.</param>
     /// <param name="jobs">All jobs in them; those with a reason to skip cost nothing and are not counted.</param>
@@ -81,11 +81,13 @@ public static class CellBudget
         foreach (var cell in cells.OrderBy(cell => cell.Value).ThenBy(cell => cell.LatestUtc ?? DateTime.MinValue))
         {
             // A smaller one further down may still fit where a larger one does not.
-            var taken = ordered.Count == 0 || cell.Estimate <= left;
+            var taken = cell.Estimate <= left;
             if (taken)
                 left -= cell.Estimate;
             ordered.Add(cell with { Taken = taken });
         }
+        if (ordered.Count > 0 && ordered.TrueForAll(cell => !cell.Taken))
+            ordered[0] = ordered[0] with { Taken = true };
         return ordered;
 
         // Of the same accelerator, for it decides; else of any, so many times longer as an emulated L1 is slower.
