@@ -140,8 +140,10 @@ public sealed class SharedMapTests : IDisposable
     {
         public AflFactAttribute()
         {
-            if (ProgramFinder.InPath("afl-clang-fast") is null)
-                Skip = "afl-clang-fast is not installed (Debian's package afl++)";
+            if (WhyNot is { } why)
+                Skip = why;
         }
+
+        private static string? WhyNot => ProgramFinder.InPath("afl-clang-fast") is null ? "afl-clang-fast is not installed (Debian's package afl++)" : null;
     }
 }

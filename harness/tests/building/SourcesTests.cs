@@ -132,7 +132,10 @@ internal sealed class MesonFactAttribute : FactAttribute
 {
     public MesonFactAttribute()
     {
-        if (((string[])["meson", "ninja", "cc"]).FirstOrDefault(tool => ProgramFinder.InPath(tool) is null) is { } missing)
-            Skip = $"needs {missing}";
+        if (WhyNot is { } why)
+            Skip = why;
     }
+
+    private static string? WhyNot =>
+        ((string[])["meson", "ninja", "cc"]).FirstOrDefault(tool => ProgramFinder.InPath(tool) is null) is { } missing ? $"{missing} is not installed (Debian's packages meson, ninja-build, gcc)" : null;
 }

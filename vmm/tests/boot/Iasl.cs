@@ -39,7 +39,9 @@ public sealed class IaslFactAttribute : FactAttribute
 {
     public IaslFactAttribute()
     {
-        if (Iasl.Path is null)
-            Skip = "iasl is not on PATH: install acpica-tools";
+        if (WhyNot is { } why)
+            Skip = why;
     }
+
+    private static string? WhyNot => Iasl.Path is null ? "iasl is not on PATH: install acpica-tools" : null;
 }

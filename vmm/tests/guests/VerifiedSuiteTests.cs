@@ -33,7 +33,9 @@ public sealed class VerifiableTheoryAttribute : TheoryAttribute
 {
     public VerifiableTheoryAttribute()
     {
-        if (!X64Backend.IsSupported)
-            Skip = "the translator has no host code here: it needs an x86-64 host";
+        if (WhyNot is { } why)
+            Skip = why;
     }
+
+    private static string? WhyNot => X64Backend.IsSupported ? null : "the translator has no host code here: it needs an x86-64 host";
 }

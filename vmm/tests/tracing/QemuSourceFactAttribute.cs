@@ -8,13 +8,18 @@ public sealed class QemuSourceFactAttribute : FactAttribute
 
     public QemuSourceFactAttribute()
     {
-        var folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries);
+        if (WhyNot() is { } why)
+            Skip = why;
+    }
+
+    private static string? WhyNot()
+    {
         if (Environment.GetEnvironmentVariable(Variable) is not { Length: > 0 } source)
-            Skip = $"{Variable} does not name a folder with QEMU's source";
-        else if (!File.Exists(Path.Combine(source, "scripts", "simpletrace.py")))
-            Skip = $"{source}, which {Variable} names, has no scripts/simpletrace.py";
-        else if (!folders.Any(folder => File.Exists(Path.Combine(folder, "python3"))))
-            Skip = "python3 is not on PATH";
+            return $"{Variable} does not name a folder with QEMU's source";
+        if (!File.Exists(Path.Combine(source, "scripts", "simpletrace.py")))
+            return $"{source}, which {Variable} names, has no scripts/simpletrace.py";
+        var folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries);
+        return folders.Any(folder => File.Exists(Path.Combine(folder, "python3"))) ? null : "python3 is not on PATH";
     }
 
     /// <summary>A script in <c>scripts/</c>.</summary>
