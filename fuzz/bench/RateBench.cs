@@ -4,6 +4,7 @@ using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Qemu;
 using Gauntlet.Fuzz.Worker;
 using Gauntlet.Harness.Drivers;
+using Gauntlet.Harness.Measuring;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Vmm.Bus;
 
@@ -19,16 +20,9 @@ internal static class RateBench
     {
         foreach (var (target, bytes) in ((string, int)[])[("isa-serial", SmallBytes), ("virtio-blk", QueueBytes)])
         {
-            var folder = Directory.CreateTempSubdirectory("gauntlet-fuzz-bench-").FullName;
-            try
-            {
-                var last = await FuzzSession.RunAsync(new FuzzRequest(target, folder) { Time = TimeSpan.FromSeconds(seconds), InputBytes = bytes }, static _ => { }, CancellationToken.None);
-                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{target,-14} {last.Execs / seconds,12:0} programs/s, at most {bytes} bytes each"));
-            }
-            finally
-            {
-                Directory.Delete(folder, recursive: true);
-            }
+            var ours = await InProcessAsync(target, bytes, seconds);
+            var peer = ProgramFinder.InPath("afl-fuzz") is null ? (double?)null : await UnderAflAsync(target, seconds);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{target,-14} {ours,12:0} programs a second of a core, at most {bytes} bytes each; under afl-fuzz {(peer is { } rate ? rate.ToString("0", CultureInfo.InvariantCulture) : "not measured")}"));
         }
         if (ProgramFinder.InPath("qemu-system-x86_64") is not { } qemu || ProgramFinder.InPath("cc") is not { } compiler)
         {
@@ -49,6 +43,7 @@ internal static class RateBench
                 ours.Add(Ours(command, seconds / 3));
             }
             var (a, b) = (ours.Order().ElementAt(1), bare.Order().ElementAt(1));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{"qtest",-14} {Resets(command, seconds / 3),12:0} programs/s of one QEMU, eight operations each, a system_reset before each"));
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{"qtest",-14} {a,12:0} operations/s, {OperationsAtOnce} at once; a C client {b:0}: {a / b:0.00}"));
         }
         finally
@@ -56,6 +51,66 @@ internal static class RateBench
             Directory.Delete(work, recursive: true);
         }
         return 0;
+    }
+
+    // While code is compiled little is run: from the second half on, by the time of a core that was had.
+    private static async Task<double> InProcessAsync(string target, int bytes, double seconds)
+    {
+        var folder = Directory.CreateTempSubdirectory("gauntlet-fuzz-bench-").FullName;
+        try
+        {
+            var watch = Stopwatch.StartNew();
+            (long Execs, TimeSpan Cpu)? from = null;
+            (long Execs, TimeSpan Cpu) to = default;
+            await FuzzSession.RunAsync(new FuzzRequest(target, folder) { Time = TimeSpan.FromSeconds(seconds), InputBytes = bytes }, said =>
+            {
+                if (from is null && watch.Elapsed.TotalSeconds < seconds / 2)
+                    return;
+                to = (said.Execs, Cpu());
+                from ??= to;
+            }, CancellationToken.None);
+            return (to.Execs - from!.Value.Execs) / (to.Cpu - from.Value.Cpu).TotalSeconds;
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static async Task<double> UnderAflAsync(string target, double seconds)
+    {
+        var folder = Directory.CreateTempSubdirectory("gauntlet-fuzz-bench-").FullName;
+        try
+        {
+            using var afl = new AflRun(target, AppContext.BaseDirectory, Path.Combine(folder, target));
+            while (!afl.IsUnderWay && !afl.Ended.IsCompleted)
+                await Task.WhenAny(afl.Ended, Task.Delay(100));
+            // Its statistics are written every now and then.
+            var (execs, cpu) = (afl.Execs, Cpu());
+            await Task.WhenAny(afl.Ended, Task.Delay(TimeSpan.FromSeconds(seconds)));
+            while (afl.Execs == execs && !afl.Ended.IsCompleted)
+                await Task.Delay(100);
+            return (afl.Execs - execs) / (Cpu() - cpu).TotalSeconds;
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static TimeSpan Cpu() => ProcessTree.Sample(Environment.ProcessId).Cpu;
+
+    private static double Resets(QemuCommand command, double seconds)
+    {
+        using var process = new QemuProcess(command);
+        Operation[] program = [.. Enumerable.Range(0, 8).Select(register => Operation.Read(AddressSpace.Port, 0x3f8 + (ulong)register, 1))];
+        var (watch, done) = (Stopwatch.StartNew(), 0L);
+        for (; watch.Elapsed.TotalSeconds < seconds; done++)
+        {
+            process.Reset();
+            process.Run(program);
+        }
+        return done / watch.Elapsed.TotalSeconds;
     }
 
     private static double Ours(QemuCommand command, double seconds)

@@ -57,7 +57,7 @@ public sealed class FuzzEngine
         (_target, _name, _output, _current, _budget, _edges, _coverage, _progress) = (target, name, output, current, budget, edges, coverage, progress);
         _corpus = new Corpus(coverage.Length);
         _random = new FuzzRandom(budget.Seed);
-        _mutator = new Mutator(_random, target.Grammar, budget.InputBytes);
+        _mutator = new Mutator(_random, target.Grammar, budget.InputBytes, WovenFolder.Words());
         _form = target.Form;
         _lastFind = _startUnix;
     }

@@ -11,13 +11,14 @@ public sealed class Mutator
     /// <summary>Longest input that is made.</summary>
     public const int MaxInputBytes = 4_096;
 
-    private const int ByteOperators = 8, TypedOperators = 7, FirstWeight = 8, Reward = 16, MostWeight = 1_024, MostStacked = 4, NewOperations = 4;
+    private const int ByteOperators = 9, TypedOperators = 7, FirstWeight = 8, Reward = 16, MostWeight = 1_024, MostStacked = 4, NewOperations = 4;
 
     private static readonly ulong[] Interesting = [0, 1, 2, 3, 4, 7, 8, 0xf, 0x10, 0x1f, 0x20, 0x40, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, ulong.MaxValue];
 
     private readonly FuzzRandom _random;
     private readonly Grammar? _grammar;
     private readonly int[] _weights;
+    private readonly byte[][] _words;
     private readonly List<ulong> _dictionary = [.. Interesting];
     private readonly byte[] _made = new byte[MaxInputBytes], _moved = new byte[MaxInputBytes];
     private readonly int[] _starts = new int[ProgramBytes.MaxOperations + 1], _otherStarts = new int[ProgramBytes.MaxOperations + 1];
@@ -26,8 +27,10 @@ public sealed class Mutator
     private int _length, _usedCount, _weightSum;
 
     /// <param name="mostBytes">Longest input, at most <see cref="MaxInputBytes"/>.</param>
-    public Mutator(FuzzRandom random, Grammar? grammar, int mostBytes = MaxInputBytes)
+    /// <param name="words">Text that inputs may have to have; of no use to device programs.</param>
+    public Mutator(FuzzRandom random, Grammar? grammar, int mostBytes = MaxInputBytes, IReadOnlyList<string>? words = null)
     {
+        _words = grammar is null && words is not null ? [.. words.Select(System.Text.Encoding.ASCII.GetBytes)] : [];
         (_random, _grammar, _most) = (random, grammar, Math.Clamp(mostBytes, 1, MaxInputBytes));
         _weights = new int[ByteOperators + (grammar is null ? 0 : TypedOperators)];
         Array.Fill(_weights, FirstWeight);
@@ -168,7 +171,15 @@ public sealed class Mutator
             case 5:
                 Insert(at, word[..run]);
                 break;
-            case 6:
+            case 7 when _words.Length > 0:
+                // In the place of as much, or between.
+                var text = _words[_random.Below(_words.Length)].AsSpan();
+                if (_random.OneIn(2))
+                    Insert(at, text);
+                else
+                    text[..Math.Min(text.Length, _length - at)].CopyTo(_made.AsSpan(at));
+                break;
+            case 6 or 7:
                 BinaryPrimitives.WriteUInt64LittleEndian(word, Word());
                 word[..Math.Min(1 << _random.Below(4), _length - at)].CopyTo(_made.AsSpan(at));
                 break;
@@ -248,6 +259,10 @@ public sealed class Mutator
     private Operation NewOperation()
     {
         var windows = _grammar!.Windows;
+        if (_grammar.HasDmaInput && _random.OneIn(16))
+            return NewDmaInput();
+        if (_grammar.PciRegisters.Count > 0 && _random.OneIn(16))
+            return NewPciAccess(_grammar.PciRegisters);
         switch (_random.Below(24))
         {
             case 0:
@@ -266,6 +281,26 @@ public sealed class Mutator
         var window = windows[_random.Below(windows.Count)];
         var (address, size) = Aim(window);
         return _random.OneIn(3) ? Operation.Read(window.Space, address, size) : Operation.Write(window.Space, address, size, _random.OneIn(2) ? Word() : _random.Next());
+    }
+
+    // Words that the target knows, as a structure in memory has.
+    private Operation NewDmaInput()
+    {
+        Span<byte> data = stackalloc byte[sizeof(ulong) * 8];
+        var length = 1 + _random.Below(data.Length);
+        for (var at = 0; at < length; at += sizeof(ulong))
+            BinaryPrimitives.WriteUInt64LittleEndian(data[at..], _random.OneIn(2) ? Word() : _random.Next());
+        return Operation.DmaInput(data[..length]);
+    }
+
+    // Registers that take writes, mostly: a bit, or a word that the target knows.
+    private Operation NewPciAccess(IReadOnlyList<(int Function, int Register)> registers)
+    {
+        var size = 1 << _random.Below(3);
+        var (function, register) = registers[_random.Below(registers.Count)];
+        register = _random.OneIn(8) ? _random.Below(256) & -size : register + (_random.Below(4) & -size);
+        var value = _random.Below(3) switch { 0 => Word(), 1 => 1UL << _random.Below(size * 8), _ => _random.Next() };
+        return _random.OneIn(3) ? Operation.PciRead(function, register, size) : Operation.PciWrite(function, register, size, value);
     }
 
     // A declared register in its width, mostly.

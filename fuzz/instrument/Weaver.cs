@@ -15,6 +15,8 @@ public readonly record struct SourceBlock(int Edge, string Path, int First, int 
 /// </summary>
 public sealed class Weaver
 {
+    private const int LongestWord = 24;
+
     private readonly System.Reflection.FieldInfo _map = typeof(CoverageRuntime).GetField(nameof(CoverageRuntime.Map))!;
     private readonly System.Reflection.MethodInfo _compare32 = typeof(CoverageRuntime).GetMethod(nameof(CoverageRuntime.CompareInt32))!;
     private readonly System.Reflection.MethodInfo _compare64 = typeof(CoverageRuntime).GetMethod(nameof(CoverageRuntime.CompareInt64))!;
@@ -24,6 +26,9 @@ public sealed class Weaver
 
     /// <summary>Where the source of each edge's block is, as far as symbols tell.</summary>
     public List<SourceBlock> Sources { get; } = [];
+
+    /// <summary>Short text that the woven code has: words that its input may have to have.</summary>
+    public SortedSet<string> Words { get; } = new(StringComparer.Ordinal);
 
     /// <param name="under">Full names of types, or beginnings of them: what does not begin so is copied as it is. Empty for all.</param>
     /// <exception cref="BadImageFormatException">Not a .NET assembly.</exception>
@@ -45,6 +50,11 @@ public sealed class Weaver
             body.SimplifyMacros();
             var leaders = Leaders(body);
             NoteSources(method, leaders);
+            foreach (var instruction in body.Instructions)
+            {
+                if (instruction is { OpCode.Code: Code.Ldstr, Operand: string { Length: >= 2 and <= LongestWord } word } && !word.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+                    Words.Add(word);
+            }
             WeaveComparisons(body, compare32, compare64);
             foreach (var leader in leaders)
                 InsertBefore(body, leader, Counter(map));

@@ -11,7 +11,7 @@ public static class WovenFolder
     /// <summary>The worker's program in the folder.</summary>
     public const string Program = "Gauntlet.Fuzz.dll";
 
-    private const string EdgesFile = "edges", SourcesFile = "sources";
+    private const string EdgesFile = "edges", SourcesFile = "sources", WordsFile = "words";
 
     private const string RuntimeConfig =
         """
@@ -25,7 +25,7 @@ public static class WovenFolder
         """;
 
     /// <summary>Where hostile input goes: woven whenever they are there.</summary>
-    private static readonly string[] UnderTest = ["Gauntlet.Vmm.dll", "Gauntlet.Harness.dll", "Gauntlet.Results.dll", "Gauntlet.Guests.dll", "Gauntlet.Pipelines.dll"];
+    private static readonly string[] UnderTest = ["Gauntlet.Vmm.dll", "gvmm.dll", "Gauntlet.Harness.dll", "Gauntlet.Results.dll", "Gauntlet.Guests.dll", "Gauntlet.Pipelines.dll"];
 
     /// <summary>Fills an empty folder.</summary>
     /// <param name="folder">Made when it is not there.</param>
@@ -48,6 +48,7 @@ public static class WovenFolder
         }
         File.WriteAllText(Path.Combine(folder, Path.ChangeExtension(Program, "runtimeconfig.json")), RuntimeConfig);
         File.WriteAllLines(Path.Combine(folder, SourcesFile), weaver.Sources.Select(block => string.Create(CultureInfo.InvariantCulture, $"{block.Edge} {block.First} {block.Last} {block.Path}")));
+        File.WriteAllLines(Path.Combine(folder, WordsFile), weaver.Words);
         File.WriteAllText(Path.Combine(folder, EdgesFile), weaver.Edges.ToString(CultureInfo.InvariantCulture));
     }
 
@@ -59,6 +60,9 @@ public static class WovenFolder
 
         static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
     }
+
+    /// <summary>Of the folder that this process runs from: text that the code under test has.</summary>
+    public static IReadOnlyList<string> Words() => Path.Combine(AppContext.BaseDirectory, WordsFile) is var path && File.Exists(path) ? File.ReadAllLines(path) : [];
 
     /// <summary>Of the folder that this process runs from; 0 when nothing in it is woven.</summary>
     public static int Edges =>

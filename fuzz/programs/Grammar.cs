@@ -28,6 +28,7 @@ public sealed class Grammar
         Windows = [.. windows];
         Ports = [.. Windows.Where(window => window.Space == AddressSpace.Port)];
         Memory = [.. Windows.Where(window => window.Space == AddressSpace.Mmio)];
+        (PortOffsetBytes, MemoryOffsetBytes) = (OffsetBytes(Ports, sizeof(ushort)), OffsetBytes(Memory, sizeof(ulong)));
         if (Ports.Length > MaxWindows || Memory.Length > MaxWindows)
             throw new ArgumentException($"{Ports.Length} port and {Memory.Length} memory windows: at most {MaxWindows} of each");
     }
@@ -38,7 +39,27 @@ public sealed class Grammar
 
     internal Window[] Memory { get; }
 
+    /// <summary>Of each window code of the byte form: how many bytes its offset has.</summary>
+    internal byte[] PortOffsetBytes { get; }
+
+    internal byte[] MemoryOffsetBytes { get; }
+
+    /// <summary>Devices read memory, and what they read of it that the program did not write is the program's input.</summary>
+    public bool HasDmaInput { get; init; }
+
+    /// <summary>Configuration registers on PCI's bus 0 that take writes: device number times 8 plus function, and the register, a multiple of 4.</summary>
+    public IReadOnlyList<(int Function, int Register)> PciRegisters { get; init; } = [];
+
     internal Window[] Of(AddressSpace space) => space == AddressSpace.Port ? Ports : Memory;
+
+    // A code behind the last window is an absolute address; higher ones go round.
+    private static byte[] OffsetBytes(Window[] windows, int absolute)
+    {
+        var bytes = new byte[byte.MaxValue + 1];
+        for (var code = 0; code < bytes.Length; code++)
+            bytes[code] = (byte)(code % (windows.Length + 1) is var index && index < windows.Length ? windows[index].OffsetBytes : absolute);
+        return bytes;
+    }
 
     /// <summary>From what is mapped on a bus, with the devices' declared registers.</summary>
     public static Grammar From(IoBus bus, params ReadOnlySpan<Window> more)

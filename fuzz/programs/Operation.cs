@@ -35,6 +35,15 @@ public enum OperationKind : byte
     /// <summary>Puts back what the last snapshot saved; nothing without one.</summary>
     Restore,
 
+    /// <summary>Lays bytes ready for a device that reads memory which the program did not write: it finds these there, in order, and zeros behind them.</summary>
+    DmaInput,
+
+    /// <summary>Reads 1, 2 or 4 bytes of the configuration space of a PCI function on bus 0.</summary>
+    PciRead,
+
+    /// <summary>Writes as many.</summary>
+    PciWrite,
+
     /// <summary>Fills a run of memory with some bytes again and again: what a device finds wherever it follows a pointer into the run. Its byte form is that of the writes it stands for.</summary>
     Pattern,
 }
@@ -42,7 +51,7 @@ public enum OperationKind : byte
 /// <summary>One step of a device program. Made only by its factory methods, which check every range.</summary>
 public readonly record struct Operation
 {
-    /// <summary>Most bytes of one <see cref="OperationKind.WriteMemory"/>, and of those that a <see cref="OperationKind.Pattern"/> repeats.</summary>
+    /// <summary>Most bytes of one <see cref="OperationKind.WriteMemory"/> or <see cref="OperationKind.DmaInput"/>, and of those that a <see cref="OperationKind.Pattern"/> repeats.</summary>
     public const int MaxDataBytes = 256;
 
     /// <summary>Most bytes of one <see cref="OperationKind.Fill"/>, <see cref="OperationKind.ReadMemory"/> or <see cref="OperationKind.Pattern"/>.</summary>
@@ -50,6 +59,11 @@ public readonly record struct Operation
 
     /// <summary>Longest step of the clock: 2^53 - 1 ns, a hundred days.</summary>
     public const ulong MaxClockStepNs = (1UL << 53) - 1;
+
+    /// <summary>Ports of configuration mechanism #1, and the selector's bit 31.</summary>
+    internal const ushort PciSelector = 0xcf8, PciData = 0xcfc;
+
+    internal const uint PciEnable = 0x80000000;
 
     private Operation(OperationKind kind, AddressSpace space = AddressSpace.Mmio, int size = 0, ulong address = 0, ulong value = 0, byte[]? data = null) =>
         (Kind, Space, Size, Address, Value, Data) = (kind, space, size, address, value, data ?? []);
@@ -62,13 +76,13 @@ public readonly record struct Operation
     /// <summary>In bytes, of an access or a run.</summary>
     public int Size { get; }
 
-    /// <summary>A port, or guest-physical.</summary>
+    /// <summary>A port, or guest-physical; of a configuration access the device in bits 15 to 11, the function in bits 10 to 8 and the register below.</summary>
     public ulong Address { get; }
 
     /// <summary>Of a write, the byte of a fill, or nanoseconds of a clock step.</summary>
     public ulong Value { get; }
 
-    /// <summary>Of a memory write, or what a pattern repeats; never changed.</summary>
+    /// <summary>Of a memory write, of what is laid ready, or what a pattern repeats; never changed.</summary>
     public byte[] Data { get; }
 
     public static Operation Read(AddressSpace space, ulong address, int size) =>
@@ -114,15 +128,6 @@ public readonly record struct Operation
         return bytes;
     }
 
-    /// <summary>Itself, or the writes that a pattern stands for.</summary>
-    public IEnumerable<Operation> Plain()
-    {
-        if (Kind != OperationKind.Pattern)
-            return [this];
-        var address = Address;
-        return Repeated().Chunk(MaxDataBytes).Select((piece, number) => WriteMemory(unchecked(address + (ulong)(number * MaxDataBytes)), piece));
-    }
-
     public static Operation SampleInterrupts() => new(OperationKind.SampleInterrupts);
 
     public static Operation Reset() => new(OperationKind.Reset);
@@ -130,6 +135,39 @@ public readonly record struct Operation
     public static Operation Snapshot() => new(OperationKind.Snapshot);
 
     public static Operation Restore() => new(OperationKind.Restore);
+
+    /// <param name="data">1 to <see cref="MaxDataBytes"/> bytes.</param>
+    public static Operation DmaInput(ReadOnlySpan<byte> data) => new(OperationKind.DmaInput, size: CheckLength(data.Length, MaxDataBytes), data: data.ToArray());
+
+    /// <param name="function">Device number times 8 plus function, 0 to 255.</param>
+    /// <param name="register">0 to 255, a multiple of the size.</param>
+    /// <param name="size">1, 2 or 4.</param>
+    public static Operation PciRead(int function, int register, int size) => new(OperationKind.PciRead, AddressSpace.Port, CheckSize(AddressSpace.Port, size), PciAddress(function, register, size));
+
+    /// <param name="function">Device number times 8 plus function, 0 to 255.</param>
+    /// <param name="register">0 to 255, a multiple of the size.</param>
+    /// <param name="size">1, 2 or 4.</param>
+    /// <param name="value">The low <paramref name="size"/> bytes count.</param>
+    public static Operation PciWrite(int function, int register, int size, ulong value) =>
+        new(OperationKind.PciWrite, AddressSpace.Port, CheckSize(AddressSpace.Port, size), PciAddress(function, register, size), value & MaskOf(size));
+
+    /// <summary>
+    /// A configuration access as what it is made of, by configuration mechanism #1 (PCI Local Bus Specification 3.0, 3.2.2.3.2); a pattern as the writes that it
+    /// stands for; any other operation as itself.
+    /// </summary>
+    public IEnumerable<Operation> Plain() => Kind switch
+    {
+        OperationKind.PciRead or OperationKind.PciWrite => PortAccesses(),
+        OperationKind.Pattern => Writes(),
+        _ => [this],
+    };
+
+    /// <summary>The writes that a pattern stands for.</summary>
+    public IEnumerable<Operation> Writes()
+    {
+        var address = Address;
+        return Repeated().Chunk(MaxDataBytes).Select((piece, number) => WriteMemory(unchecked(address + (ulong)(number * MaxDataBytes)), piece));
+    }
 
     /// <summary>All ones in the low <paramref name="size"/> bytes, 1 to 8.</summary>
     public static ulong MaskOf(int size) => ulong.MaxValue >> (64 - size * 8);
@@ -142,6 +180,16 @@ public readonly record struct Operation
 
     public override string ToString() => ProgramText.Line(this);
 
+    private Operation[] PortAccesses()
+    {
+        var data = PciData + (Address & 3);
+        return
+        [
+            Write(AddressSpace.Port, PciSelector, 4, PciEnable | (Address & ~3UL)),
+            Kind == OperationKind.PciRead ? Read(AddressSpace.Port, data, Size) : Write(AddressSpace.Port, data, Size, Value),
+        ];
+    }
+
     private static int CheckSize(AddressSpace space, int size) =>
         size is 1 or 2 or 4 || (size == 8 && space == AddressSpace.Mmio)
             ? size
@@ -151,6 +199,11 @@ public readonly record struct Operation
         space == AddressSpace.Mmio || address <= ushort.MaxValue
             ? address
             : throw new ArgumentOutOfRangeException(nameof(address), address, "ports go from 0 to 0xffff");
+
+    private static ulong PciAddress(int function, int register, int size) =>
+        (uint)function <= byte.MaxValue && (uint)register <= byte.MaxValue && register % size == 0
+            ? (ulong)(function << 8 | register)
+            : throw new ArgumentOutOfRangeException(nameof(register), register, $"function {function}: functions and registers go from 0 to 255, a register is a multiple of the access's size");
 
     private static int CheckLength(int length, int most) =>
         length >= 1 && length <= most ? length : throw new ArgumentOutOfRangeException(nameof(length), length, $"a run has 1 to {most} bytes");

@@ -15,10 +15,12 @@ public static class ProgramBytes
     /// <summary>A longer program is cut: a run's time must stay bounded.</summary>
     public const int MaxOperations = 1_024;
 
-    // Opcodes: in b w l, out b w l, read b w l q, write b w l q, then the rest in the order of their kinds.
-    private const int FirstOut = 3, FirstRead = 6, FirstWrite = 10, FirstOther = 14;
-    private const int OpcodeCount = FirstOther + (OperationKind.Restore - OperationKind.Fill) + 1;
-    private const int AddressBytes = 8, ClockBytes = 7;
+    // Opcodes: in b w l, out b w l, read b w l q, write b w l q, then the rest in the order of their kinds, configuration reads b w l, writes b w l.
+    private const int FirstOut = 3, FirstRead = 6, FirstWrite = 10, FirstOther = 14, FirstPciRead = FirstOther + (OperationKind.PciRead - OperationKind.Fill), FirstPciWrite = FirstPciRead + 3;
+    private const int OpcodeCount = FirstPciWrite + 3;
+    private const int AddressBytes = 8, ClockBytes = 7, PciAddressBytes = 2;
+
+    // Of every byte: division is dear.
 
     private static readonly Shape[] Shapes = MakeShapes();
 
@@ -38,7 +40,7 @@ public static class ProgramBytes
     {
         var bytes = new List<byte>(program.Count * 4);
         Span<byte> one = stackalloc byte[MaxOperationBytes];
-        foreach (var operation in program.SelectMany(operation => operation.Plain()))
+        foreach (var operation in program.SelectMany(operation => operation.Kind == OperationKind.Pattern ? operation.Writes() : [operation]))
             bytes.AddRange(one[..Encode(in operation, grammar, one)]);
         return [.. bytes];
     }
@@ -63,6 +65,15 @@ public static class ProgramBytes
                 AddAddress(destination, ref at, grammar, in operation);
                 Add(destination, ref at, operation.Value, operation.Size);
                 return at;
+            case OperationKind.PciRead:
+                destination[0] = (byte)(FirstPciRead + width);
+                Add(destination, ref at, operation.Address, PciAddressBytes);
+                return at;
+            case OperationKind.PciWrite:
+                destination[0] = (byte)(FirstPciWrite + width);
+                Add(destination, ref at, operation.Address, PciAddressBytes);
+                Add(destination, ref at, operation.Value, operation.Size);
+                return at;
         }
         destination[0] = (byte)(FirstOther + (operation.Kind - OperationKind.Fill));
         switch (operation.Kind)
@@ -73,8 +84,9 @@ public static class ProgramBytes
                 if (operation.Kind == OperationKind.Fill)
                     Add(destination, ref at, operation.Value, 1);
                 break;
-            case OperationKind.WriteMemory:
-                AddAddress(destination, ref at, grammar, in operation);
+            case OperationKind.WriteMemory or OperationKind.DmaInput:
+                if (operation.Kind == OperationKind.WriteMemory)
+                    AddAddress(destination, ref at, grammar, in operation);
                 Add(destination, ref at, (ulong)(operation.Size - 1), 1);
                 operation.Data.CopyTo(destination[at..]);
                 at += operation.Data.Length;
@@ -91,51 +103,44 @@ public static class ProgramBytes
     public static int Split(ReadOnlySpan<byte> bytes, Grammar grammar, Span<int> starts)
     {
         var (count, at) = (0, 0);
-        while (count < MaxOperations && LengthOf(bytes[at..], grammar) is > 0 and var length)
+        var (ports, memory) = (grammar.PortOffsetBytes, grammar.MemoryOffsetBytes);
+        while (count < MaxOperations && at < bytes.Length)
         {
+            ref readonly var shape = ref Shapes[bytes[at]];
+            var next = at + 1;
+            if (shape.HasAddress)
+            {
+                if (next >= bytes.Length)
+                    break;
+                next += 1 + (shape.Space == AddressSpace.Port ? ports : memory)[bytes[next]];
+            }
+            if (shape.HasData)
+            {
+                if (next >= bytes.Length)
+                    break;
+                next += bytes[next] + 1;
+            }
+            next += shape.OperandBytes;
+            if (next > bytes.Length)
+                break;
             starts[count++] = at;
-            at += length;
+            at = next;
         }
         starts[count] = at;
         return count;
     }
 
-    // 0 where it is cut off.
-    private static int LengthOf(ReadOnlySpan<byte> bytes, Grammar grammar)
-    {
-        if (bytes.IsEmpty)
-            return 0;
-        var shape = Shapes[bytes[0] % OpcodeCount];
-        var length = 1;
-        if (shape.HasAddress)
-        {
-            if (bytes.Length < 2)
-                return 0;
-            var windows = grammar.Of(shape.Space);
-            var window = IndexOf(bytes[1], windows);
-            length = 2 + (window == windows.Length ? AbsoluteBytes(shape.Space) : windows[window].OffsetBytes);
-        }
-        if (shape.Kind == OperationKind.WriteMemory)
-        {
-            if (bytes.Length <= length)
-                return 0;
-            length += bytes[length] + 1;
-        }
-        length += shape.OperandBytes;
-        return length <= bytes.Length ? length : 0;
-    }
-
-    // Division is dear, and seldom needed.
     private static int IndexOf(byte code, Window[] windows) => code <= windows.Length ? code : code % (windows.Length + 1);
 
     /// <summary>What an opcode means.</summary>
     /// <param name="Size">Of an access.</param>
-    /// <param name="OperandBytes">Behind the address: a value, a length less one, nanoseconds.</param>
-    private readonly record struct Shape(OperationKind Kind, AddressSpace Space, bool HasAddress, byte Size, byte OperandBytes);
+    /// <param name="OperandBytes">Behind the address: a value, a length less one, nanoseconds, PCI function and register.</param>
+    /// <param name="HasData">As many bytes as the operand says, and one more.</param>
+    private readonly record struct Shape(OperationKind Kind, AddressSpace Space, bool HasAddress, byte Size, byte OperandBytes, bool HasData = false);
 
     private static Shape[] MakeShapes()
     {
-        var shapes = new Shape[OpcodeCount];
+        var shapes = new Shape[byte.MaxValue + 1];
         for (var width = 0; width < 4; width++)
         {
             var size = (byte)(1 << width);
@@ -143,16 +148,20 @@ public static class ProgramBytes
             {
                 shapes[width] = new Shape(OperationKind.Read, AddressSpace.Port, true, size, 0);
                 shapes[FirstOut + width] = new Shape(OperationKind.Write, AddressSpace.Port, true, size, size);
+                shapes[FirstPciRead + width] = new Shape(OperationKind.PciRead, AddressSpace.Port, false, size, PciAddressBytes);
+                shapes[FirstPciWrite + width] = new Shape(OperationKind.PciWrite, AddressSpace.Port, false, size, (byte)(PciAddressBytes + size));
             }
             shapes[FirstRead + width] = new Shape(OperationKind.Read, AddressSpace.Mmio, true, size, 0);
             shapes[FirstWrite + width] = new Shape(OperationKind.Write, AddressSpace.Mmio, true, size, size);
         }
-        for (var opcode = FirstOther; opcode < OpcodeCount; opcode++)
+        for (var opcode = FirstOther; opcode < FirstPciRead; opcode++)
         {
             var kind = (OperationKind)(opcode - FirstOther + (int)OperationKind.Fill);
-            var operands = kind switch { OperationKind.Fill => 3, OperationKind.WriteMemory => 1, OperationKind.ReadMemory => 2, OperationKind.ClockStep => ClockBytes, _ => 0 };
-            shapes[opcode] = new Shape(kind, AddressSpace.Mmio, kind <= OperationKind.ReadMemory, 0, (byte)operands);
+            var operands = kind switch { OperationKind.Fill => 3, OperationKind.WriteMemory or OperationKind.DmaInput => 1, OperationKind.ReadMemory => 2, OperationKind.ClockStep => ClockBytes, _ => 0 };
+            shapes[opcode] = new Shape(kind, AddressSpace.Mmio, kind <= OperationKind.ReadMemory, 0, (byte)operands, kind is OperationKind.WriteMemory or OperationKind.DmaInput);
         }
+        for (var opcode = OpcodeCount; opcode < shapes.Length; opcode++)
+            shapes[opcode] = shapes[opcode % OpcodeCount];
         return shapes;
     }
 
@@ -210,14 +219,17 @@ public static class ProgramBytes
             OperationKind.SampleInterrupts => Operation.SampleInterrupts(),
             OperationKind.Reset => Operation.Reset(),
             OperationKind.Snapshot => Operation.Snapshot(),
-            _ => Operation.Restore(),
+            OperationKind.Restore => Operation.Restore(),
+            OperationKind.DmaInput => Operation.DmaInput(Data),
+            OperationKind.PciRead => Operation.PciRead((int)Address >> 8, (int)Address & byte.MaxValue, Size),
+            _ => Operation.PciWrite((int)Address >> 8, (int)Address & byte.MaxValue, Size, Value),
         };
 
         public bool MoveNext()
         {
             if (_left-- == 0 || _at >= _source.Length)
                 return false;
-            var shape = Shapes[_source[_at++] % OpcodeCount];
+            ref readonly var shape = ref Shapes[_source[_at++]];
             (Kind, Space, Size) = (shape.Kind, shape.Space, shape.Size);
             if (shape.HasAddress && !TryAddress())
                 return false;
@@ -232,7 +244,7 @@ public static class ProgramBytes
                 case OperationKind.ReadMemory:
                     Size = (int)operand + 1;
                     return true;
-                case OperationKind.WriteMemory:
+                case OperationKind.WriteMemory or OperationKind.DmaInput:
                     Size = (int)operand + 1;
                     if (_source.Length - _at < Size)
                         return false;
@@ -241,6 +253,10 @@ public static class ProgramBytes
                     return true;
                 case OperationKind.ClockStep:
                     Value = operand & Operation.MaxClockStepNs;
+                    return true;
+                case OperationKind.PciRead or OperationKind.PciWrite:
+                    // A register is a multiple of the size.
+                    (Address, Value) = (operand & ushort.MaxValue & ~(ulong)(Size - 1), operand >> 16);
                     return true;
                 default:
                     Value = operand;

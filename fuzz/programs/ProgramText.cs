@@ -52,9 +52,15 @@ public static class ProgramText
             (OperationKind.Reset, _) => "reset",
             (OperationKind.Snapshot, _) => "snapshot",
             (OperationKind.Pattern, _) => $"pattern 0x{operation.Address:x} 0x{operation.Size:x} 0x{Convert.ToHexStringLower(operation.Data)}",
+            (OperationKind.DmaInput, _) => $"dma 0x{operation.Size:x} 0x{Convert.ToHexStringLower(operation.Data)}",
+            (OperationKind.PciRead, _) => $"pci_read{suffix} {Function(operation.Address)} 0x{operation.Address & byte.MaxValue:x}",
+            (OperationKind.PciWrite, _) => $"pci_write{suffix} {Function(operation.Address)} 0x{operation.Address & byte.MaxValue:x} 0x{operation.Value:x}",
             _ => "restore",
         };
     }
+
+    // As lspci has it, without the bus.
+    private static string Function(ulong address) => $"{address >> 11:x2}.{address >> 8 & 7}";
 
     /// <exception cref="ProgramFormatException">Another version, or a line that is no operation.</exception>
     public static IReadOnlyList<Operation> Parse(string text)
@@ -95,16 +101,18 @@ public static class ProgramText
             return Operation.Read(AddressSpace.Mmio, Number(1, ulong.MaxValue), Done(2, readSize));
         if (Access(verb, "write", MemorySuffixes) is { } writeSize)
             return Operation.Write(AddressSpace.Mmio, Number(Done(3, 1), ulong.MaxValue), writeSize, Number(2, Operation.MaskOf(writeSize)));
+        if (Access(verb, "pci_read", PortSuffixes) is { } pciReadSize)
+            return Operation.PciRead(Function(Done(3, 1)), Register(2, pciReadSize), pciReadSize);
+        if (Access(verb, "pci_write", PortSuffixes) is { } pciWriteSize)
+            return Operation.PciWrite(Function(Done(4, 1)), Register(2, pciWriteSize), pciWriteSize, Number(3, Operation.MaskOf(pciWriteSize)));
         switch (verb)
         {
             case "memset":
                 return Operation.Fill(Number(Done(4, 1), ulong.MaxValue), Length(2, Operation.MaxRunBytes), (byte)Number(3, byte.MaxValue));
             case "write":
-                var length = Length(Done(4, 2), Operation.MaxDataBytes);
-                var data = Hex(3);
-                if (data.Length != length)
-                    throw new ProgramFormatException(line, $"write of {length} bytes with {data.Length} bytes of data");
-                return Operation.WriteMemory(Number(1, ulong.MaxValue), data);
+                return Operation.WriteMemory(Number(1, ulong.MaxValue), Data(Done(4, 2)));
+            case "dma":
+                return Operation.DmaInput(Data(Done(3, 1)));
             case "read":
                 return Operation.ReadMemory(Number(1, ulong.MaxValue), Length(Done(3, 2), Operation.MaxRunBytes));
             case "clock_step":
@@ -145,6 +153,23 @@ public static class ProgramText
         int Length(int index, int most) => (int)Number(index, (ulong)most) is var value && value > 0
             ? value
             : throw new ProgramFormatException(line, $"{Excerpt(verb)}: a length of 0");
+
+        // Device and function: 1f.7 at most.
+        int Function(int index) => words[index].Split('.') is [{ Length: 1 or 2 } device, { Length: 1 } function]
+            && int.TryParse(device, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var slot) && slot < 32 && function[0] is >= '0' and <= '7'
+            ? slot << 3 | (function[0] - '0')
+            : throw new ProgramFormatException(line, $"\"{Excerpt(words[index])}\" where a PCI device and function, 00.0 to 1f.7, were expected");
+
+        int Register(int index, int size) => (int)Number(index, byte.MaxValue) is var register && register % size == 0
+            ? register
+            : throw new ProgramFormatException(line, $"{Excerpt(verb)}: register 0x{register:x} is not a multiple of {size}");
+
+        // A length, and as many bytes.
+        byte[] Data(int index)
+        {
+            var (length, data) = (Length(index, Operation.MaxDataBytes), Hex(index + 1));
+            return data.Length == length ? data : throw new ProgramFormatException(line, $"{Excerpt(verb)} of {length} bytes with {data.Length} bytes of data");
+        }
 
         byte[] Hex(int index)
         {

@@ -16,12 +16,12 @@ public sealed record QtestScript(string Text, int Dropped)
     {
         var text = new StringBuilder();
         var dropped = 0;
-        foreach (var operation in program)
+        foreach (var operation in program.SelectMany(static operation => operation.Plain()))
         {
             var possible = operation.Kind switch
             {
                 OperationKind.ClockStep => hasClockStep,
-                OperationKind.SampleInterrupts or OperationKind.Reset or OperationKind.Snapshot or OperationKind.Restore => false,
+                OperationKind.SampleInterrupts or OperationKind.Reset or OperationKind.Snapshot or OperationKind.Restore or OperationKind.DmaInput => false,
                 _ => true,
             };
             if (!possible)

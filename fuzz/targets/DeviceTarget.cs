@@ -4,6 +4,7 @@ using Gauntlet.Fuzz.Oracles;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Devices.Interrupt;
+using Gauntlet.Vmm.Devices.Pci;
 using Gauntlet.Vmm.Machines;
 using Gauntlet.Vmm.Memory;
 using Gauntlet.Vmm.State;
@@ -19,6 +20,7 @@ public sealed class DeviceTarget : IFuzzTarget
     private readonly IoBus _bus;
     private readonly ManualClock? _clock;
     private readonly GuestMemory? _memory;
+    private readonly DmaMemory? _dma;
     private readonly IResettable[] _resettable;
     private readonly ISaveable[] _saveable;
     private readonly string[] _names;
@@ -34,14 +36,15 @@ public sealed class DeviceTarget : IFuzzTarget
 
     /// <param name="clock">Null when the machine's clock cannot be moved by hand: clock steps are then left out.</param>
     /// <param name="memory">Null when the devices see no memory: runs are then left out.</param>
+    /// <param name="dma">What the devices see of it; null: the memory itself.</param>
     /// <param name="owner">Disposed with the target.</param>
     /// <param name="restart">Puts back what is no device's state: a disk.</param>
     /// <param name="append">Adds operations that belong together, which no mutation of single ones would come upon.</param>
     public DeviceTarget(
         IoBus bus, IEnumerable<IDevice> devices, IReadOnlyList<SampledLine> lines, ManualClock? clock = null, GuestMemory? memory = null, IDisposable? owner = null,
-        Action<FuzzRandom, List<Operation>>? append = null, Action? restart = null)
+        Action<FuzzRandom, List<Operation>>? append = null, Action? restart = null, DmaMemory? dma = null)
     {
-        _restart = restart;
+        (_restart, _dma) = (restart, dma);
         (_bus, _clock, _memory, _lines, _owner) = (bus, clock, memory, [.. lines], owner);
         // Interrupt controllers last: loading a device drives its lines, which must not change what a controller has latched.
         IDevice[] all = [.. devices.OrderBy(device => device is I8259 or IoApic or LocalApic)];
@@ -49,9 +52,12 @@ public sealed class DeviceTarget : IFuzzTarget
         _names = [.. all.Where(device => device is ISaveable).Select(device => device.Name)];
         (_initial, _snapshot, _afterReset) = (NewState(), NewState(), NewState());
         ResetAll();
-        Grammar = memory is null
-            ? Grammar.From(bus)
-            : Grammar.From(bus, [.. memory.Layout.Select(ram => new Window(ram.Name, AddressSpace.Mmio, ram.GuestAddress, ram.Length, []))]);
+        Grammar = new Grammar(Grammar.From(bus, [.. (memory?.Layout ?? []).Select(ram => new Window(ram.Name, AddressSpace.Mmio, ram.GuestAddress, ram.Length, []))]).Windows)
+        {
+            HasDmaInput = dma is not null,
+            PciRegisters = WritablePciRegisters(all.OfType<PciHost>()),
+        };
+        ResetAll();
         SaveAll(_initial);
         Form = append is null ? null : new ProgramForm(Grammar, append);
     }
@@ -101,8 +107,11 @@ public sealed class DeviceTarget : IFuzzTarget
             line.Set(false);
         if (_memory is null)
             return;
+        _dma?.Restart();
         _dirty.Clear();
         _memory.CollectDirtyPages(_dirty);
+        if (_dirty.Count == 0)
+            return;
         foreach (var page in _dirty)
             _memory.TryClear(page, GuestRam.PageSize);
         // Clearing them was writing them.
@@ -127,7 +136,7 @@ public sealed class DeviceTarget : IFuzzTarget
                     : _bus.ReadMmio(address, operation.Size);
             case OperationKind.Write:
                 BinaryPrimitives.WriteUInt64LittleEndian(_buffer, operation.Value);
-                if (_memory is null || !_memory.TryWrite(address, _buffer.AsSpan(0, operation.Size)))
+                if (_memory is null || !TryWrite(_memory, address, _buffer.AsSpan(0, operation.Size)))
                     _bus.WriteMmio(address, operation.Size, operation.Value);
                 return 0;
             case OperationKind.ClockStep:
@@ -135,9 +144,32 @@ public sealed class DeviceTarget : IFuzzTarget
                 return _clock is null ? null : 0;
             case OperationKind.Fill or OperationKind.WriteMemory or OperationKind.ReadMemory:
                 return _memory is not null && ApplyToMemory(_memory, ref operation) ? 0 : null;
+            case OperationKind.DmaInput:
+                _dma?.Lay(operation.Data);
+                return _dma is null ? null : 0;
+            case OperationKind.PciRead or OperationKind.PciWrite:
+                return ApplyToPci(ref operation);
             default:
                 return ApplyToMachine(operation.Kind);
         }
+    }
+
+    private ulong ApplyToPci(ref ProgramBytes.Reader operation)
+    {
+        var data = (ushort)(Operation.PciData + (operation.Address & 3));
+        _bus.WritePort(Operation.PciSelector, 4, Operation.PciEnable | (uint)operation.Address & ~3U);
+        if (operation.Kind == OperationKind.PciRead)
+            return _bus.ReadPort(data, operation.Size);
+        _bus.WritePort(data, operation.Size, (uint)operation.Value);
+        return 0;
+    }
+
+    private bool TryWrite(GuestMemory memory, ulong address, ReadOnlySpan<byte> bytes)
+    {
+        if (!memory.TryWrite(address, bytes))
+            return false;
+        _dma?.NoteWritten(address, (ulong)bytes.Length);
+        return true;
     }
 
     private bool ApplyToMemory(GuestMemory memory, ref ProgramBytes.Reader operation)
@@ -147,9 +179,9 @@ public sealed class DeviceTarget : IFuzzTarget
         {
             case OperationKind.Fill:
                 run.Fill((byte)operation.Value);
-                return memory.TryWrite(operation.Address, run);
+                return TryWrite(memory, operation.Address, run);
             case OperationKind.WriteMemory:
-                return memory.TryWrite(operation.Address, operation.Data);
+                return TryWrite(memory, operation.Address, operation.Data);
             default:
                 return memory.TryRead(operation.Address, run);
         }
@@ -182,6 +214,25 @@ public sealed class DeviceTarget : IFuzzTarget
                 Compare("snapshot", _snapshot, "what was restored does not save as it was saved");
                 return 0;
         }
+    }
+
+    // Those that read otherwise once all their bits were turned.
+    private static List<(int Function, int Register)> WritablePciRegisters(IEnumerable<PciHost> hosts)
+    {
+        const int RegisterBytes = 4;
+        var registers = new List<(int, int)>();
+        foreach (var (slot, function, config) in hosts.SelectMany(static host => host.Functions))
+        {
+            for (var register = 0; register <= byte.MaxValue; register += RegisterBytes)
+            {
+                var before = config.Read(register, RegisterBytes);
+                config.Write(register, RegisterBytes, ~before);
+                if (config.Read(register, RegisterBytes) != before)
+                    registers.Add((slot << 3 | function, register));
+                config.Write(register, RegisterBytes, before);
+            }
+        }
+        return registers;
     }
 
     private StateWriter[] NewState() => [.. _saveable.Select(_ => new StateWriter())];

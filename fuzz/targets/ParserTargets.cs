@@ -49,7 +49,7 @@ internal static class ParserTargets
     public static IReadOnlyList<TargetEntry> All { get; } =
     [
         new("multiboot", "multiboot and ELF images", () => new ParserTarget(
-            bytes => _ = new MultibootProgram("image", bytes, "arguments", []), exception => exception is BootException, s_multiboot), "Gauntlet.Vmm.Boot."),
+            bytes => _ = new MultibootProgram("image", bytes, "arguments", []), exception => exception is BootException, s_multiboot, Elf()), "Gauntlet.Vmm.Boot."),
         new("pvh", "ELF kernels with a PVH entry, and their place in memory", NewPvh, "Gauntlet.Vmm.Boot.Pvh"),
         new("bzimage", "Linux kernels, and their place in memory", NewLinux, "Gauntlet.Vmm.Boot.Linux"),
         new("qcow2", "qcow2 images: opened, read, written", () => new ImageTarget(), "Gauntlet.Vmm.Storage."),
@@ -82,6 +82,26 @@ internal static class ParserTargets
                 program.Start(memory, ref state);
             },
             exception => exception is BootException, kernel);
+    }
+
+    // A header, one PT_LOAD of some bytes with a bss, and the multiboot header in them (System V ABI, chapters 4 and 5).
+    private static byte[] Elf()
+    {
+        const int HeaderBytes = 52, ProgramHeaderBytes = 32, Start = HeaderBytes + ProgramHeaderBytes;
+        const uint LoadAddress = 0x100000;
+        var image = new byte[Start + 32];
+        byte[] identification = [0x7f, (byte)'E', (byte)'L', (byte)'F', 1, 1, 1];
+        identification.CopyTo(image, 0);
+        (image[16], image[18], image[20], image[40], image[42], image[44]) = (2, 3, 1, HeaderBytes, ProgramHeaderBytes, 1);
+        Word(24, LoadAddress + 16);
+        Word(28, HeaderBytes);
+        foreach (var (index, value) in ((int, uint)[])[(0, 1), (1, Start), (2, LoadAddress), (3, LoadAddress), (4, 32), (5, 0x1000), (6, 7), (7, 0x1000)])
+            Word(HeaderBytes + index * 4, value);
+        Word(Start, 0x1badb002);
+        Word(Start + 8, unchecked(0 - 0x1badb002U));
+        return image;
+
+        void Word(int at, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(at), value);
     }
 
     private static ParserTarget NewLinux()

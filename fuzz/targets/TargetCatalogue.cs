@@ -1,4 +1,3 @@
-using Gauntlet.Fuzz.Diverge;
 using Gauntlet.Fuzz.Targets.Cpu;
 using Gauntlet.Terminal;
 using Gauntlet.Vmm.Accel;
@@ -47,9 +46,13 @@ public static class TargetCatalogue
         new("isa-debug-exit", "exit port", () => Ports((_, _) => new IsaDebugExit(NoMachine.Instance, 4), 0xf4), Vmm + "Devices.Test.IsaDebugExit"),
         new("pc-testdev", "kvm-unit-tests' device", NewPcTestDev, Vmm + "Devices.Test.", Vmm + "Devices.Interrupt."),
         new("pci-testdev", "PCI configuration and a function with BARs", NewPci, Vmm + "Devices.Pci."),
-        new("virtio-rng", "entropy device, its queue, PCI", () => NewVirtio(hasDisk: false), Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
-        new("virtio-blk", "block device, its queue, PCI", () => NewVirtio(hasDisk: true), Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
-        new("virtio-vsock", "socket device, its queues, PCI", NewVsock, Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
+        new("virtio-rng", "entropy device, its queue, PCI", VirtioTargets.NewRng, Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
+        new("virtio-blk", "block device, its queue, PCI", () => VirtioTargets.NewBlk(), Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
+        new("virtio-net", "network device, its queues, PCI", VirtioTargets.NewNet, Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
+        new("virtio-serial", "console device with two ports, its queues, PCI", VirtioTargets.NewSerial, Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
+        new("virtio-balloon", "memory balloon, its queues, PCI", VirtioTargets.NewBalloon, Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
+        new("virtio-vsock", "socket device, its queues, PCI", VirtioTargets.NewVsock, Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),
+        new("virtio-mmio", "block device, its queue, the transport in memory space", () => VirtioTargets.NewBlk(isMmio: true), Vmm + "Devices.Virtio."),
         new("cpu", "instructions: interpreter, host code, the host's CPU", () => new CpuTarget(), Vmm + "Accel.Tcg."),
         new("piix3-ide", "IDE controller with a disk, a CD-ROM and bus masters", NewIde, Vmm + "Devices.Storage."),
         new("ahci", "SATA controller with a disk and a CD-ROM", NewAhci, Vmm + "Devices.Storage."),
@@ -60,6 +63,7 @@ public static class TargetCatalogue
         new("microvm", "the whole board of a microvm, with a virtio device behind registers in memory", NewMicrovm, Vmm + "Devices.", Vmm + "Bus.", Vmm + "Memory."),
         new("pc", "the whole board: every device, RAM, interrupt wiring", () => NewBoard(PcModel.Pc), Vmm + "Devices.", Vmm + "Bus.", Vmm + "Memory."),
         .. ParserTargets.All,
+        .. ProtocolTargets.All,
     ];
 
     /// <summary>What of the assemblies is woven for a target; of one that is not in the catalogue, the bus's.</summary>
@@ -135,32 +139,6 @@ public static class TargetCatalogue
         bus.MapPorts(host, 0, PciHost.BasePort);
         host.Reset();
         return new DeviceTarget(bus, [host, device], []);
-    }
-
-    private static DeviceTarget NewVirtio(bool hasDisk)
-    {
-        const int DiskBytes = 1 << 14;
-        var image = new MemoryImage(DiskBytes);
-        return NewVirtio((memory, clock) => hasDisk ? new VirtioBlk(memory, clock, image) : new VirtioRng(memory, clock, CountingEntropy.Instance), hasDisk, () => image.Content.Clear());
-    }
-
-    private static DeviceTarget NewVsock() => NewVirtio((memory, clock) => new VirtioVsock(memory, clock, EchoingVsock.Instance, VirtioVsock.MinGuestCid), hasDisk: false, static () => { });
-
-    private static DeviceTarget NewVirtio(Func<GuestMemory, ManualClock, VirtioDevice> make, bool hasDisk, Action forget)
-    {
-        const int RamBytes = 0x10000;
-        var bus = new IoBus();
-        var clock = new ManualClock(Start, bus.DeviceLock);
-        var memory = new GuestMemory([new GuestRam("ram", VirtioPrograms.Arena, RamBytes)]);
-        var next = (uint)VirtioPrograms.Modern;
-        var device = make(memory, clock);
-        var transport = new VirtioPci(device, bus, NoMessages.Instance, bytes => (next += (uint)bytes) - (uint)bytes);
-        var host = new PciHost(NoMachine.Instance);
-        host.Add(0, 0, new PciFunction(bus, new PciIdentity(0x8086, 0x1237, 6, 0)));
-        host.Add(2, 0, transport.Function);
-        bus.MapPorts(host, 0, PciHost.BasePort);
-        return new DeviceTarget(bus, [host, transport], [], clock, memory, transport,
-            (random, program) => VirtioPrograms.Append(random, program, hasDisk, isWild: true), forget);
     }
 
     private static DeviceTarget NewHpet()
@@ -262,41 +240,5 @@ public static class TargetCatalogue
             static _ => { });
         board.AddVirtio(new VirtioRng(board.Machine.Memory, board.Machine.Clock, CountingEntropy.Instance));
         return new DeviceTarget(board.Machine.Bus, board.Machine.Devices, [], memory: board.Machine.Memory, owner: board);
-    }
-
-    // The same every time.
-    private sealed class CountingEntropy : IEntropySource
-    {
-        public static readonly CountingEntropy Instance = new();
-
-        public void Fill(Span<byte> destination)
-        {
-            for (var i = 0; i < destination.Length; i++)
-                destination[i] = (byte)(i * 37 + 1);
-        }
-    }
-
-    private sealed class NoMessages : IMsiTarget
-    {
-        public static readonly NoMessages Instance = new();
-
-        public void SendMsi(ulong address, uint data) { }
-    }
-
-    private sealed class NoMachine : IMachineControl
-    {
-        public static readonly NoMachine Instance = new();
-
-        public void RequestReset() { }
-
-        public void RequestPowerOff() { }
-
-        public void RequestSuspend() { }
-
-        public void RequestWake() { }
-
-        public void NotePanic(bool isHandled) { }
-
-        public void RequestExit(int status) { }
     }
 }

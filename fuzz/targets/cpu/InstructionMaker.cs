@@ -16,12 +16,17 @@ public sealed class InstructionMaker
     // In the order of bitness: 16, 32, 64.
     private readonly OpCodeInfo[][] _legacy = [Opcodes(info => info.Mode16), Opcodes(info => info.Mode32), Opcodes(info => info.Mode64)];
 
+    // Of the one-byte map: a small part of all opcodes, and most of what guests run.
+    private readonly OpCodeInfo[][] _common;
+
+    public InstructionMaker() => _common = [.. _legacy.Select(static opcodes => opcodes.Where(static info => info is { Table: OpCodeTableKind.Normal, OpCode: < 0xd8 or > 0xdf }).ToArray())];
+
     /// <summary>One instruction; how many bytes it takes.</summary>
     /// <param name="bitness">16, 32 or 64.</param>
     /// <param name="destination">At least 15 bytes.</param>
     public int Make(FuzzRandom random, int bitness, Span<byte> destination)
     {
-        var opcodes = _legacy[bitness == 16 ? 0 : bitness == 32 ? 1 : 2];
+        var opcodes = (random.OneIn(2) ? _legacy : _common)[bitness == 16 ? 0 : bitness == 32 ? 1 : 2];
         Span<byte> bytes = stackalloc byte[32];
         for (var left = Tries; left > 0; left--)
         {
