@@ -50,6 +50,8 @@ public sealed class Weaver
             body.SimplifyMacros();
             var leaders = Leaders(body);
             NoteSources(method, leaders);
+            // Which would be moved along with every instruction that is inserted, and is not written.
+            method.DebugInformation.Scope = null;
             foreach (var instruction in body.Instructions)
             {
                 if (instruction is { OpCode.Code: Code.Ldstr, Operand: string { Length: >= 2 and <= LongestWord } word } && !word.AsSpan().ContainsAnyExceptInRange(' ', '~'))

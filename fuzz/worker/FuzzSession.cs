@@ -23,7 +23,10 @@ public sealed record FuzzRequest(string Target, string Output)
     /// <summary>Longest input that is made, 1 to <see cref="Mutator.MaxInputBytes"/>.</summary>
     public int InputBytes { get; init; } = Mutator.MaxInputBytes;
 
-    /// <summary>Longest that one run may take.</summary>
+    /// <summary>By the clock a run may take this many times what it may take of the processor.</summary>
+    public const int MostWaiting = 8;
+
+    /// <summary>Longest that one run may take, of the processor.</summary>
     public TimeSpan Hang { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Processes at the same time, 1 or more. Several have a directory each below <see cref="Output"/>, and take over what the others find.</summary>

@@ -15,6 +15,8 @@ public static class Program
     /// <summary>Before a target's name: a worker for afl-fuzz.</summary>
     internal const string AflWorker = "afl-worker";
 
+    private const int LooksAtOneRun = 4;
+
     /// <param name="arguments">Target, output directory, seed, milliseconds or -1, runs or -1, milliseconds that one run may take, longest input, shared directory or nothing, anything for a run without guidance.</param>
     public static int Main(string[] arguments)
     {
@@ -53,19 +55,20 @@ public static class Program
 
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 
-    // Ends the process when one run lasts too long; the input stays behind in its file.
+    // Ends the process when one run lasts too long; the input stays behind in its file. On a busy host a run that waits for its turn is none that hangs.
     private static void Watch(CurrentRun current, TimeSpan longest)
     {
         new Thread(() =>
         {
-            var last = -1L;
+            var (last, cpu, looks) = (-1L, TimeSpan.Zero, 0);
             while (true)
             {
-                Thread.Sleep(longest);
-                var now = current.Generation;
-                if (now == last && current.IsRunning)
+                Thread.Sleep(longest / LooksAtOneRun);
+                var (now, used) = (current.Generation, Environment.CpuUsage.TotalTime);
+                if (now != last || !current.IsRunning)
+                    (last, cpu, looks) = (now, used, 0);
+                else if (used - cpu >= longest || ++looks >= LooksAtOneRun * FuzzRequest.MostWaiting)
                     Descriptors.ExitNow(HangStatus);
-                last = now;
             }
         })
         { IsBackground = true, Name = "watchdog" }.Start();

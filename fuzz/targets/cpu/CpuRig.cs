@@ -1,4 +1,5 @@
 using Gauntlet.Vmm.Accel;
+using Gauntlet.Vmm.Accel.Tcg;
 using Gauntlet.Vmm.Memory;
 
 namespace Gauntlet.Fuzz.Targets.Cpu;
@@ -21,7 +22,10 @@ public sealed unsafe class CpuRig : IDisposable
     private const int GdtLimit = 0x4f, Vectors = 256, HandlerBytes = 16, Page = CpuProgram.PageBytes;
     private const byte Hlt = 0xf4;
 
-    private static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(20);
+    // A program has two dozen instructions: one that ran this many goes round. One that repeats a single instruction without end may count as one for ever.
+    private const long MostInstructions = 100_000;
+    private const int MostLooks = 100;
+    private static readonly TimeSpan LooksApart = TimeSpan.FromMilliseconds(20);
 
     private readonly IAccelerator _accelerator;
     private readonly GuestRam _ram = new("cpu.ram", 0, RamBytes);
@@ -81,16 +85,18 @@ public sealed unsafe class CpuRig : IDisposable
     /// <summary>A quadword of the stack that an exception of privilege level 3 was pushed on, from its top down: 1 is SS, 2 RSP, 3 RFLAGS, 4 CS, 5 RIP, 6 the error code.</summary>
     public ulong Pushed(int index) => *(ulong*)(_ram.HostPointer + KernelStack - (ulong)index * 8);
 
-    // Odd while a program runs. One that is still the same after a whole period is in a loop.
+    // Odd while a program runs. What counts is how far it came, not the time: the host may be busy, or the code that runs it still being compiled.
     private void Watch()
     {
-        var last = 0;
-        while (!_end.Wait(Longest))
+        var counting = _vcpu as TcgVcpu;
+        var (last, looks, from) = (0, 0, 0L);
+        while (!_end.Wait(LooksApart))
         {
             var now = _running;
-            if (now == last && (now & 1) != 0)
+            if (now != last || (now & 1) == 0)
+                (last, looks, from) = (now, 0, counting?.Instructions ?? 0);
+            else if (++looks >= MostLooks || counting is null || counting.Instructions - from >= MostInstructions)
                 _vcpu.Kick();
-            last = now;
         }
     }
 
