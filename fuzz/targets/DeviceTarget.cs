@@ -21,6 +21,7 @@ public sealed class DeviceTarget : IFuzzTarget
     private readonly ManualClock? _clock;
     private readonly GuestMemory? _memory;
     private readonly DmaMemory? _dma;
+    private readonly PciHost? _pci;
     private readonly IResettable[] _resettable;
     private readonly ISaveable[] _saveable;
     private readonly string[] _names;
@@ -50,12 +51,13 @@ public sealed class DeviceTarget : IFuzzTarget
         IDevice[] all = [.. devices.OrderBy(device => device is I8259 or IoApic or LocalApic)];
         (_resettable, _saveable) = ([.. all.OfType<IResettable>()], [.. all.OfType<ISaveable>()]);
         _names = [.. all.Where(device => device is ISaveable).Select(device => device.Name)];
+        _pci = all.OfType<PciHost>().SingleOrDefault();
         (_initial, _snapshot, _afterReset) = (NewState(), NewState(), NewState());
         ResetAll();
         Grammar = new Grammar(Grammar.From(bus, [.. (memory?.Layout ?? []).Select(ram => new Window(ram.Name, AddressSpace.Mmio, ram.GuestAddress, ram.Length, []))]).Windows)
         {
             HasDmaInput = dma is not null,
-            PciRegisters = WritablePciRegisters(all.OfType<PciHost>()),
+            PciRegisters = _pci is null ? [] : WritablePciRegisters(_pci),
         };
         ResetAll();
         SaveAll(_initial);
@@ -112,10 +114,9 @@ public sealed class DeviceTarget : IFuzzTarget
         _memory.CollectDirtyPages(_dirty);
         if (_dirty.Count == 0)
             return;
+        // Not noted as written: no CPU has cached what is there.
         foreach (var page in _dirty)
-            _memory.TryClear(page, GuestRam.PageSize);
-        // Clearing them was writing them.
-        _memory.CollectDirtyPages(_dirty);
+            _memory.GetSpan(page, GuestRam.PageSize).Clear();
     }
 
     // Null where it is left out.
@@ -161,6 +162,8 @@ public sealed class DeviceTarget : IFuzzTarget
         if (operation.Kind == OperationKind.PciRead)
             return _bus.ReadPort(data, operation.Size);
         _bus.WritePort(data, operation.Size, (uint)operation.Value);
+        if (_pci?.Find(0, (int)operation.Address >> 8) is { } function)
+            BarOracle.Check(_bus, function, (int)operation.Address & byte.MaxValue);
         return 0;
     }
 
@@ -217,11 +220,11 @@ public sealed class DeviceTarget : IFuzzTarget
     }
 
     // Those that read otherwise once all their bits were turned.
-    private static List<(int Function, int Register)> WritablePciRegisters(IEnumerable<PciHost> hosts)
+    private static List<(int Function, int Register)> WritablePciRegisters(PciHost host)
     {
         const int RegisterBytes = 4;
         var registers = new List<(int, int)>();
-        foreach (var (slot, function, config) in hosts.SelectMany(static host => host.Functions))
+        foreach (var (slot, function, config) in host.Functions)
         {
             for (var register = 0; register <= byte.MaxValue; register += RegisterBytes)
             {

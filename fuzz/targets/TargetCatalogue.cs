@@ -44,6 +44,7 @@ public static class TargetCatalogue
         new("i8042", "keyboard controller and port 0x92", () => Ports((_, line) => new I8042(line, NoMachine.Instance), 0x60, 0x64, 0x92), Vmm + "Devices.Platform.I8042"),
         new("fw_cfg", "firmware configuration and its DMA", NewFwCfg, Vmm + "Devices.Platform.FwCfg"),
         new("isa-debug-exit", "exit port", () => Ports((_, _) => new IsaDebugExit(NoMachine.Instance, 4), 0xf4), Vmm + "Devices.Test.IsaDebugExit"),
+        new("pvpanic", "panic port", () => Ports((_, _) => new PvPanic(NoMachine.Instance), PvPanic.DefaultPort), Vmm + "Devices.Test.PvPanic"),
         new("pc-testdev", "kvm-unit-tests' device", NewPcTestDev, Vmm + "Devices.Test.", Vmm + "Devices.Interrupt."),
         new("pci-testdev", "PCI configuration and a function with BARs", NewPci, Vmm + "Devices.Pci."),
         new("virtio-rng", "entropy device, its queue, PCI", VirtioTargets.NewRng, Vmm + "Devices.Virtio.", Vmm + "Devices.Pci."),

@@ -114,6 +114,9 @@ public sealed class PciFunction
     /// <summary>What the BARs map; null for a function without.</summary>
     public IDevice? Device => _device;
 
+    /// <summary>In the order of their registers.</summary>
+    public IReadOnlyList<PciBar> Bars => _bars;
+
     /// <summary>The guest lets the function reach memory, for DMA and messages (6.2.2, bit 2 of the command register).</summary>
     public bool IsBusMaster => (_config[CommandOffset] & CommandMaster) != 0;
 
@@ -229,11 +232,12 @@ public sealed class PciFunction
     {
         UnmapAll();
         Put16(CommandOffset, Array.Exists(_bars, static bar => bar.Assigned != 0) ? (ushort)(CommandIo | CommandMemory) : (ushort)0);
-        for (var offset = 0; offset < ConfigBytes; offset++)
+        for (var offset = 0; offset < FirstCapability; offset++)
         {
-            if (_writable[offset] != 0 || offset >= FirstCapability)
+            if (_writable[offset] != 0)
                 _config[offset] = _resetValues[offset];
         }
+        _resetValues.AsSpan(FirstCapability).CopyTo(_config.AsSpan(FirstCapability));
         for (var i = 0; i < _bars.Length; i++)
             PutBar(i, _bars[i].Assigned);
         Remap();

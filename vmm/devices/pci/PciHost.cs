@@ -20,6 +20,9 @@ public sealed class PciHost : IPortDevice, IResettable, ISaveable
     private const byte ResetSystem = 2, ResetCpu = 4, ResetWritable = 6;
 
     private readonly PciFunction?[] _functions = new PciFunction?[SlotCount * FunctionCount];
+
+    // Those that there are, in the order of their slots.
+    private PciFunction[] _present = [];
     private readonly IMachineControl _machine;
     private uint _address;
     private byte _resetControl;
@@ -51,6 +54,7 @@ public sealed class PciHost : IPortDevice, IResettable, ISaveable
         if (place is not null)
             throw new InvalidOperationException($"PCI slot {slot:x2}.{function} is taken");
         place = config;
+        _present = [.. _functions.OfType<PciFunction>()];
     }
 
     /// <summary>The function at an address of configuration space, or null.</summary>
@@ -75,8 +79,10 @@ public sealed class PciHost : IPortDevice, IResettable, ISaveable
     public void Remove(PciFunction config)
     {
         var index = Array.IndexOf(_functions, config);
-        if (index >= 0)
-            _functions[index] = null;
+        if (index < 0)
+            return;
+        _functions[index] = null;
+        _present = [.. _functions.OfType<PciFunction>()];
     }
 
     /// <summary>The first slot without a function 0, from this one on; -1 when there is none.</summary>
@@ -112,24 +118,24 @@ public sealed class PciHost : IPortDevice, IResettable, ISaveable
     public void Reset()
     {
         (_address, _resetControl) = (0, 0);
-        foreach (var function in _functions)
-            function?.Reset();
+        foreach (var function in _present)
+            function.Reset();
     }
 
     public void Save(StateWriter writer)
     {
         writer.UInt32(_address);
         writer.Byte(_resetControl);
-        foreach (var function in _functions)
-            function?.Save(writer);
+        foreach (var function in _present)
+            function.Save(writer);
     }
 
     public void Load(ref StateReader reader)
     {
         _address = reader.UInt32() & AddressMask;
         _resetControl = (byte)(reader.Byte() & ResetWritable);
-        foreach (var function in _functions)
-            function?.Load(ref reader);
+        foreach (var function in _present)
+            function.Load(ref reader);
     }
 
     // Bits 0 and 1 of the address are reserved; there are drivers that set them instead of choosing among the data ports.
