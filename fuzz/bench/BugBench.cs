@@ -34,17 +34,23 @@ internal static class BugBench
         public TimeSpan? Median => Times.OrderBy(time => time ?? TimeSpan.MaxValue).ElementAtOrDefault(Times.Count / 2);
     }
 
-    /// <param name="arguments">--time SECONDS, --peers: AFL++ and random programs too; names of bugs.</param>
+    /// <param name="arguments">
+    /// --time SECONDS, --peers: AFL++ and random programs too; --results FILE: a line for each bug as soon as it is measured, and those that it has are not measured again;
+    /// names of bugs.
+    /// </param>
     /// <returns>0 when at least nine of ten were found.</returns>
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments)
     {
         var limit = TimeSpan.FromSeconds(60);
         var names = new List<string>();
         var hasPeers = false;
+        string? results = null;
         for (var i = 0; i < arguments.Count; i++)
         {
             if (arguments[i] == "--time" && i + 1 < arguments.Count && double.TryParse(arguments[i + 1], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds))
                 (limit, i) = (TimeSpan.FromSeconds(seconds), i + 1);
+            else if (arguments[i] == "--results" && i + 1 < arguments.Count)
+                (results, i) = (arguments[i + 1], i + 1);
             else if (arguments[i] == "--peers")
                 hasPeers = true;
             else
@@ -68,14 +74,21 @@ internal static class BugBench
             List<Finder> finders = [new("ours", FindAsync)];
             if (hasPeers)
                 finders.AddRange([new("AFL++", FindByAflAsync), new("random", FindBlindAsync)]);
+            var known = results is not null && File.Exists(results) ? File.ReadAllLines(results).Select(static line => line.Split('\t')).Where(words => words.Length == finders.Count + 1).ToDictionary(static words => words[0]) : [];
             Console.WriteLine($"{"bug",-34} {"target",-14} {string.Join(' ', finders.Select(finder => $"{finder.Name,12}"))}  class");
             foreach (var bug in bugs)
             {
-                Run("git", ["-C", tree, "checkout", "--quiet", "."]);
-                Run("git", ["-C", tree, "apply", bug.Path]);
-                var program = Build(tree, Path.Combine(folder, "program"));
-                foreach (var finder in finders)
-                    finder.Times.Add(await finder.Find(bug, program, Path.Combine(folder, $"{bug.Name}-{finder.Name}"), limit));
+                if (known.TryGetValue(bug.Name, out var words))
+                {
+                    for (var i = 0; i < finders.Count; i++)
+                        finders[i].Times.Add(double.TryParse(words[i + 1], NumberStyles.Float, CultureInfo.InvariantCulture, out var took) ? TimeSpan.FromSeconds(took) : null);
+                }
+                else
+                {
+                    await MeasureAsync(bug, finders, tree, folder, limit);
+                    if (results is not null)
+                        File.AppendAllText(results, $"{bug.Name}\t{string.Join('\t', finders.Select(static finder => finder.Times[^1] is { } time ? time.TotalSeconds.ToString("0.00", CultureInfo.InvariantCulture) : "-"))}\n");
+                }
                 Console.WriteLine($"{bug.Name,-34} {bug.Target,-14} {string.Join(' ', finders.Select(finder => $"{Seconds(finder.Times[^1]),12}"))}  {bug.Class}");
             }
             foreach (var finder in finders)
@@ -87,6 +100,20 @@ internal static class BugBench
             if (Directory.Exists(tree))
                 Run("git", ["-C", root, "worktree", "remove", "--force", tree]);
             Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static async Task MeasureAsync(Bug bug, List<Finder> finders, string tree, string folder, TimeSpan limit)
+    {
+        Run("git", ["-C", tree, "checkout", "--quiet", "."]);
+        Run("git", ["-C", tree, "apply", bug.Path]);
+        var program = Build(tree, Path.Combine(folder, "program"));
+        foreach (var finder in finders)
+        {
+            var own = Path.Combine(folder, $"{bug.Name}-{finder.Name}");
+            finder.Times.Add(await finder.Find(bug, program, own, limit));
+            if (Directory.Exists(own))
+                Directory.Delete(own, recursive: true);
         }
     }
 
