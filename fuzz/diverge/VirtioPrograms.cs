@@ -19,8 +19,6 @@ internal static class VirtioPrograms
 
     private const ulong Isr = Modern + 0x1000, Notify = Modern + 0x3000;
     private const int Entries = 8, DescriptorBytes = 16;
-    // VERSION_1, RING_PACKED: bits 32 and 34.
-    private const ulong PackedFeatures = 5;
     private const byte Acknowledge = 1, Driver = 2, DriverOk = 4, FeaturesOk = 8;
 
     private static readonly int[] SetUpRegisters = [8, 0xc, 0x14, 0x16, 0x18, 0x1c, 0x20, 0x24, 0x28, 0x2c, 0x30, 0x34];
@@ -28,18 +26,17 @@ internal static class VirtioPrograms
     public static DivergenceSubject Subject(string name, IReadOnlyList<string> options, bool hasDisk) => new(
         name, [$"{name}-pci/"], [.. Config(4, 2, 7), Operation.Fill(Arena, ArenaBytes, 0), Write(0x14, 1, 0), Write(0, 4, 0), Write(8, 4, 0), Write(0xc, 4, 0), Write(8, 4, 1), Write(0xc, 4, 0), Write(0x16, 2, 0)],
         options, [.. Config(0x14, 4, Msix), .. Config(0x20, 4, Modern), .. Config(0x24, 4, 0)],
-        (random, program) => Append(random, program, hasDisk, isWild: false), IsLegal);
+        (random, program) => Append(random, program, hasDisk), IsLegal);
 
     /// <summary>True for a write that makes the device look at its queue: it may answer later.</summary>
     public static bool IsNotification(in Operation operation) => operation.Kind == OperationKind.Write && operation.Space == AddressSpace.Mmio && operation.Address - Notify < 0x1000;
 
-    /// <summary>Adds a group of operations to a program.</summary>
-    /// <param name="isWild">Breaks the rules of rings and requests now and then, and uses packed rings.</param>
-    public static void Append(FuzzRandom random, List<Operation> program, bool hasDisk, bool isWild)
+    // A group of operations.
+    private static void Append(FuzzRandom random, List<Operation> program, bool hasDisk)
     {
         if (!IsSetUp(program))
         {
-            SetUp(random, program, isWild);
+            SetUp(random, program);
             return;
         }
         switch (random.Below(8))
@@ -57,7 +54,7 @@ internal static class VirtioPrograms
                 program.Add(Operation.Read(AddressSpace.Mmio, Modern + 0x2000 + (ulong)random.Below(6) * 4, 4));
                 break;
             default:
-                Request(random, program, hasDisk, isWild);
+                Request(random, program, hasDisk);
                 break;
         }
     }
@@ -85,14 +82,14 @@ internal static class VirtioPrograms
         return true;
     }
 
-    private static void SetUp(FuzzRandom random, List<Operation> program, bool isWild)
+    private static void SetUp(FuzzRandom random, List<Operation> program)
     {
         program.Add(Write(0x14, 1, Acknowledge | Driver));
         // What both have in common is decided by the driver: VERSION_1, sometimes indirect descriptors and event indices.
         program.Add(Write(8, 4, 0));
         program.Add(Write(0xc, 4, random.OneIn(2) ? 0 : 1UL << 28));
         program.Add(Write(8, 4, 1));
-        program.Add(Write(0xc, 4, isWild && random.OneIn(3) ? PackedFeatures : 1UL));
+        program.Add(Write(0xc, 4, 1));
         program.Add(Write(0x14, 1, Acknowledge | Driver | FeaturesOk));
         program.Add(Operation.Read(AddressSpace.Mmio, Modern + 0x14, 1));
         program.Add(Write(0x16, 2, 0));
@@ -108,7 +105,7 @@ internal static class VirtioPrograms
     }
 
     // One chain from descriptor 0 on, the next slot of the available ring, a kick, and what came of it.
-    private static void Request(FuzzRandom random, List<Operation> program, bool hasDisk, bool isWild)
+    private static void Request(FuzzRandom random, List<Operation> program, bool hasDisk)
     {
         var kicks = program.Count(static operation => IsNotification(operation));
         var table = new byte[Entries * DescriptorBytes];
@@ -117,9 +114,9 @@ internal static class VirtioPrograms
         if (hasDisk)
         {
             var header = new byte[16];
-            uint[] types = [0, 0, 1, 1, 4, 8, 99, 2, 11, 13];
-            // The last three: SCSI commands are legacy; discard and write zeroes name their ranges in the data, which noise is no good for.
-            BinaryPrimitives.WriteUInt32LittleEndian(header, types[random.Below(isWild ? types.Length : types.Length - 3)]);
+            // No SCSI commands, which are legacy; no discard and write zeroes, which name their ranges in the data.
+            uint[] types = [0, 0, 1, 1, 4, 8, 99];
+            BinaryPrimitives.WriteUInt32LittleEndian(header, types[random.Below(types.Length)]);
             BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(8), random.OneIn(8) ? random.Next() : (ulong)random.Below(2_050));
             program.Add(Operation.WriteMemory(Buffers, header));
             Add(Buffers, 16, false);
@@ -132,10 +129,8 @@ internal static class VirtioPrograms
         else
         {
             for (var left = 1 + random.Below(3); left > 0; left--)
-                Add(Buffers + (ulong)random.Below(0x1000), 1 + (uint)random.Below(256), !isWild || !random.OneIn(16));
+                Add(Buffers + (ulong)random.Below(0x1000), 1 + (uint)random.Below(256), true);
         }
-        if (isWild)
-            Break(random, program, table, count);
         program.Add(Operation.WriteMemory(Arena, table.AsSpan(0, count * DescriptorBytes)));
         program.Add(Operation.WriteMemory(Available + 2, [(byte)(kicks + 1), (byte)((kicks + 1) >> 8), .. new byte[2 * Entries]]));
         program.Add(Operation.Write(AddressSpace.Mmio, Notify, 2, 0));
@@ -161,37 +156,6 @@ internal static class VirtioPrograms
                 BinaryPrimitives.WriteUInt16LittleEndian(before[14..], (ushort)count);
             }
             count++;
-        }
-    }
-
-    // Indirect tables of any length, loops, lengths that no buffer has; and what makes a descriptor of a packed ring available.
-    private static void Break(FuzzRandom random, List<Operation> program, Span<byte> table, int count)
-    {
-        const ushort Next = 1, Indirect = 4;
-        const byte PackedAvailable = 0x80;
-        var isPacked = program.Exists(static operation => operation.Kind == OperationKind.Write && operation.Address == Modern + 0xc && operation.Value == PackedFeatures);
-        for (var i = 0; isPacked && i < count; i++)
-            table[i * DescriptorBytes + (random.OneIn(8) ? 12 : 14)] |= PackedAvailable;
-        if (!random.OneIn(3))
-            return;
-        var entry = table[(random.Below(count) * DescriptorBytes)..];
-        switch (random.Below(4))
-        {
-            case 0:
-                BinaryPrimitives.WriteUInt64LittleEndian(entry, Arena + (ulong)random.Below(4) * DescriptorBytes);
-                BinaryPrimitives.WriteUInt32LittleEndian(entry[8..], (uint)(1 << random.Below(10)) * DescriptorBytes);
-                BinaryPrimitives.WriteUInt16LittleEndian(entry[12..], Indirect);
-                break;
-            case 1:
-                BinaryPrimitives.WriteUInt16LittleEndian(entry[12..], Next);
-                BinaryPrimitives.WriteUInt16LittleEndian(entry[14..], (ushort)random.Below(count));
-                break;
-            case 2:
-                BinaryPrimitives.WriteUInt32LittleEndian(entry[8..], (uint)random.Next());
-                break;
-            default:
-                BinaryPrimitives.WriteUInt64LittleEndian(entry, random.Next());
-                break;
         }
     }
 
