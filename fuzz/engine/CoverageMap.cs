@@ -7,7 +7,7 @@ namespace Gauntlet.Fuzz.Engine;
 /// <summary>The hit counters of the last run, as small as the target, and which counts were ever seen, in AFL's buckets: 1, 2, 3, 4–7, 8–15, 16–31, 32–127, 128–255.</summary>
 public sealed unsafe class CoverageMap : IDisposable
 {
-    private const int VectorBytes = 16;
+    private const int VectorBytes = 16, BlockBytes = 4 * VectorBytes;
 
     private readonly byte* _map;
     private readonly byte[] _seen;
@@ -15,7 +15,7 @@ public sealed unsafe class CoverageMap : IDisposable
     /// <param name="edges">Of the woven assemblies.</param>
     public CoverageMap(int edges)
     {
-        Length = (Math.Max(edges, 1) + VectorBytes - 1) / VectorBytes * VectorBytes;
+        Length = (Math.Max(edges, 1) + BlockBytes - 1) / BlockBytes * BlockBytes;
         _map = (byte*)NativeMemory.AlignedAlloc((nuint)Length, VectorBytes);
         _seen = new byte[Length];
         Clear();
@@ -85,15 +85,21 @@ public sealed unsafe class CoverageMap : IDisposable
     {
         fixed (byte* seen = _seen)
         {
-            for (var i = 0; i < Length; i += VectorBytes)
+            for (var i = 0; i < Length; i += BlockBytes)
             {
-                var counts = Vector128.Load(_map + i);
-                if (counts != Vector128<byte>.Zero && Vector128.AndNot(Buckets(counts), Vector128.Load(seen + i)) != Vector128<byte>.Zero)
+                // Which vectors are zero is anybody's guess, whether a block is seldom: a wrong guess costs more than to look at four.
+                var (a, b, c, d) = (Vector128.Load(_map + i), Vector128.Load(_map + i + VectorBytes), Vector128.Load(_map + i + 2 * VectorBytes), Vector128.Load(_map + i + 3 * VectorBytes));
+                if ((a | b | c | d) == Vector128<byte>.Zero)
+                    continue;
+                var unseen = New(a, seen + i) | New(b, seen + i + VectorBytes) | New(c, seen + i + 2 * VectorBytes) | New(d, seen + i + 3 * VectorBytes);
+                if (unseen != Vector128<byte>.Zero)
                     return true;
             }
         }
         return false;
     }
+
+    private static Vector128<byte> New(Vector128<byte> counts, byte* seen) => Vector128.AndNot(Buckets(counts), Vector128.Load(seen));
 
     // Of 16 counts at once: by the low half of a count where the high half is zero, else by the high half.
     private static Vector128<byte> Buckets(Vector128<byte> counts)

@@ -41,6 +41,7 @@ public sealed class FuzzEngine
     private readonly IInputForm? _form;
     private readonly Action<FuzzStats> _progress;
     private readonly int _edges;
+    private readonly long _mostExecs;
     private readonly HashSet<string> _buckets = [];
     private readonly List<int> _hit = [];
     private readonly long _startUnix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
@@ -59,6 +60,7 @@ public sealed class FuzzEngine
         _random = new FuzzRandom(budget.Seed);
         _mutator = new Mutator(_random, target.Grammar, budget.InputBytes, WovenFolder.Words());
         _form = target.Form;
+        _mostExecs = budget.Execs ?? long.MaxValue;
         _lastFind = _startUnix;
     }
 
@@ -97,7 +99,7 @@ public sealed class FuzzEngine
             {
                 var other = _corpus.Entries[_random.Below(_corpus.Entries.Count)];
                 if (_form is not null && _random.OneIn(2))
-                    Try(_form.Mutate(_random, entry.Input, other.Input));
+                    Try(_form.Mutate(_random, entry.Input, other.Input, _budget.InputBytes));
                 else if (Try(_mutator.Mutate(entry.Input, other.Input)))
                     _mutator.Succeeded();
             }
@@ -106,7 +108,7 @@ public sealed class FuzzEngine
         WriteStats();
     }
 
-    private bool IsSpent => _isTimeOver || _budget.Execs <= _execs;
+    private bool IsSpent => _isTimeOver || _mostExecs <= _execs;
 
     // What the mutations make of nothing, or of one of the target's own inputs.
     private void RunRandom()
@@ -114,7 +116,7 @@ public sealed class FuzzEngine
         var chosen = _random.Below(_target.Seeds.Count + 1);
         var input = chosen < _target.Seeds.Count ? _target.Seeds[chosen] : [];
         for (var left = 1 + _random.Below(MostRandomSteps); left > 0; left--)
-            input = _form is not null && _random.OneIn(2) ? _form.Mutate(_random, input, []) : _mutator.Mutate(input, []).ToArray();
+            input = (_form is not null && _random.OneIn(2) ? _form.Mutate(_random, input, [], _budget.InputBytes) : _mutator.Mutate(input, [])).ToArray();
         Execute(input);
     }
 

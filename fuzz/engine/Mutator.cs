@@ -17,6 +17,7 @@ public sealed class Mutator
 
     private readonly FuzzRandom _random;
     private readonly Grammar? _grammar;
+    private readonly Aim[] _aims;
     private readonly int[] _weights;
     private readonly byte[][] _words;
     private readonly List<ulong> _dictionary = [.. Interesting];
@@ -32,16 +33,14 @@ public sealed class Mutator
     {
         _words = grammar is null && words is not null ? [.. words.Select(System.Text.Encoding.ASCII.GetBytes)] : [];
         (_random, _grammar, _most) = (random, grammar, Math.Clamp(mostBytes, 1, MaxInputBytes));
+        _aims = [.. (grammar?.Windows ?? []).Select(static window => new Aim(window, [.. window.Registers]))];
         _weights = new int[ByteOperators + (grammar is null ? 0 : TypedOperators)];
         Array.Fill(_weights, FirstWeight);
         _weightSum = _weights.Sum();
-        foreach (var window in grammar?.Windows ?? [])
+        foreach (var register in _aims.SelectMany(static aim => aim.Registers))
         {
-            foreach (var register in window.Registers)
-            {
-                if (register.Reset is { } reset)
-                    Learn(reset);
-            }
+            if (register.Reset is { } reset)
+                Learn(reset);
         }
     }
 
@@ -112,6 +111,9 @@ public sealed class Mutator
             }
         }
     }
+
+    /// <summary>A window with its registers at hand.</summary>
+    private readonly record struct Aim(Window Window, Register[] Registers);
 
     private int Choose()
     {
@@ -240,8 +242,14 @@ public sealed class Mutator
 
     private void Replace(int at, int size, in Operation operation, Span<byte> buffer)
     {
+        var made = buffer[..ProgramBytes.Encode(in operation, _grammar!, buffer)];
+        if (made.Length == size)
+        {
+            made.CopyTo(_made.AsSpan(at));
+            return;
+        }
         Remove(at, size);
-        Insert(at, buffer[..ProgramBytes.Encode(in operation, _grammar!, buffer)]);
+        Insert(at, made);
     }
 
     private void Swap(int first, int second)
@@ -258,8 +266,7 @@ public sealed class Mutator
 
     private Operation NewOperation()
     {
-        var windows = _grammar!.Windows;
-        if (_grammar.HasDmaInput && _random.OneIn(16))
+        if (_grammar!.HasDmaInput && _random.OneIn(16))
             return NewDmaInput();
         if (_grammar.PciRegisters.Count > 0 && _random.OneIn(16))
             return NewPciAccess(_grammar.PciRegisters);
@@ -276,11 +283,11 @@ public sealed class Mutator
             case 4 or 5:
                 return Operation.ClockStep(_random.Next() >> (11 + _random.Below(44)));
         }
-        if (windows.Count == 0)
+        if (_aims.Length == 0)
             return Operation.ClockStep(1);
-        var window = windows[_random.Below(windows.Count)];
-        var (address, size) = Aim(window);
-        return _random.OneIn(3) ? Operation.Read(window.Space, address, size) : Operation.Write(window.Space, address, size, _random.OneIn(2) ? Word() : _random.Next());
+        ref readonly var aim = ref _aims[_random.Below(_aims.Length)];
+        var (address, size) = Take(in aim);
+        return _random.OneIn(3) ? Operation.Read(aim.Window.Space, address, size) : Operation.Write(aim.Window.Space, address, size, _random.OneIn(2) ? Word() : _random.Next());
     }
 
     // Words that the target knows, as a structure in memory has.
@@ -304,12 +311,13 @@ public sealed class Mutator
     }
 
     // A declared register in its width, mostly.
-    private (ulong Address, int Size) Aim(Window window)
+    private (ulong Address, int Size) Take(in Aim aim)
     {
+        var window = aim.Window;
         var (offset, size) = ((ulong)_random.Below((int)Math.Min(window.Length, int.MaxValue)), 1 << _random.Below(4));
-        if (window.Registers.Count > 0 && !_random.OneIn(8))
+        if (aim.Registers.Length > 0 && !_random.OneIn(8))
         {
-            var register = window.Registers[_random.Below(window.Registers.Count)];
+            var register = aim.Registers[_random.Below(aim.Registers.Length)];
             (offset, size) = (register.Offset, register.Width);
         }
         return (window.Base + offset, window.Space == AddressSpace.Port ? Math.Min(size, 4) : size);
@@ -321,11 +329,11 @@ public sealed class Mutator
             return operation;
         var address = operation.Address;
         var space = operation.Space;
-        foreach (var window in _grammar!.Of(space))
+        foreach (ref readonly var aim in _aims.AsSpan())
         {
-            if (!window.Contains(address))
+            if (aim.Window.Space != space || !aim.Window.Contains(address))
                 continue;
-            var (to, size) = Aim(window);
+            var (to, size) = Take(in aim);
             return operation.Kind == OperationKind.Read ? Operation.Read(space, to, size) : Operation.Write(space, to, size, operation.Value);
         }
         return operation;

@@ -25,7 +25,7 @@ public static class WovenFolder
         """;
 
     /// <summary>Where hostile input goes: woven whenever they are there.</summary>
-    private static readonly string[] UnderTest = ["Gauntlet.Vmm.dll", "gvmm.dll", "Gauntlet.Harness.dll", "Gauntlet.Results.dll", "Gauntlet.Guests.dll", "Gauntlet.Pipelines.dll"];
+    internal static readonly string[] UnderTest = ["Gauntlet.Vmm.dll", "gvmm.dll", "Gauntlet.Harness.dll", "Gauntlet.Results.dll", "Gauntlet.Guests.dll", "Gauntlet.Pipelines.dll"];
 
     /// <summary>Fills an empty folder.</summary>
     /// <param name="folder">Made when it is not there.</param>

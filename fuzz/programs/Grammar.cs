@@ -22,15 +22,19 @@ public sealed class Grammar
     /// <summary>More would not fit the byte form, whose window is one byte.</summary>
     public const int MaxWindows = 254;
 
+    /// <summary>Values of the byte that says which window.</summary>
+    internal const int Codes = 256;
+
     /// <exception cref="ArgumentException">More than <see cref="MaxWindows"/> of a space.</exception>
     public Grammar(IEnumerable<Window> windows)
     {
         Windows = [.. windows];
         Ports = [.. Windows.Where(window => window.Space == AddressSpace.Port)];
         Memory = [.. Windows.Where(window => window.Space == AddressSpace.Mmio)];
-        (PortOffsetBytes, MemoryOffsetBytes) = (OffsetBytes(Ports, sizeof(ushort)), OffsetBytes(Memory, sizeof(ulong)));
         if (Ports.Length > MaxWindows || Memory.Length > MaxWindows)
             throw new ArgumentException($"{Ports.Length} port and {Memory.Length} memory windows: at most {MaxWindows} of each");
+        (PortByCode, MemoryByCode) = (ByCode(Ports), ByCode(Memory));
+        AddressBytes = [.. new byte[Codes], .. PortByCode.Select(static window => (byte)(1 + (window?.OffsetBytes ?? sizeof(ushort)))), .. MemoryByCode.Select(static window => (byte)(1 + (window?.OffsetBytes ?? sizeof(ulong))))];
     }
 
     public IReadOnlyList<Window> Windows { get; }
@@ -39,10 +43,13 @@ public sealed class Grammar
 
     internal Window[] Memory { get; }
 
-    /// <summary>Of each window code of the byte form: how many bytes its offset has.</summary>
-    internal byte[] PortOffsetBytes { get; }
+    /// <summary>By the byte form's code of a window; null: an absolute address. Codes behind that go round.</summary>
+    internal Window?[] PortByCode { get; }
 
-    internal byte[] MemoryOffsetBytes { get; }
+    internal Window?[] MemoryByCode { get; }
+
+    /// <summary>How many bytes an address has, its code among them: for each code none, as a port, as memory.</summary>
+    internal byte[] AddressBytes { get; }
 
     /// <summary>Devices read memory, and what they read of it that the program did not write is the program's input.</summary>
     public bool HasDmaInput { get; init; }
@@ -52,14 +59,7 @@ public sealed class Grammar
 
     internal Window[] Of(AddressSpace space) => space == AddressSpace.Port ? Ports : Memory;
 
-    // A code behind the last window is an absolute address; higher ones go round.
-    private static byte[] OffsetBytes(Window[] windows, int absolute)
-    {
-        var bytes = new byte[byte.MaxValue + 1];
-        for (var code = 0; code < bytes.Length; code++)
-            bytes[code] = (byte)(code % (windows.Length + 1) is var index && index < windows.Length ? windows[index].OffsetBytes : absolute);
-        return bytes;
-    }
+    internal Window?[] ByCode(AddressSpace space) => space == AddressSpace.Port ? PortByCode : MemoryByCode;
 
     /// <summary>From what is mapped on a bus, with the devices' declared registers.</summary>
     public static Grammar From(IoBus bus, params ReadOnlySpan<Window> more)
@@ -70,5 +70,13 @@ public sealed class Grammar
             .ToList();
         windows.AddRange(more);
         return new Grammar(windows);
+    }
+
+    private static Window?[] ByCode(Window[] windows)
+    {
+        var byCode = new Window?[Codes];
+        for (var code = 0; code < Codes; code++)
+            byCode[code] = code % (windows.Length + 1) is var index && index < windows.Length ? windows[index] : null;
+        return byCode;
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Gauntlet.Vmm.Bus;
 
 namespace Gauntlet.Fuzz.Programs;
@@ -21,8 +22,10 @@ public static class ProgramBytes
     private const int AddressBytes = 8, ClockBytes = 7, PciAddressBytes = 2;
 
     // Of every byte: division is dear.
-
     private static readonly Shape[] Shapes = MakeShapes();
+
+    // Of the low bytes, by their count.
+    private static ReadOnlySpan<ulong> Masks => [0, 0xff, 0xffff, 0xff_ffff, 0xffff_ffff, 0xff_ffff_ffff, 0xffff_ffff_ffff, 0xff_ffff_ffff_ffff, ulong.MaxValue];
 
     /// <summary>Longest encoding of one operation: opcode, absolute address, length, data.</summary>
     public const int MaxOperationBytes = 1 + 1 + AddressBytes + 1 + Operation.MaxDataBytes;
@@ -103,24 +106,19 @@ public static class ProgramBytes
     public static int Split(ReadOnlySpan<byte> bytes, Grammar grammar, Span<int> starts)
     {
         var (count, at) = (0, 0);
-        var (ports, memory) = (grammar.PortOffsetBytes, grammar.MemoryOffsetBytes);
+        var addressBytes = grammar.AddressBytes;
         while (count < MaxOperations && at < bytes.Length)
         {
+            // What follows nobody can guess: a look-up costs less than a branch on it.
             ref readonly var shape = ref Shapes[bytes[at]];
             var next = at + 1;
-            if (shape.HasAddress)
-            {
-                if (next >= bytes.Length)
-                    break;
-                next += 1 + (shape.Space == AddressSpace.Port ? ports : memory)[bytes[next]];
-            }
+            next += addressBytes[shape.AddressKind * Grammar.Codes + (next < bytes.Length ? bytes[next] : 0)] + shape.OperandBytes;
             if (shape.HasData)
             {
-                if (next >= bytes.Length)
+                if (next > bytes.Length)
                     break;
-                next += bytes[next] + 1;
+                next += bytes[next - 1] + 1;
             }
-            next += shape.OperandBytes;
             if (next > bytes.Length)
                 break;
             starts[count++] = at;
@@ -130,13 +128,15 @@ public static class ProgramBytes
         return count;
     }
 
-    private static int IndexOf(byte code, Window[] windows) => code <= windows.Length ? code : code % (windows.Length + 1);
-
     /// <summary>What an opcode means.</summary>
     /// <param name="Size">Of an access.</param>
     /// <param name="OperandBytes">Behind the address: a value, a length less one, nanoseconds, PCI function and register.</param>
     /// <param name="HasData">As many bytes as the operand says, and one more.</param>
-    private readonly record struct Shape(OperationKind Kind, AddressSpace Space, bool HasAddress, byte Size, byte OperandBytes, bool HasData = false);
+    private readonly record struct Shape(OperationKind Kind, AddressSpace Space, bool HasAddress, byte Size, byte OperandBytes, bool HasData = false)
+    {
+        /// <summary>Which part of <see cref="Grammar.AddressBytes"/>.</summary>
+        public byte AddressKind { get; } = (byte)(!HasAddress ? 0 : Space == AddressSpace.Port ? 1 : 2);
+    }
 
     private static Shape[] MakeShapes()
     {
@@ -236,6 +236,11 @@ public static class ProgramBytes
             if (_source.Length - _at < shape.OperandBytes)
                 return false;
             var operand = Take(shape.OperandBytes);
+            if (shape.Kind <= OperationKind.Write)
+            {
+                Value = operand;
+                return true;
+            }
             switch (shape.Kind)
             {
                 case OperationKind.Fill:
@@ -268,9 +273,7 @@ public static class ProgramBytes
         {
             if (_at >= _source.Length)
                 return false;
-            var windows = _grammar.Of(Space);
-            var index = IndexOf(_source[_at++], windows);
-            var window = index < windows.Length ? windows[index] : null;
+            var window = _grammar.ByCode(Space)[_source[_at++]];
             var bytes = window?.OffsetBytes ?? AbsoluteBytes(Space);
             if (_source.Length - _at < bytes)
                 return false;
@@ -282,6 +285,14 @@ public static class ProgramBytes
         private ulong Take(int count)
         {
             ulong value = 0;
+            if (_source.Length >= sizeof(ulong))
+            {
+                // At the end those before are read too, and shifted out.
+                var from = Math.Min(_at, _source.Length - sizeof(ulong));
+                value = BinaryPrimitives.ReadUInt64LittleEndian(_source[from..]) >> ((_at - from) * 8) & Masks[count];
+                _at += count;
+                return value;
+            }
             for (var i = count - 1; i >= 0; i--)
                 value = value << 8 | _source[_at + i];
             _at += count;

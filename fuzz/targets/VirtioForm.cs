@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using Gauntlet.Fuzz.Diverge;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Programs;
@@ -33,7 +34,7 @@ internal sealed class VirtioForm(VirtioTransport transport, VirtioKind kind)
 
     public void Append(FuzzRandom random, List<Operation> program)
     {
-        if (!program.Exists(operation => operation.Kind == OperationKind.Write && operation.Address == transport.Status.Address && (operation.Value & DriverOk) != 0))
+        if (!IsUnderWay(CollectionsMarshal.AsSpan(program)))
         {
             SetUp(random, program);
             return;
@@ -88,23 +89,57 @@ internal sealed class VirtioForm(VirtioTransport transport, VirtioKind kind)
     {
         var slot = random.Below(kind.Queues.Count);
         var queue = kind.Queues[slot];
-        var kicks = program.Count(operation => transport.IsKick(operation, queue));
+        var kicks = Kicks(CollectionsMarshal.AsSpan(program), queue);
         var chain = new VirtioChain(program, Buffers + (ulong)random.Below(4) * BuffersPerChain);
         kind.Request(random, chain, queue);
         if (random.OneIn(3))
             Break(random, slot, chain);
-        if (IsPacked(program))
+        if (IsPacked(CollectionsMarshal.AsSpan(program)))
             OfferPacked(random, program, slot, chain);
         else
             OfferSplit(random, program, slot, kicks, chain);
         program.Add(transport.Kick(queue));
     }
 
-    // The driver accepted it: the upper half of the features, as last written.
-    private bool IsPacked(List<Operation> program)
+    // Plain loops over programs: half of all inputs are made here.
+    private bool IsUnderWay(ReadOnlySpan<Operation> program)
     {
-        var at = program.FindLastIndex(operation => operation.Kind == OperationKind.Write && operation.Address == transport.Features.Address);
-        return at > 0 && program[at].Value is var features && (features & (Packed | Version1)) == (Packed | Version1) && program[at - 1] is { Value: 1 } select && select.Address == transport.FeatureSelect.Address;
+        foreach (ref readonly var operation in program)
+        {
+            if (operation.Kind == OperationKind.Write && operation.Address == transport.Status.Address && (operation.Value & DriverOk) != 0)
+                return true;
+        }
+        return false;
+    }
+
+    private int Kicks(ReadOnlySpan<Operation> program, int queue)
+    {
+        var kicks = 0;
+        foreach (ref readonly var operation in program)
+            kicks += transport.IsKick(in operation, queue) ? 1 : 0;
+        return kicks;
+    }
+
+    // The driver accepted it: the upper half of the features, as last written.
+    private bool IsPacked(ReadOnlySpan<Operation> program)
+    {
+        for (var at = program.Length - 1; at > 0; at--)
+        {
+            ref readonly var operation = ref program[at];
+            if (operation.Kind != OperationKind.Write || operation.Address != transport.Features.Address)
+                continue;
+            ref readonly var select = ref program[at - 1];
+            return (operation.Value & (Packed | Version1)) == (Packed | Version1) && select.Value == 1 && select.Address == transport.FeatureSelect.Address;
+        }
+        return false;
+    }
+
+    private static int OfferedDescriptors(ReadOnlySpan<Operation> program, ulong table)
+    {
+        var bytes = 0;
+        foreach (ref readonly var operation in program)
+            bytes += operation.Kind == OperationKind.WriteMemory && operation.Address - table < Entries * VirtioChain.DescriptorBytes ? operation.Size : 0;
+        return bytes / VirtioChain.DescriptorBytes;
     }
 
     private static void OfferSplit(FuzzRandom random, List<Operation> program, int slot, int kicks, VirtioChain chain)
@@ -138,7 +173,7 @@ internal sealed class VirtioForm(VirtioTransport transport, VirtioKind kind)
         const int FlagsOffset = 14, IdOffset = 12;
         const ushort Available = 1 << 7, Used = 1 << 15;
         var table = AreaOf(slot);
-        var offered = program.Where(operation => operation.Kind == OperationKind.WriteMemory && operation.Address - table < Entries * VirtioChain.DescriptorBytes).Sum(static operation => operation.Data.Length) / VirtioChain.DescriptorBytes;
+        var offered = OfferedDescriptors(CollectionsMarshal.AsSpan(program), table);
         var id = (ushort)random.Below(random.OneIn(8) ? 2 * Entries : Entries);
         for (var i = 0; i < chain.Count; i++)
         {

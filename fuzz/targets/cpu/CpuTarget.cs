@@ -52,7 +52,7 @@ public sealed class CpuTarget : IFuzzTarget, IInputForm
         throw new OracleException($"{reference}: {difference.Kind}: {Mnemonics(new CpuProgram(smallest))}", Report(new CpuProgram(smallest), reference, difference));
     }
 
-    public byte[] Mutate(FuzzRandom random, ReadOnlySpan<byte> input, ReadOnlySpan<byte> other)
+    public ReadOnlySpan<byte> Mutate(FuzzRandom random, ReadOnlySpan<byte> input, ReadOnlySpan<byte> other, int mostBytes)
     {
         var length = Math.Min(input.Length, CpuProgram.HeadBytes + CpuProgram.MaxCodeBytes);
         _code.AsSpan().Clear();
@@ -90,7 +90,7 @@ public sealed class CpuTarget : IFuzzTarget, IInputForm
             }
             starts = Starts(_code.AsSpan(CpuProgram.HeadBytes, length - CpuProgram.HeadBytes), bitness);
         }
-        return _code[..length];
+        return _code[..Math.Min(length, mostBytes)];
     }
 
     public IReadOnlyList<byte[]> Divide(byte[] input)

@@ -21,7 +21,7 @@ public sealed class CpuTargetTests
         for (var i = 0; i < 1_500; i++)
         {
             input = i % 8 == 0 ? [] : input;
-            input = target.Mutate(random, input, []);
+            input = target.Mutate(random, input, [], Mutator.MaxInputBytes).ToArray();
             try
             {
                 target.Run(input);

@@ -1,4 +1,6 @@
+using System.Reflection;
 using Gauntlet.Fuzz.Engine;
+using Gauntlet.Fuzz.Instrument;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Targets;
 using Gauntlet.Fuzz.Triage;
@@ -16,13 +18,26 @@ public sealed class TargetTests
     public void Random_inputs_find_nothing_wrong(string name)
     {
         using var target = TargetCatalogue.Create(name);
-        var mutator = new Mutator(new FuzzRandom(11), target.Grammar);
+        var random = new FuzzRandom(11);
+        var mutator = new Mutator(random, target.Grammar);
+        foreach (var seed in target.Seeds)
+            Assert.Null(Replay.Run(target, seed)?.Report);
         byte[] input = [];
         for (var i = 0; i < Inputs; i++)
         {
-            input = mutator.Mutate(input, []).ToArray();
+            input = (target.Form is { } form && random.OneIn(2) ? form.Mutate(random, input, [], Mutator.MaxInputBytes) : mutator.Mutate(input, [])).ToArray();
             Assert.Null(Replay.Run(target, input)?.Report);
         }
+    }
+
+    // A name that was changed would leave a target without guidance.
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void What_is_said_to_be_under_test_is_there(string name)
+    {
+        var types = WovenFolder.UnderTest.SelectMany(file => Assembly.LoadFrom(Path.Combine(AppContext.BaseDirectory, file)).GetTypes()).Select(type => type.FullName!).ToList();
+
+        Assert.All(TargetCatalogue.UnderTest(name), start => Assert.Contains(types, type => type.StartsWith(start, StringComparison.Ordinal)));
     }
 
     [Theory]
