@@ -20,7 +20,8 @@ public sealed class GateHostileTests
         [
             ($"echo evil > {escape}", "status"),
             ($"bash -c 'echo > /dev/tcp/127.0.0.1/{((IPEndPoint)listener.LocalEndpoint).Port}'", "status 1"),
-            ("b() { b | b & }; b; sleep 100", "longer than 5 s"),
+            // exec: the shell itself may not be able to fork any more.
+            ("b() { b | b & }; b; exec sleep 100", "longer than 5 s"),
             ("dd if=/dev/zero of=/build/x bs=1M count=200", "status 1"),
             ("perl -e '$x = \"a\" x (1 << 30); sleep 100'", "512 MiB of memory"),
             ("yes", "printed more than"),
