@@ -45,7 +45,8 @@ public interface IAccelerator : IDisposable
 /// <param name="CpuModel">As after <c>-cpu</c>, with its flags: <c>qemu64</c>, <c>max</c>, <c>host</c>, <c>max,+svm</c>.</param>
 /// <param name="Io">Where port and memory accesses that hit no RAM go. Callable from any vCPU thread; never throws.</param>
 /// <param name="Apic">This vCPU's local APIC when the machine models it; null with a kernel irqchip.</param>
-public sealed record VcpuSetup(int Index, int Count, string CpuModel, IVcpuIo Io, ILocalApic? Apic);
+/// <param name="Pic">The machine's PIC when the local APICs alone are the accelerator's (<see cref="IKernelIrqChip.Split"/>); null without one.</param>
+public sealed record VcpuSetup(int Index, int Count, string CpuModel, IVcpuIo Io, ILocalApic? Apic, IInterruptSource? Pic = null);
 
 /// <summary>The guest's accesses that are not RAM, from a vCPU's side. Takes the device lock. Never throws: what nothing answers reads as all ones.</summary>
 public interface IVcpuIo
@@ -116,7 +117,7 @@ public interface IVcpu : IVcpuSignals, ISaveable, IDisposable
 /// <summary>What reaches a vCPU from its local APIC or from the machine. Safe from any thread; a halted or running vCPU takes notice at once.</summary>
 public interface IVcpuSignals
 {
-    /// <summary>The APIC or PIC may have an interrupt to deliver: look at <see cref="ILocalApic.HasInterrupt"/> before the next instruction that can take it.</summary>
+    /// <summary>The APIC or PIC may have an interrupt to deliver: look at <see cref="IInterruptSource.HasInterrupt"/> before the next instruction that can take it.</summary>
     void SignalInterrupt();
 
     /// <summary>Non-maskable interrupt, edge.</summary>
@@ -135,15 +136,25 @@ public interface IVcpuSignals
     void WaitWhileHalted();
 }
 
-/// <summary>A local APIC as its vCPU sees it, when the machine models it. Safe from the vCPU's thread without the device lock.</summary>
-public interface ILocalApic
+/// <summary>Where a vCPU's maskable interrupts come from. Safe from the vCPU's thread without the device lock.</summary>
+public interface IInterruptSource
 {
-    /// <summary>An interrupt is pending at a priority that the CPU would take now (given TPR), from the APIC or, as ExtINT, from the PIC. Cheap: read before each block.</summary>
+    /// <summary>An interrupt is pending. Cheap: read before each block.</summary>
     bool HasInterrupt { get; }
 
     /// <summary>INTA: returns the vector and moves it to service; -1 when there is none after all.</summary>
     int Acknowledge();
 
+    /// <summary>Each vCPU that it interrupts gives its signals here once, when it is made.</summary>
+    void Connect(IVcpuSignals vcpu);
+}
+
+/// <summary>
+/// A local APIC as its vCPU sees it, when the machine models it. What is pending is at a priority that the CPU would take now (given TPR), from the APIC or, as
+/// ExtINT, from the PIC.
+/// </summary>
+public interface ILocalApic : IInterruptSource
+{
     /// <summary>IA32_APIC_BASE, MSR 0x1b. A write that the CPU must refuse with #GP returns false.</summary>
     ulong BaseMsr { get; }
 
@@ -156,25 +167,42 @@ public interface ILocalApic
     bool TryReadMsr(uint msr, out ulong value);
 
     bool TryWriteMsr(uint msr, ulong value);
-
-    /// <summary>The vCPU gives its signals here once, when it is made.</summary>
-    void Connect(IVcpuSignals vcpu);
 }
 
-/// <summary>PIC, IOAPIC, LAPICs and PIT inside the accelerator. Saved: all but the LAPICs, which go with their vCPUs; to be loaded after the devices that drive its lines.</summary>
+/// <summary>
+/// Interrupt controllers inside the accelerator: all of a PC's, with the PIT if it likes, or the local APICs alone. Saved: all but the local APICs, which go with
+/// their vCPUs; to be loaded after the devices that drive its lines.
+/// </summary>
 public interface IKernelIrqChip : ISaveable
 {
+    /// <summary>Not null when the local APICs alone are inside: PIC, IOAPIC and PIT are the machine's then.</summary>
+    ISplitIrqChip? Split { get; }
+
     /// <summary>Input line <paramref name="gsi"/> (0 to 23) of PIC and IOAPIC at once, as the PC wires them.</summary>
+    /// <exception cref="InvalidOperationException">They are not inside.</exception>
     IIrqLine GetLine(int gsi);
 
     /// <summary>Whether the PIT is inside too; then ports 0x40-0x43 and 0x61 never reach the bus.</summary>
     bool HasPit { get; }
 
-    /// <summary>Message-signalled interrupt: address and data as a PCI device would write them.</summary>
-    void SendMsi(ulong address, uint data);
+    /// <summary>Message-signalled interrupt: address and data as a PCI device would write them. False: no local APIC took it.</summary>
+    bool SendMsi(ulong address, uint data);
 
     /// <summary>To reset state.</summary>
     void Reset();
+}
+
+/// <summary>What local APICs inside the accelerator and an IOAPIC of the machine's have to tell each other, beside messages.</summary>
+public interface ISplitIrqChip
+{
+    /// <summary>Called with the vector when a local APIC ended an interrupt of an input that <see cref="SetInput"/> told of: on a vCPU's thread, without the device lock.</summary>
+    Action<byte>? EndOfInterrupt { get; set; }
+
+    /// <summary>Tells what an IOAPIC's input sends from now on, so that the end of a level-triggered interrupt is told back. Sends nothing. With the device lock held.</summary>
+    /// <param name="input">0 to 23.</param>
+    /// <param name="address">As a PCI device would write it.</param>
+    /// <param name="data">The same; bit 15: level-triggered.</param>
+    void SetInput(int input, ulong address, uint data);
 }
 
 /// <summary>This host cannot do what was asked of the accelerator. The message says what was being done, what was found, what to do.</summary>

@@ -32,7 +32,7 @@ internal static class Listings
         Runs a guest, with the part of QEMU's command line that test suites use. An option has one dash or two.
 
         Machine
-          -M, -machine TYPE[,prop=value]  pc (default), q35, microvm, none; accel=kvm:tcg, kernel-irqchip=on|off, pit=on|off, hpet=on|off,
+          -M, -machine TYPE[,prop=value]  pc (default), q35, microvm, none; accel=kvm:tcg, kernel-irqchip=on|split|off, pit=on|off, hpet=on|off,
                                           kernel-format=auto|multiboot|pvh|flat; of a microvm acpi=, pic=, rtc=, isa-serial=on|off
           -accel NAME[,prop=value]        kvm, tcg, qtest; several: the first that can be had; -enable-kvm is -accel kvm
           -cpu MODEL[,+flag,-flag]        host, max, qemu64 (default)

@@ -83,17 +83,19 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     /// <param name="count">At least 1.</param>
     /// <param name="cpuModel">As after <c>-cpu</c>.</param>
     /// <param name="apicOf">The local APIC that the machine models for a vCPU, null with a kernel irqchip.</param>
+    /// <param name="pic">The machine's PIC beside a split irqchip.</param>
     /// <exception cref="AcceleratorException">The host cannot.</exception>
-    public void CreateVcpus<TApic>(int count, string cpuModel, Func<int, TApic?> apicOf)
+    public void CreateVcpus<TApic>(int count, string cpuModel, Func<int, TApic?> apicOf, IInterruptSource? pic = null)
         where TApic : class, ILocalApic, ICpuLocalMmio
     {
         CpuModel = cpuModel;
         for (var i = 0; i < count; i++)
         {
             var apic = apicOf(i);
-            var vcpu = Accelerator.CreateVcpu(new VcpuSetup(i, count, cpuModel, new VcpuIo(Bus, apic, OnDeviceFault), apic));
+            var vcpu = Accelerator.CreateVcpu(new VcpuSetup(i, count, cpuModel, new VcpuIo(Bus, apic, OnDeviceFault), apic, pic));
             _vcpus.Add(vcpu);
             apic?.Connect(vcpu);
+            pic?.Connect(vcpu);
         }
         foreach (var vcpu in _vcpus)
             _threads.Add(new VcpuThread(vcpu, this));

@@ -110,7 +110,7 @@ internal static class MachineSnapshot
     {
         writer.Text(machine.Type);
         writer.Text(machine.Accelerator.Name);
-        writer.Bool(machine.Accelerator.IrqChip is not null);
+        writer.Byte(KernelIrqChipOf(machine));
         writer.Text(machine.CpuModel);
         writer.Int32(machine.Vcpus.Count);
         writer.Int32(machine.Memory.Backing.Count);
@@ -127,12 +127,26 @@ internal static class MachineSnapshot
         run.Write(writer);
     }
 
+    private static byte KernelIrqChipOf(Machine machine) => machine.Accelerator.IrqChip switch
+    {
+        null => 0,
+        { Split: null } => 1,
+        _ => 2,
+    };
+
+    private static string NameOfKernelIrqChip(byte value) => value switch
+    {
+        0 => "off",
+        1 => "on",
+        2 => "split",
+        _ => $"unknown ({value})",
+    };
+
     private static MachineRunState CheckIdentity(Machine machine, ref StateReader reader)
     {
         Same("machine type", reader.Text(MaxTextBytes), machine.Type);
         Same("accelerator", reader.Text(MaxTextBytes), machine.Accelerator.Name);
-        var kernelIrqChip = reader.Bool();
-        Same("kernel-irqchip", kernelIrqChip ? "on" : "off", machine.Accelerator.IrqChip is not null ? "on" : "off");
+        Same("kernel-irqchip", NameOfKernelIrqChip(reader.Byte()), NameOfKernelIrqChip(KernelIrqChipOf(machine)));
         Same("CPU model", reader.Text(MaxTextBytes), machine.CpuModel);
         Same("number of vCPUs", $"{reader.Int32()}", $"{machine.Vcpus.Count}");
         var runs = reader.Int32();

@@ -33,6 +33,7 @@ public abstract class X86Board : IDisposable
 
     private readonly X86Config _config;
     private readonly ApicBus? _apicBus;
+    private readonly PicOutput? _picOutput;
 
     /// <param name="type">As after <c>-machine</c>.</param>
     /// <param name="hasPic">An 8259 pair, unless the accelerator has one inside.</param>
@@ -58,24 +59,23 @@ public abstract class X86Board : IDisposable
             PanicResponse = config.PanicResponse,
         };
         if (accelerator.IrqChip is { } irqChip)
-        {
-            Lines = new PcInterruptLines(irqChip);
             Msi = new KernelMsi(irqChip);
+        else
+            Msi = _apicBus = new ApicBus();
+        if (accelerator.IrqChip is { Split: null } all)
+        {
+            Lines = new PcInterruptLines(all);
         }
         else
         {
             var intr = new Intr();
             Pic = hasPic ? new I8259(intr) : null;
-            _apicBus = new ApicBus();
-            var ioApic = new IoApic(_apicBus);
-            for (var i = 0; i < config.CpuCount; i++)
-            {
-                var apic = new LocalApic(i, _apicBus, clock, bus.DeviceLock, Pic);
-                intr.Targets.Add(apic.Intr);
-                Machine.Add(apic);
-            }
+            var ioApic = new IoApic(_apicBus ?? (IApicMessages)new KernelApics(accelerator.IrqChip!, bus.DeviceLock));
+            if (_apicBus is not null)
+                AddLocalApics(_apicBus, intr);
+            else if (Pic is not null)
+                intr.Targets.Add(_picOutput = new PicOutput(Pic, bus.DeviceLock));
             Lines = new PcInterruptLines(Pic, ioApic);
-            Msi = _apicBus;
             if (Pic is not null)
                 AddPic(Pic);
             Machine.Add(ioApic);
@@ -146,7 +146,7 @@ public abstract class X86Board : IDisposable
     /// <param name="afterReset">As <see cref="Machine.SetBoot"/> takes it.</param>
     private protected void CreateVcpus(Action<bool> afterReset)
     {
-        Machine.CreateVcpus<LocalApic>(_config.CpuCount, _config.CpuModel, i => _apicBus?.Apics[i]);
+        Machine.CreateVcpus<LocalApic>(_config.CpuCount, _config.CpuModel, i => _apicBus?.Apics[i], _picOutput);
         Machine.SetBoot(afterReset);
     }
 
@@ -231,6 +231,16 @@ public abstract class X86Board : IDisposable
         {
             for (var i = 0; i < count; i++)
                 rtc.SetRam(index + i, (byte)(value >> (i * 8)));
+        }
+    }
+
+    private void AddLocalApics(ApicBus bus, Intr intr)
+    {
+        for (var i = 0; i < _config.CpuCount; i++)
+        {
+            var apic = new LocalApic(i, bus, Machine.Clock, Machine.Bus.DeviceLock, Pic);
+            intr.Targets.Add(apic.Intr);
+            Machine.Add(apic);
         }
     }
 

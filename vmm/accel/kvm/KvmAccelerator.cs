@@ -45,8 +45,9 @@ public sealed unsafe class KvmAccelerator : IAccelerator
                     throw new AcceleratorException($"KVM does not take 0x{TssAddress:x} for its TSS: {KvmSystem.ErrorText()}");
                 if (options.CpuPowerManagement)
                     DisableExits();
-                var routing = options.KernelIrqChip ? new KvmGsiRouting(_vm, _system.Check(KvmCap.IrqRouting)) : null;
-                _irqChip = routing is not null ? new KvmIrqChip(_vm, options, routing) : null;
+                var routing = options.KernelIrqChip != KernelIrqChip.Off ? new KvmGsiRouting(_vm, _system.Check(KvmCap.IrqRouting)) : null;
+                if (routing is not null)
+                    _irqChip = options.KernelIrqChip == KernelIrqChip.Split ? new KvmSplitIrqChip(_vm, routing) : new KvmFullIrqChip(_vm, options, routing);
                 if (_system.Check(KvmCap.IoEventFd) > 0)
                     _events = new KvmEvents(_vm, _system.Check(KvmCap.IrqFd) > 0 ? routing : null, _system.Check(KvmCap.IoEventFdAnyLength) > 0 ? 0 : NotificationBytes);
                 _slots = new KvmMemorySlots(_vm, Math.Max(_system.Check(KvmCap.NrMemSlots), 32));
@@ -77,6 +78,20 @@ public sealed unsafe class KvmAccelerator : IAccelerator
 
     /// <summary>Why KVM cannot be used on this host, in words for a person; null when it can.</summary>
     public static string? WhyUnusable() => KvmSystem.WhyUnusable();
+
+    /// <summary>The same of KVM with just these options.</summary>
+    public static string? WhyUnusable(KvmOptions options)
+    {
+        try
+        {
+            new KvmAccelerator(options).Dispose();
+            return null;
+        }
+        catch (AcceleratorException why)
+        {
+            return why.Message;
+        }
+    }
 
     public void SetMemory(IReadOnlyList<GuestRam> layout) => _slots.Set(layout);
 
@@ -129,11 +144,17 @@ public sealed unsafe class KvmAccelerator : IAccelerator
 
     private void RequireOffered(KvmOptions options)
     {
-        if (!options.KernelIrqChip)
+        if (options.KernelIrqChip == KernelIrqChip.Off)
             return;
         Require(KvmCap.IrqChip, "KVM_CAP_IRQCHIP");
         Require(KvmCap.IrqRouting, "KVM_CAP_IRQ_ROUTING");
         Require(KvmCap.SignalMsi, "KVM_CAP_SIGNAL_MSI");
+        if (options.KernelIrqChip == KernelIrqChip.Split)
+        {
+            if (_system.Check(KvmCap.SplitIrqChip) == 0)
+                throw new AcceleratorException("this host's KVM has no local APICs apart from the other interrupt controllers (KVM_CAP_SPLIT_IRQCHIP, Linux 4.4): use kernel-irqchip=on or off");
+            return;
+        }
         if (options.Pit && (_system.Check(KvmCap.Pit2) == 0 || _system.Check(KvmCap.PitState2) == 0 || _system.Check(KvmCap.ReinjectControl) == 0))
             throw new AcceleratorException("this host's KVM has no PIT inside (KVM_CAP_PIT2, KVM_CAP_PIT_STATE2): use -accel kvm,kernel-irqchip=off");
 

@@ -46,10 +46,12 @@ internal sealed unsafe class KvmGsiRouting(SafeFileHandle vm, int capacity)
     /// <summary>Gives a number back; it leads nowhere.</summary>
     public void Free(uint number)
     {
-        if (_entries.RemoveAll(entry => entry.Gsi == number) > 0)
-            _ = TrySetTable();
+        _ = TryClear(number);
         _free.Add(number);
     }
+
+    /// <summary>Has a number lead nowhere; false when KVM does not take that.</summary>
+    public bool TryClear(uint number) => _entries.RemoveAll(entry => entry.Gsi == number) == 0 || TrySetTable();
 
     /// <summary>Has a number send a message; false when KVM does not take it, and the number leads where it did before.</summary>
     public bool TrySetMessage(uint number, ulong address, uint data)

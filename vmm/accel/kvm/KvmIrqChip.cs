@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Gauntlet.Linux;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.State;
@@ -6,171 +5,55 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Gauntlet.Vmm.Accel.Kvm;
 
-/// <summary>PIC, IOAPIC, LAPICs and, when asked for, the PIT inside KVM (Documentation/virt/kvm/api.rst, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2).</summary>
-internal sealed unsafe class KvmIrqChip : IKernelIrqChip, IDisposable
+/// <summary>The interrupt controllers inside KVM, whichever they are, and the guest's clock, which is saved with them.</summary>
+internal abstract unsafe class KvmIrqChip(SafeFileHandle vm) : IKernelIrqChip, IDisposable
 {
-    private const int LineCount = 24;
-    private static readonly KvmIrqChipId[] Chips = [KvmIrqChipId.PicMaster, KvmIrqChipId.PicSlave, KvmIrqChipId.IoApic];
+    public abstract ISplitIrqChip? Split { get; }
 
-    private readonly SafeFileHandle _vm;
+    public abstract bool HasPit { get; }
 
-    /// <summary>The same, kept for the lines without a reference count at each change of level; -1 when given back.</summary>
-    private int _descriptor;
-    private readonly Line[] _lines = new Line[LineCount];
+    public abstract int StateVersion { get; }
 
-    /// <summary>The controllers as KVM made them, to be put back at a reset.</summary>
-    private readonly KvmIrqChipState[] _initialChips = new KvmIrqChipState[Chips.Length];
-    private readonly KvmPitState _initialPit;
+    /// <summary>Why KVM last refused a line, message or route, null when it never did: for a failure report, since a device that drives a line cannot be told.</summary>
+    public string? LastRefusal { get; private protected set; }
 
-    /// <param name="routing">Where lines lead.</param>
-    public KvmIrqChip(SafeFileHandle vm, KvmOptions options, KvmGsiRouting routing)
-    {
-        _vm = vm;
-        HasPit = options.Pit;
-        Call(KvmRequest.CreateIrqChip, null, "make the interrupt controllers");
-        routing.SetLines();
-        if (options.Pit)
-        {
-            // With the speaker's port inside KVM too, the channel 2 gate and its read-back at port 0x61 see the PIT that they belong to.
-            var config = new KvmPitConfig { Flags = KvmPitConfig.SpeakerDummy };
-            Call(KvmRequest.CreatePit2, &config, "make the PIT");
-            var reinject = new KvmReinjectControl { PitReinject = options.PitReinject ? (byte)1 : (byte)0 };
-            Call(KvmRequest.ReinjectControl, &reinject, "set what the PIT does with lost ticks");
-            fixed (KvmPitState* pit = &_initialPit)
-                Call(KvmRequest.GetPit2, pit, "read the PIT");
-        }
+    private protected SafeFileHandle Vm => vm;
 
-        for (var i = 0; i < Chips.Length; i++)
-        {
-            _initialChips[i].ChipId = Chips[i];
-            fixed (KvmIrqChipState* chip = &_initialChips[i])
-                Call(KvmRequest.GetIrqChip, chip, "read an interrupt controller");
-        }
+    public abstract IIrqLine GetLine(int gsi);
 
-        for (var gsi = 0; gsi < LineCount; gsi++)
-            _lines[gsi] = new Line(this, (uint)gsi);
-        var held = false;
-        vm.DangerousAddRef(ref held);
-        _descriptor = (int)vm.DangerousGetHandle();
-    }
-
-    public bool HasPit { get; }
-
-    /// <summary>Why KVM last refused a line or message, null when it never did: for a failure report, since a device that drives a line cannot be told.</summary>
-    public string? LastRefusal { get; private set; }
-
-    public IIrqLine GetLine(int gsi)
-    {
-        return (uint)gsi < LineCount ? _lines[gsi] : throw new ArgumentOutOfRangeException(nameof(gsi));
-    }
-
-    public void SendMsi(ulong address, uint data)
+    public bool SendMsi(ulong address, uint data)
     {
         var msi = new KvmMsi { AddressLo = (uint)address, AddressHi = (uint)(address >> 32), Data = data };
-        if (Libc.ioctl(_vm, KvmRequest.SignalMsi, &msi) < 0)
-            LastRefusal = $"message 0x{data:x} to 0x{address:x}: {KvmSystem.ErrorText()}";
+        if (Libc.ioctl(vm, KvmRequest.SignalMsi, &msi) >= 0)
+            return true;
+        LastRefusal = $"message 0x{data:x} to 0x{address:x}: {KvmSystem.ErrorText()}";
+        return false;
     }
 
-    public void Reset()
+    public abstract void Reset();
+
+    public abstract void Save(StateWriter writer);
+
+    public abstract void Load(ref StateReader reader);
+
+    public virtual void Dispose() { }
+
+    private protected void SaveClock(StateWriter writer)
     {
-        // Lines first: KVM keeps their levels apart from the chips' registers, and a high one would be latched again.
-        foreach (var line in _lines)
-            line.Set(false);
-        for (var i = 0; i < Chips.Length; i++)
-        {
-            fixed (KvmIrqChipState* chip = &_initialChips[i])
-                Call(KvmRequest.SetIrqChip, chip, "reset an interrupt controller");
-        }
-
-        if (HasPit)
-        {
-            fixed (KvmPitState* pit = &_initialPit)
-                Call(KvmRequest.SetPit2, pit, "reset the PIT");
-        }
-    }
-
-    public int StateVersion => 1;
-
-    public void Save(StateWriter writer)
-    {
-        foreach (var line in _lines)
-            writer.Bool(line.Level);
-        foreach (var id in Chips)
-        {
-            var chip = new KvmIrqChipState { ChipId = id };
-            Call(KvmRequest.GetIrqChip, &chip, "read an interrupt controller");
-            writer.Bytes(new ReadOnlySpan<byte>(&chip, sizeof(KvmIrqChipState)));
-        }
-        writer.Bool(HasPit);
-        if (HasPit)
-        {
-            KvmPitState pit;
-            Call(KvmRequest.GetPit2, &pit, "read the PIT");
-            writer.Bytes(new ReadOnlySpan<byte>(&pit, sizeof(KvmPitState)));
-        }
         var clock = new KvmClockData();
         Call(KvmRequest.GetClock, &clock, "read the guest's clock");
         writer.UInt64(clock.Clock);
     }
 
-    public void Load(ref StateReader reader)
+    private protected void LoadClock(ref StateReader reader)
     {
-        // Lines first, as in a reset.
-        foreach (var line in _lines)
-            line.Set(reader.Bool());
-        foreach (var id in Chips)
-        {
-            var chip = Read<KvmIrqChipState>(ref reader);
-            chip.ChipId = id;
-            Call(KvmRequest.SetIrqChip, &chip, "set an interrupt controller");
-        }
-        if (reader.Bool() != HasPit)
-            throw new StateFormatException(HasPit ? "a snapshot of a machine without a PIT" : "a snapshot of a machine with a PIT, and this one has none");
-        if (HasPit)
-        {
-            var pit = Read<KvmPitState>(ref reader);
-            Call(KvmRequest.SetPit2, &pit, "set the PIT");
-        }
         var clock = new KvmClockData { Clock = reader.UInt64() };
         Call(KvmRequest.SetClock, &clock, "set the guest's clock");
     }
 
-    /// <summary>Lines lead nowhere from here on.</summary>
-    public void Dispose()
+    private protected void Call(nuint request, void* argument, string doing)
     {
-        if (Interlocked.Exchange(ref _descriptor, -1) >= 0)
-            _vm.DangerousRelease();
-    }
-
-    private static T Read<T>(ref StateReader reader) where T : unmanaged
-    {
-        var bytes = reader.Bytes(sizeof(T));
-        return bytes.Length == sizeof(T)
-            ? MemoryMarshal.Read<T>(bytes)
-            : throw new StateFormatException($"{bytes.Length} bytes of an interrupt controller in KVM, where {sizeof(T)} were expected");
-    }
-
-    private void Call(nuint request, void* argument, string doing)
-    {
-        if (Libc.ioctl(_vm, request, argument) < 0)
+        if (Libc.ioctl(vm, request, argument) < 0)
             throw new AcceleratorException($"KVM cannot {doing}: {KvmSystem.ErrorText()}; try -accel kvm,kernel-irqchip=off, or -accel tcg");
-    }
-
-    /// <summary>One input of the controllers.</summary>
-    private sealed class Line(KvmIrqChip chip, uint gsi) : IIrqLine
-    {
-        public bool Level { get; private set; }
-
-        public void Set(bool level)
-        {
-            if (Level == level)
-                return;
-            Level = level;
-            var wire = new KvmIrqLevel { Irq = gsi, Level = level ? 1u : 0u };
-            if (Libc.ioctl(chip._descriptor, KvmRequest.IrqLine, (nint)(&wire)) >= 0)
-                return;
-            Marshal.SetLastPInvokeError(Marshal.GetLastSystemError());
-            chip.LastRefusal = $"interrupt line {gsi}: {KvmSystem.ErrorText()}";
-        }
     }
 }

@@ -125,6 +125,7 @@ internal enum KvmCap
     MaxVcpus = 66,
     SignalMsi = 77,
     ReadonlyMem = 81,
+    SplitIrqChip = 121,
     IoEventFdAnyLength = 122,
     MaxVcpuId = 128,
     ImmediateExit = 136,

@@ -122,6 +122,10 @@ internal unsafe struct KvmRun
     [FieldOffset(32)]
     public KvmSystemEvent SystemEventType;
 
+    /// <summary>eoi.vector.</summary>
+    [FieldOffset(32)]
+    public byte EoiVector;
+
     /// <summary>debug.arch.exception: the vector, 1 (#DB) or 3 (#BP).</summary>
     [FieldOffset(32)]
     public uint DebugException;

@@ -128,6 +128,9 @@ internal struct KvmVcpuEvents
     [FieldOffset(9)]
     public byte InterruptNr;
 
+    [FieldOffset(10)]
+    public byte InterruptSoft;
+
     [FieldOffset(11)]
     public byte InterruptShadow;
 

@@ -36,6 +36,9 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     private readonly int _runBytes;
     private readonly IVcpuIo _io;
     private readonly ILocalApic? _apic;
+
+    /// <summary>What this process injects: <see cref="_apic"/>'s interrupts, or the PIC's with a split irqchip; null when KVM has all.</summary>
+    private readonly IInterruptSource? _interrupts;
     private readonly KvmIrqChip? _irqChip;
     private readonly KvmRegisters _registers;
     private readonly KvmVcpuState _wholeState;
@@ -52,11 +55,11 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     private volatile int _thread;
     private int _kicked;
 
-    // Without a kernel irqchip only.
+    // Without a kernel irqchip only; the last two with a split one too.
     private readonly ManualResetEventSlim _wake = new(false, spinCount: 0);
     private int _pending;
     private volatile byte _startUpVector;
-    private bool _halted, _waitsForStartUp, _canInject, _interruptsEnabled;
+    private bool _halted, _waitsForStartUp, _interruptsEnabled, _canInject;
 
     public KvmVcpu(SafeFileHandle handle, KvmSystem system, VcpuSetup setup, IReadOnlyList<CpuidLeaf> cpuid, KvmIrqChip? irqChip, int kickSignal)
     {
@@ -66,6 +69,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         _io = setup.Io;
         _irqChip = irqChip;
         _apic = irqChip is null ? setup.Apic : null;
+        _interrupts = irqChip?.Split is not null ? setup.Pic : _apic;
         _kickSignal = kickSignal;
         _canHoldInterrupts = (system.Check(KvmCap.SetGuestDebug2) & (int)GuestDebugControl.BlockIrq) != 0;
         _runBytes = system.VcpuMmapBytes;
@@ -178,7 +182,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         Interlocked.Exchange(ref _pending, reader.Byte() & (int)known);
         _startUpVector = reader.Byte();
         (_halted, _waitsForStartUp, _interruptsEnabled) = (reader.Bool(), reader.Bool(), reader.Bool());
-        _canInject = false;
+        LookAgain();
     }
 
     public void Reset()
@@ -250,7 +254,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     {
         for (var i = 0; i < count; i++)
         {
-            if (_apic is not null && PrepareEntry(_apic) is { } stopBefore)
+            if (_interrupts is not null && PrepareEntry(_interrupts) is { } stopBefore)
                 return stopBefore;
             if (Libc.ioctl(_descriptor, _runRequest, 0) < 0)
             {
@@ -259,8 +263,8 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
                 continue;
             }
 
-            if (_apic is not null)
-                NoteExit(_apic);
+            if (_interrupts is not null)
+                NoteExit();
             // The two that come by the million.
             switch (_run->ExitReason)
             {
@@ -285,8 +289,8 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         // EAGAIN: it waited for a start-up IPI, and something came.
         if (error is not (Libc.EINTR or Libc.EAGAIN))
             return Fail($"KVM_RUN of vCPU {Index} failed: {Marshal.GetPInvokeErrorMessage(error)} (errno {error})", KvmExit.Unknown, (ulong)error);
-        if (_apic is not null)
-            NoteExit(_apic);
+        if (_interrupts is not null)
+            NoteExit();
         return TakeKick() ? VcpuStop.Kicked : null;
     }
 
@@ -337,15 +341,22 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     private void SetState(in X86State state, bool isReset)
     {
         _registers.Set(state, isReset);
+        LookAgain();
         if (_apic is null)
             return;
         _halted = state.Activity == X86Activity.Halted;
         _waitsForStartUp = state.Activity == X86Activity.WaitForSipi;
         _interruptsEnabled = (state.Rflags & 0x200) != 0;
-        // Known again after the next exit.
-        _canInject = false;
         _apic.TryWriteBaseMsr(state.ApicBase);
         _apic.Cr8 = (byte)state.Cr8;
+    }
+
+    /// <summary>Whether an interrupt can be injected is known again after the next exit; at once where a guest in HLT, of which this process knows nothing, would make none.</summary>
+    private void LookAgain()
+    {
+        _canInject = false;
+        if (_interrupts is not null && _apic is null)
+            Volatile.Write(ref _run->ImmediateExit, 1);
     }
 
     /// <summary>Makes KVM_RUN come back once, or a halted wait end.</summary>
@@ -388,7 +399,22 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         Poke();
     }
 
-    /// <summary>Without a kernel irqchip: takes what was signalled, and gives KVM an interrupt if it can take one now. Not null: don't enter.</summary>
+    /// <summary>Takes what was signalled, and gives KVM an interrupt if it can take one now. Not null: don't enter.</summary>
+    private VcpuStop? PrepareEntry(IInterruptSource interrupts)
+    {
+        if (_apic is not null && PrepareEntry(_apic) is { } stop)
+            return stop;
+        if (_canInject && interrupts.HasInterrupt && interrupts.Acknowledge() is var vector and >= 0)
+        {
+            _canInject = false;
+            if (_apic is not null ? !TryInject((uint)vector) : !TryInjectBesideLapic((byte)vector))
+                return Fail($"KVM does not take interrupt 0x{vector:x2} for vCPU {Index}: {KvmSystem.ErrorText()}", KvmExit.IrqWindowOpen, (uint)vector);
+        }
+
+        _run->RequestInterruptWindow = interrupts.HasInterrupt ? (byte)1 : (byte)0;
+        return null;
+    }
+
     private VcpuStop? PrepareEntry(ILocalApic apic)
     {
         if (Volatile.Read(ref _pending) != 0)
@@ -403,16 +429,23 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         }
 
         _run->Cr8 = apic.Cr8;
-        if (_canInject && apic.HasInterrupt && apic.Acknowledge() is var vector and >= 0)
-        {
-            var number = (uint)vector;
-            _canInject = false;
-            if (Libc.ioctl(_handle, KvmRequest.Interrupt, &number) < 0)
-                return Fail($"KVM does not take interrupt 0x{vector:x2} for vCPU {Index}: {KvmSystem.ErrorText()}", KvmExit.IrqWindowOpen, number);
-        }
-
-        _run->RequestInterruptWindow = apic.HasInterrupt ? (byte)1 : (byte)0;
         return null;
+    }
+
+    private bool TryInject(uint vector) => Libc.ioctl(_handle, KvmRequest.Interrupt, &vector) >= 0;
+
+    /// <summary>
+    /// Not by KVM_INTERRUPT: with a local APIC inside, that puts the vector where nothing can read it back, and a snapshot would lose it. A vCPU that waits in HLT
+    /// for it is woken; one that waits for a start-up IPI has interrupts off, and this is not called.
+    /// </summary>
+    private bool TryInjectBesideLapic(byte vector)
+    {
+        KvmVcpuEvents events;
+        if (Libc.ioctl(_handle, KvmRequest.GetVcpuEvents, &events) < 0)
+            return false;
+        (events.InterruptInjected, events.InterruptNr, events.InterruptSoft) = (1, vector, 0);
+        var activity = KvmMpState.Runnable;
+        return Libc.ioctl(_handle, KvmRequest.SetVcpuEvents, &events) >= 0 && Libc.ioctl(_handle, KvmRequest.SetMpState, &activity) >= 0;
     }
 
     private void TakePending()
@@ -439,9 +472,11 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         }
     }
 
-    private void NoteExit(ILocalApic apic)
+    private void NoteExit()
     {
         _canInject = _run->ReadyForInterruptInjection != 0 && _run->IfFlag != 0;
+        if (_apic is not { } apic)
+            return;
         _interruptsEnabled = _run->IfFlag != 0;
         apic.Cr8 = (byte)_run->Cr8;
         if (_run->ApicBase != apic.BaseMsr)
@@ -454,6 +489,10 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         switch (_run->ExitReason)
         {
             case KvmExit.Intr or KvmExit.IrqWindowOpen or KvmExit.SetTpr:
+                return null;
+            case KvmExit.IoapicEoi when _irqChip?.Split is { } split:
+                _log.Add(KvmExit.IoapicEoi, _run->EoiVector);
+                split.EndOfInterrupt?.Invoke(_run->EoiVector);
                 return null;
             case KvmExit.Hlt:
                 _log.Add(KvmExit.Hlt);

@@ -29,10 +29,27 @@ public readonly record struct ApicMessage(uint Destination, bool Logical, Delive
     /// <summary>An MSI as a device writes it to 0xfee00000 (SDM Vol. 3A, 11.11).</summary>
     public static ApicMessage FromMsi(ulong address, uint data) => new(
         (uint)(address >> 12) & 0xff, (address & 4) != 0, (DeliveryMode)(data >> 8 & 7), (byte)data, (data & 0x8000) != 0);
+
+    /// <summary>The reverse of <see cref="FromMsi"/>, for a destination of 8 bits.</summary>
+    public (ulong Address, uint Data) ToMsi() => (
+        0xfee00000 | (ulong)(byte)Destination << 12 | (Logical ? 4u : 0), Vector | (uint)Mode << 8 | (LevelTriggered ? 0xc000u : 0));
+}
+
+/// <summary>Where an IOAPIC's messages go, and ends of interrupts come from.</summary>
+public interface IApicMessages
+{
+    /// <summary>The IOAPIC gives itself here once: ends of level-triggered interrupts are told to it.</summary>
+    void Attach(IoApic ioApic);
+
+    /// <summary>Delivers a message; false when no APIC accepted it.</summary>
+    bool Deliver(in ApicMessage message);
+
+    /// <summary>Told what an input sends from now on, whether masked or not; sends nothing.</summary>
+    void NoteInput(int input, in ApicMessage message);
 }
 
 /// <summary>Where local APICs and IOAPICs meet: routes messages to their destinations and ends of level-triggered interrupts back.</summary>
-public sealed class ApicBus : IMsiTarget
+public sealed class ApicBus : IApicMessages, IMsiTarget
 {
     // SDM Vol. 3A, 11.11.1: address bits 20 to 31.
     private const ulong MsiPage = 0xfee;
@@ -47,8 +64,12 @@ public sealed class ApicBus : IMsiTarget
 
     public void Attach(IoApic ioApic) => _ioApics.Add(ioApic);
 
-    /// <summary>Delivers a message; false when no APIC accepted it.</summary>
-    public bool Deliver(in ApicMessage message, LocalApic? except = null)
+    public bool Deliver(in ApicMessage message) => Deliver(in message, except: null);
+
+    public void NoteInput(int input, in ApicMessage message) { }
+
+    /// <summary>As <see cref="Deliver(in ApicMessage)"/>, to all but one.</summary>
+    public bool Deliver(in ApicMessage message, LocalApic? except)
     {
         if (message.Mode == DeliveryMode.LowestPriority)
             return DeliverLowest(in message);

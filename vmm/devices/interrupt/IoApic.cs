@@ -24,13 +24,13 @@ public sealed class IoApic : IMmioDevice, IResettable, ISaveable
     private const ulong ReadOnlyBits = DeliveryStatus | RemoteIrr;
     private const ulong WritableBits = 0xff00_0000_0001_ffff & ~ReadOnlyBits;
 
-    private readonly ApicBus _bus;
+    private readonly IApicMessages _bus;
     private readonly Line[] _lines = new Line[InputCount];
     private readonly ulong[] _redirection = new ulong[InputCount];
     private uint _select, _id, _levels;
 
     /// <summary>Attaches itself to the bus.</summary>
-    public IoApic(ApicBus bus)
+    public IoApic(IApicMessages bus)
     {
         _bus = bus;
         for (var i = 0; i < InputCount; i++)
@@ -97,7 +97,8 @@ public sealed class IoApic : IMmioDevice, IResettable, ISaveable
     public void Reset()
     {
         (_select, _id) = (0, 0);
-        _redirection.AsSpan().Fill(Masked);
+        for (var i = 0; i < InputCount; i++)
+            SetRedirection(i, Masked);
     }
 
     public void Save(StateWriter writer)
@@ -114,8 +115,14 @@ public sealed class IoApic : IMmioDevice, IResettable, ISaveable
         _select = reader.UInt32() & 0xff;
         _id = reader.UInt32() & IdMask;
         _levels = reader.UInt32() & ((1u << InputCount) - 1);
-        foreach (ref var entry in _redirection.AsSpan())
-            entry = reader.UInt64() & (WritableBits | RemoteIrr);
+        for (var i = 0; i < InputCount; i++)
+            SetRedirection(i, reader.UInt64() & (WritableBits | RemoteIrr));
+    }
+
+    private void SetRedirection(int input, ulong entry)
+    {
+        _redirection[input] = entry;
+        _bus.NoteInput(input, MessageOf(entry));
     }
 
     private uint ReadIndirect()
@@ -151,7 +158,7 @@ public sealed class IoApic : IMmioDevice, IResettable, ISaveable
         // An edge-triggered input has nothing to be ended.
         if ((written & LevelTrigger) == 0)
             written &= ~RemoteIrr;
-        _redirection[input] = written;
+        SetRedirection(input, written);
         ServiceLevel(input);
     }
 
@@ -178,8 +185,10 @@ public sealed class IoApic : IMmioDevice, IResettable, ISaveable
             _redirection[input] &= ~RemoteIrr;
     }
 
-    private bool Send(ulong entry) => _bus.Deliver(new ApicMessage(
-        (uint)(entry >> 56), (entry & LogicalDestination) != 0, (DeliveryMode)(entry >> 8 & 7), (byte)entry, (entry & LevelTrigger) != 0));
+    private bool Send(ulong entry) => _bus.Deliver(MessageOf(entry));
+
+    private static ApicMessage MessageOf(ulong entry) => new(
+        (uint)(entry >> 56), (entry & LogicalDestination) != 0, (DeliveryMode)(entry >> 8 & 7), (byte)entry, (entry & LevelTrigger) != 0);
 
     private sealed class Line(IoApic ioApic, int input) : IIrqLine
     {

@@ -17,6 +17,9 @@ public sealed class CheckpointTests
     [KvmFact]
     public void And_under_kvm() => GoesBack("kvm", null);
 
+    [SplitIrqChipFact]
+    public void And_under_kvm_with_local_APICs_alone_in_the_kernel() => GoesBack("kvm", new Dictionary<string, string> { ["kernel-irqchip"] = "split" });
+
     [Fact]
     public void After_going_back_memory_devices_and_vcpu_are_the_same_byte_for_byte()
     {

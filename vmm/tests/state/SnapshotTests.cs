@@ -9,6 +9,7 @@ public sealed class SnapshotTests
     private const int Points = 12;
 
     private static readonly Dictionary<string, string> s_noIrqChip = new() { ["kernel-irqchip"] = "off" };
+    private static readonly Dictionary<string, string> s_splitIrqChip = new() { ["kernel-irqchip"] = "split" };
     private static readonly Dictionary<string, string> s_interpreted = new() { ["backend"] = "interp" };
 
     [Fact]
@@ -22,6 +23,17 @@ public sealed class SnapshotTests
 
     [KvmFact]
     public void And_under_kvm_with_the_machines_own_interrupt_controllers() => GoesOnAsWithout("kvm", s_noIrqChip);
+
+    [SplitIrqChipFact]
+    public void And_under_kvm_with_a_PIC_of_the_machines_and_local_APICs_in_the_kernel() => GoesOnAsWithout("kvm", s_splitIrqChip);
+
+    [SplitIrqChipFact]
+    public void A_snapshot_of_a_split_irqchip_is_for_one()
+    {
+        using var original = new TraceGuest("kvm", s_splitIrqChip);
+        using var other = new TraceGuest("kvm");
+        Assert.Contains("kernel-irqchip is 'split' there and 'on' here", Assert.Throws<StateFormatException>(() => other.Load(original.Save())).Message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void What_a_restored_guest_ends_with_is_the_same_byte_for_byte()

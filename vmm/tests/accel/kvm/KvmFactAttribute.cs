@@ -17,3 +17,20 @@ public sealed class KvmTheoryAttribute : TheoryAttribute
 
     public KvmTheoryAttribute() => Skip = s_why;
 }
+
+/// <summary>A test that needs a KVM with local APICs apart from the other interrupt controllers; else skipped with the reason.</summary>
+public sealed class SplitIrqChipFactAttribute : FactAttribute
+{
+    public SplitIrqChipFactAttribute() => Skip = SplitIrqChip.WhyNot;
+}
+
+/// <summary>As <see cref="SplitIrqChipFactAttribute"/>, with data.</summary>
+public sealed class SplitIrqChipTheoryAttribute : TheoryAttribute
+{
+    public SplitIrqChipTheoryAttribute() => Skip = SplitIrqChip.WhyNot;
+}
+
+internal static class SplitIrqChip
+{
+    public static string? WhyNot { get; } = KvmAccelerator.WhyUnusable(new KvmOptions(KernelIrqChip.Split));
+}

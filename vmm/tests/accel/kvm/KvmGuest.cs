@@ -2,6 +2,7 @@ using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Accel.Kvm;
 using Gauntlet.Vmm.Memory;
 using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace Gauntlet.Vmm.Tests.Accel.Kvm;
 
@@ -26,13 +27,16 @@ public sealed unsafe class KvmGuest : IDisposable
     private readonly GuestRam _ram = new("test.ram", 0, RamBytes);
     private readonly List<GuestRam> _layout;
 
-    public KvmGuest(KvmOptions? options = null, int vcpus = 1, string cpuModel = "max", Func<int, ILocalApic>? apicOf = null, params GuestRam[] more)
+    public KvmGuest(KvmOptions? options = null, int vcpus = 1, string cpuModel = "max", Func<int, ILocalApic>? apicOf = null, IInterruptSource? pic = null, params GuestRam[] more)
     {
         _accelerator = new KvmAccelerator(options ?? new KvmOptions());
         _layout = [_ram, .. more];
         _accelerator.SetMemory(_layout);
         for (var i = 0; i < vcpus; i++)
-            Vcpus.Add(_accelerator.CreateVcpu(new VcpuSetup(i, vcpus, cpuModel, Io, apicOf?.Invoke(i))));
+        {
+            Vcpus.Add(_accelerator.CreateVcpu(new VcpuSetup(i, vcpus, cpuModel, Io, apicOf?.Invoke(i), pic)));
+            pic?.Connect(Vcpus[i]);
+        }
         Io.OnExit = code =>
         {
             ExitCode = code;
@@ -102,6 +106,36 @@ public sealed unsafe class KvmGuest : IDisposable
         EnterLongMode(ref state);
         state.Rip = CodeAddress;
         state.Gpr[4] = StackTop;
+        Vcpu.SetState(state);
+    }
+
+    /// <summary>
+    /// As <see cref="LoadLongMode"/>, with the local APIC enabled and a handler for each vector that is given; the code then goes on with interrupts off.
+    /// </summary>
+    public void LoadWithInterrupts(IReadOnlyDictionary<byte, Action<Assembler>> handlers, Action<Assembler> write)
+    {
+        const int interruptTable = 0x5000, descriptors = 0x4f00, gateBytes = 16, spuriousEnable = 0x1ff;
+        const uint spuriousRegister = 0xfee000f0;
+        var handlerAddress = 0x2000;
+        foreach (var (vector, handler) in handlers)
+        {
+            // An interrupt gate to selector 8 (SDM Vol. 3A, 7.14.1).
+            var gate = Ram[(interruptTable + vector * gateBytes)..];
+            (gate[1], gate[2], gate[5]) = ((byte)(handlerAddress >> 8), 8, 0x8e);
+            Load((ulong)handlerAddress, 64, handler);
+            handlerAddress += 0x100;
+        }
+        // 64-bit code at selector 8, and data.
+        ((ReadOnlySpan<byte>)[0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0x9b, 0xaf, 0, 0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0]).CopyTo(Ram[descriptors..]);
+        LoadLongMode(c =>
+        {
+            c.mov(edi, spuriousRegister);
+            c.mov(__dword_ptr[rdi], spuriousEnable);
+            write(c);
+        });
+        Vcpu.GetState(out var state);
+        state.Gdtr = new X86Table(descriptors, 23);
+        state.Idtr = new X86Table(interruptTable, 256 * gateBytes - 1);
         Vcpu.SetState(state);
     }
 

@@ -135,12 +135,12 @@ public sealed class KvmInterruptTests
     }
 
     [KvmTheory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public void INIT_and_SIPI_from_the_machine_start_a_waiting_vCPU(bool kernelIrqChip)
+    [InlineData(KernelIrqChip.On)]
+    [InlineData(KernelIrqChip.Off)]
+    public void INIT_and_SIPI_from_the_machine_start_a_waiting_vCPU(KernelIrqChip kernelIrqChip)
     {
         using var guest = new KvmGuest(
-            new KvmOptions(KernelIrqChip: kernelIrqChip), vcpus: 2, cpuModel: "max", apicOf: kernelIrqChip ? null : _ => new TestApic());
+            new KvmOptions(kernelIrqChip), vcpus: 2, cpuModel: "max", apicOf: kernelIrqChip == KernelIrqChip.On ? null : _ => new TestApic());
         using var started = new ManualResetEventSlim();
         guest.Load(0x7000, 16, c =>
         {
@@ -163,7 +163,7 @@ public sealed class KvmInterruptTests
     public void Without_a_kernel_irqchip_HLT_stops_the_run_and_the_machines_APIC_ends_it()
     {
         var apic = new TestApic();
-        using var guest = new KvmGuest(new KvmOptions(KernelIrqChip: false), apicOf: _ => apic);
+        using var guest = new KvmGuest(new KvmOptions(KernelIrqChip: KernelIrqChip.Off), apicOf: _ => apic);
         apic.Connect(guest.Vcpu);
         guest.Ram[0x40 * 4 + 1] = (byte)(HandlerAddress >> 8);
         LoadHandler(guest, 0x40);
@@ -186,7 +186,7 @@ public sealed class KvmInterruptTests
     public void Without_a_kernel_irqchip_an_interrupt_waits_until_the_guest_allows_it()
     {
         var apic = new TestApic();
-        using var guest = new KvmGuest(new KvmOptions(KernelIrqChip: false), apicOf: _ => apic);
+        using var guest = new KvmGuest(new KvmOptions(KernelIrqChip: KernelIrqChip.Off), apicOf: _ => apic);
         apic.Connect(guest.Vcpu);
         guest.Ram[0x40 * 4 + 1] = (byte)(HandlerAddress >> 8);
         LoadHandler(guest, 0x40);
@@ -215,7 +215,7 @@ public sealed class KvmInterruptTests
     public void Without_a_kernel_irqchip_the_task_priority_is_the_machines_CR8()
     {
         var apic = new TestApic();
-        using var guest = new KvmGuest(new KvmOptions(KernelIrqChip: false), apicOf: _ => apic);
+        using var guest = new KvmGuest(new KvmOptions(KernelIrqChip: KernelIrqChip.Off), apicOf: _ => apic);
         guest.LoadLongMode(c =>
         {
             c.mov(rax, 9);
@@ -298,42 +298,5 @@ public sealed class KvmInterruptTests
             vcpu.Kick();
         foreach (var thread in threads)
             Assert.True(thread.Join(TimeSpan.FromSeconds(30)), "a kicked vCPU did not come back");
-    }
-
-    /// <summary>A local APIC with one interrupt at a time.</summary>
-    private sealed class TestApic : ILocalApic
-    {
-        private IVcpuSignals? _vcpu;
-        private volatile int _vector = -1;
-
-        public bool HasInterrupt => _vector >= 0;
-
-        public ulong BaseMsr { get; private set; } = X86Reset.ApicBaseEnabled;
-
-        public byte Cr8 { get; set; }
-
-        public void Raise(byte vector)
-        {
-            _vector = vector;
-            _vcpu!.SignalInterrupt();
-        }
-
-        public int Acknowledge() => Interlocked.Exchange(ref _vector, -1);
-
-        public bool TryWriteBaseMsr(ulong value)
-        {
-            BaseMsr = value;
-            return true;
-        }
-
-        public bool TryReadMsr(uint msr, out ulong value)
-        {
-            value = 0;
-            return false;
-        }
-
-        public bool TryWriteMsr(uint msr, ulong value) => false;
-
-        public void Connect(IVcpuSignals vcpu) => _vcpu = vcpu;
     }
 }

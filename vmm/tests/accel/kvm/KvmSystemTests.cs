@@ -67,7 +67,7 @@ public sealed class KvmSystemTests
     {
         Assert.Equal(new KvmOptions(), KvmOptions.FromProperties(new Dictionary<string, string>()));
         Assert.Equal(
-            new KvmOptions(KernelIrqChip: false, PitReinject: false, Device: "/dev/kvm2"),
+            new KvmOptions(KernelIrqChip: KernelIrqChip.Off, PitReinject: false, Device: "/dev/kvm2"),
             KvmOptions.FromProperties(new Dictionary<string, string>
             {
                 ["kernel-irqchip"] = "off",
@@ -77,7 +77,13 @@ public sealed class KvmSystemTests
     }
 
     [Theory]
-    [InlineData("kernel-irqchip", "split", "split")]
+    [InlineData("on", KernelIrqChip.On)]
+    [InlineData("split", KernelIrqChip.Split)]
+    [InlineData("off", KernelIrqChip.Off)]
+    public void Interrupt_controllers_are_all_KVMs_or_the_local_APICs_or_none(string value, KernelIrqChip expected)
+        => Assert.Equal(expected, KvmOptions.FromProperties(new Dictionary<string, string> { ["kernel-irqchip"] = value }).KernelIrqChip);
+
+    [Theory]
     [InlineData("kernel-irqchip", "perhaps", "cannot be 'perhaps'")]
     [InlineData("kvm-pit.lost_tick_policy", "merge", "cannot be 'merge'")]
     [InlineData("thread", "single", "no property 'thread'")]
