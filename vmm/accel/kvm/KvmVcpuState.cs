@@ -15,19 +15,13 @@ namespace Gauntlet.Vmm.Accel.Kvm;
 /// </remarks>
 internal sealed unsafe class KvmVcpuState
 {
-    private const uint Ia32TscDeadline = 0x6e0, Ia32Tsc = 0x10;
-
-    /// <summary>Microsoft's synthetic MSRs: some only count, and cannot be set; a guest has them only when it was given that CPUID.</summary>
-    private const uint FirstHyperV = 0x40000000, LastHyperV = 0x400000ff;
-
-    private const int MaxMsrs = 1024;
     private const int MaxNestedBytes = 64 * 1024;
 
     private readonly SafeFileHandle _vcpu;
     private readonly int _index;
     private readonly bool _hasXsave, _hasXcrs, _hasLapic;
     private readonly int _nestedBytes;
-    private readonly uint[] _msrs;
+    private readonly KvmMsrs _msrs;
 
     /// <param name="hasLapic">The local APIC is KVM's.</param>
     public KvmVcpuState(SafeFileHandle vcpu, int index, KvmSystem system, bool hasLapic)
@@ -38,7 +32,7 @@ internal sealed unsafe class KvmVcpuState
         _hasXsave = system.Check(KvmCap.Xsave) != 0;
         _hasXcrs = system.Check(KvmCap.Xcrs) != 0;
         _nestedBytes = Math.Min(system.Check(KvmCap.NestedState), MaxNestedBytes);
-        _msrs = system.GetMsrIndices(MaxMsrs);
+        _msrs = new KvmMsrs(vcpu, index, system.GetMsrIndices(KvmMsrs.MaxCount));
     }
 
     /// <exception cref="AcceleratorException">KVM refuses.</exception>
@@ -59,7 +53,7 @@ internal sealed unsafe class KvmVcpuState
             Get<KvmLapicState>(writer, KvmRequest.GetLapic, "read the local APIC");
         Get<KvmDebugRegs>(writer, KvmRequest.GetDebugRegs, "read the debug registers");
         Get<KvmVcpuEvents>(writer, KvmRequest.GetVcpuEvents, "read its pending events");
-        SaveMsrs(writer);
+        _msrs.Save(writer);
     }
 
     /// <exception cref="AcceleratorException">KVM refuses: the state is not one that a processor can be in.</exception>
@@ -95,7 +89,7 @@ internal sealed unsafe class KvmVcpuState
         var debug = Read<KvmDebugRegs>(ref reader);
         Set(KvmRequest.SetDebugRegs, &debug, "set the debug registers");
         var events = Read<KvmVcpuEvents>(ref reader);
-        LoadMsrs(ref reader);
+        _msrs.Load(ref reader);
         Set(KvmRequest.SetVcpuEvents, &events, "set its pending events");
         // Without a local APIC inside KVM it is always runnable, for KVM.
         if (_hasLapic)
@@ -137,60 +131,6 @@ internal sealed unsafe class KvmVcpuState
         }
     }
 
-    // A list of pairs: which MSRs a host has depends on the host. The time-stamp counter is last, as what it counts goes on.
-    private void SaveMsrs(StateWriter writer)
-    {
-        var found = new List<KvmMsrEntry>(_msrs.Length);
-        foreach (var msr in _msrs)
-        {
-            if (msr is not (Ia32Tsc or Ia32TscDeadline) && TryGetMsr(msr, out var value))
-                found.Add(new KvmMsrEntry { Index = msr, Data = value });
-        }
-        foreach (var msr in (ReadOnlySpan<uint>)[Ia32Tsc, Ia32TscDeadline])
-        {
-            if (TryGetMsr(msr, out var value))
-                found.Add(new KvmMsrEntry { Index = msr, Data = value });
-        }
-        writer.UInt32((uint)found.Count);
-        foreach (var entry in found)
-        {
-            writer.UInt32(entry.Index);
-            writer.UInt64(entry.Data);
-        }
-    }
-
-    private void LoadMsrs(ref StateReader reader)
-    {
-        var count = reader.UInt32();
-        if (count > MaxMsrs)
-            throw new StateFormatException($"{count} MSRs, where there are at most {MaxMsrs}");
-        for (var i = 0u; i < count; i++)
-        {
-            var (msr, value) = (reader.UInt32(), reader.UInt64());
-            // What is right already need not be writable; nor does what the host counts.
-            if ((TryGetMsr(msr, out var now) && now == value) || TrySetMsr(msr, value) || msr is >= FirstHyperV and <= LastHyperV)
-                continue;
-            throw new AcceleratorException($"KVM cannot set MSR 0x{msr:x} of vCPU {_index} to 0x{value:x}: this host's processor or KVM is not as the one that the snapshot is from");
-        }
-    }
-
-    private bool TryGetMsr(uint msr, out ulong value)
-    {
-        var buffer = new MsrList { Count = 1 };
-        buffer.Entry.Index = msr;
-        var got = Libc.ioctl(_vcpu, KvmRequest.GetMsrs, &buffer);
-        value = buffer.Entry.Data;
-        return got == 1;
-    }
-
-    private bool TrySetMsr(uint msr, ulong value)
-    {
-        var buffer = new MsrList { Count = 1 };
-        buffer.Entry.Index = msr;
-        buffer.Entry.Data = value;
-        return Libc.ioctl(_vcpu, KvmRequest.SetMsrs, &buffer) == 1;
-    }
-
     private void Get<T>(StateWriter writer, nuint request, string doing) where T : unmanaged
     {
         T value = default;
@@ -217,13 +157,5 @@ internal sealed unsafe class KvmVcpuState
     private struct KvmMpStateBytes
     {
         public KvmMpState State;
-    }
-
-    /// <summary>struct kvm_msrs with one entry.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    private struct MsrList
-    {
-        public uint Count, Padding;
-        public KvmMsrEntry Entry;
     }
 }
