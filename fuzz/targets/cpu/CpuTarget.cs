@@ -150,7 +150,7 @@ public sealed class CpuTarget : IFuzzTarget, IInputForm
             try
             {
                 var clock = new ManualClock(DateTime.UnixEpoch);
-                _kvm = new CpuRig(new KvmAccelerator(new KvmOptions { KernelIrqChip = false }), Model, new LocalApic(0, new ApicBus(), clock, new Lock(), null));
+                _kvm = new CpuRig(new KvmAccelerator(new KvmOptions { KernelIrqChip = KernelIrqChip.Off }), Model, new LocalApic(0, new ApicBus(), clock, new Lock(), null));
             }
             catch (AcceleratorException)
             {
