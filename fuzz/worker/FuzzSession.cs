@@ -146,7 +146,7 @@ public static class FuzzSession
         ];
         using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })
             ?? throw new IOException("starting dotnet: it did not start");
-        process.StandardInput.Close();
+        // Its input stays open as long as this process lives: a worker ends when that does (Program.EndWithStarter).
         try
         {
             var error = process.StandardError.ReadToEndAsync(cancellation);

@@ -15,8 +15,12 @@ public static class Program
     /// <summary>Before a target's name: a worker for afl-fuzz.</summary>
     internal const string AflWorker = "afl-worker";
 
+    /// <summary>Ended because whoever started it did.</summary>
+    internal const int OrphanStatus = 72;
+
     private const int LooksAtOneRun = 4;
 
+    /// <remarks>An engine lives as long as standard input is open, which says nothing.</remarks>
     /// <param name="arguments">Target, output directory, seed, milliseconds or -1, runs or -1, milliseconds that one run may take, longest input, shared directory or nothing, anything for a run without guidance.</param>
     public static int Main(string[] arguments)
     {
@@ -36,6 +40,7 @@ public static class Program
             Console.Error.WriteLine("this is a part of gauntlet: use `gauntlet fuzz`");
             return 2;
         }
+        EndWithStarter();
         var output = new OutputDirectory(folder);
         using var coverage = new CoverageMap(WovenFolder.Edges);
         using var target = TargetCatalogue.Create(name);
@@ -54,6 +59,17 @@ public static class Program
     }
 
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
+
+    // Whoever started this may have been killed; two workers in one directory would lose each other's finds.
+    private static void EndWithStarter() => new Thread(static () =>
+    {
+        using var input = Console.OpenStandardInput();
+        while (input.ReadByte() >= 0)
+        {
+        }
+        Descriptors.ExitNow(OrphanStatus);
+    })
+    { IsBackground = true, Name = "starter" }.Start();
 
     // Ends the process when one run lasts too long; the input stays behind in its file. On a busy host a run that waits for its turn is none that hangs.
     private static void Watch(CurrentRun current, TimeSpan longest)

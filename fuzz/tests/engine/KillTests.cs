@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Instrument;
+using Gauntlet.Fuzz.Worker;
 
 namespace Gauntlet.Fuzz.Tests.Engine;
 
@@ -27,8 +28,7 @@ public sealed class KillTests : IDisposable
         var kept = new Dictionary<string, byte[]>(StringComparer.Ordinal);
         for (var kill = 0; kill < kills; kill++)
         {
-            string[] arguments = ["exec", Path.Combine(woven, WovenFolder.Program), "isa-serial", output, $"{kill}", "-1", "-1", "2000", "4096", "", ""];
-            using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
+            using var process = StartWorker(woven, output, seed: kill);
             Assert.NotNull(await process.StandardOutput.ReadLineAsync());
             var until = Stopwatch.GetTimestamp() + random.Below(100) * Stopwatch.Frequency / 1_000;
             // The first one lives until it has found something to lose.
@@ -49,6 +49,20 @@ public sealed class KillTests : IDisposable
     }
 
     [Fact]
+    public async Task A_worker_ends_with_whoever_started_it()
+    {
+        var (woven, output) = (Path.Combine(_folder, "woven"), Path.Combine(_folder, "out"));
+        WovenFolder.Create(woven, [], []);
+        using var process = StartWorker(woven, output, seed: 1);
+        Assert.NotNull(await process.StandardOutput.ReadLineAsync());
+
+        process.StandardInput.Close();
+
+        await process.WaitForExitAsync();
+        Assert.Equal(Program.OrphanStatus, process.ExitCode);
+    }
+
+    [Fact]
     public void A_full_disk_is_told_once_and_waited_for()
     {
         var (tries, told) = (0, new List<string>());
@@ -64,5 +78,11 @@ public sealed class KillTests : IDisposable
         Assert.Equal(3, tries);
         Assert.Contains("full", Assert.Single(told), StringComparison.Ordinal);
         Assert.Equal([1, 2, 3], File.ReadAllBytes(Assert.Single(output.Inputs("queue"))));
+    }
+
+    private static Process StartWorker(string woven, string output, int seed)
+    {
+        string[] arguments = ["exec", Path.Combine(woven, WovenFolder.Program), "isa-serial", output, $"{seed}", "-1", "-1", "2000", "4096", "", ""];
+        return Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
     }
 }
