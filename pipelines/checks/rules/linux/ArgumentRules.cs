@@ -4,7 +4,7 @@ using Gauntlet.Pipelines.Checks.Text;
 namespace Gauntlet.Pipelines.Checks.Rules.Linux;
 
 /// <summary>Calls whose arguments are wrong.</summary>
-internal static partial class ArgumentRules
+internal static class ArgumentRules
 {
     public static LineRule[] Create()
     {
@@ -22,7 +22,7 @@ internal static partial class ArgumentRules
                 { On = PatternRule.View.Statement, ShowsBlanked = true, Describe = (_, match) => match.Groups[1].Value is "1" or "0x1" or "0X1" ? "single byte memset is suspicious. Swapped 2nd/3rd argument?" : null },
             new PatternRule("MINMAX", Severity.Warning, "should probably be the form that takes a type", MinMax, "m",
                 "min_t and max_t compare in the type that is meant, and say which.", new("\ta = min((int)b, c);"), new("\ta = min_t(int, b, c);"))
-                { On = PatternRule.View.Statement, ShowsBlanked = true, Describe = (_, match) => DescribeMinMax(match) },
+                { On = PatternRule.View.Statement, ShowsBlanked = true, When = scan => QuickLook.HasMinimumOrMaximum(scan.StatementText), Describe = (_, match) => DescribeMinMax(match) },
             new PatternRule("USLEEP_RANGE", Severity.Warning, "usleep_range should not use min == max args; see Documentation/timers/timers-howto.rst", SleepRange, "usleep_range",
                 "The range lets wakeups be put together.", new("\tusleep_range(10, 10);"), new("\tusleep_range(10, 20);"))
                 { On = PatternRule.View.Statement, ShowsBlanked = true, Describe = (_, match) => match.Groups[1].Value == match.Groups[2].Value ? "usleep_range should not use min == max args; see Documentation/timers/timers-howto.rst" : null },
@@ -59,14 +59,11 @@ internal static partial class ArgumentRules
 
     private const string CastAndValue = @"\s*(\(\s*" + KernelC.Plain + @"\s*\))?\s*((?:" + KernelC.Call + "|" + KernelC.Number + "|" + KernelC.Text + "))";
 
-    [GeneratedRegex(@"^\+.*?\bmemset\s*\(" + KernelC.Argument + @"\s*," + KernelC.Argument + @"\s*,\s*(?:\(\s*" + KernelC.Plain + @"\s*\)\s*)?(0[xX][01]|[01])\s*\)")]
-    private static partial Regex Memset();
+    private static Func<Regex> Memset { get; } = LargePattern.Of(@"^\+.*?\bmemset\s*\(" + KernelC.Argument + @"\s*," + KernelC.Argument + @"\s*,\s*(?:\(\s*" + KernelC.Plain + @"\s*\)\s*)?(0[xX][01]|[01])\s*\)");
 
-    [GeneratedRegex(@"^\+.*?\b(min|max)\s*\(" + CastAndValue + @"\s*," + CastAndValue + @"\s*\)")]
-    private static partial Regex MinMax();
+    private static Func<Regex> MinMax { get; } = LargePattern.Of(@"^\+.*?\b(min|max)\s*\(" + CastAndValue + @"\s*," + CastAndValue + @"\s*\)");
 
-    [GeneratedRegex(@"^\+.*?\busleep_range\s*\(\s*(" + KernelC.Argument + @")\s*,\s*(" + KernelC.Argument + @")\s*\)")]
-    private static partial Regex SleepRange();
+    private static Func<Regex> SleepRange { get; } = LargePattern.Of(@"^\+.*?\busleep_range\s*\(\s*(" + KernelC.Argument + @")\s*,\s*(" + KernelC.Argument + @")\s*\)");
 }
 
 /// <summary>Letters after <c>%p</c> that the kernel's printf does not know.</summary>
@@ -184,15 +181,14 @@ internal sealed partial class SingleScan() : LineRule("SSCANF_TO_KSTRTO", Severi
 
     private const int MaxText = 2048;
 
-    [GeneratedRegex(@"\bsscanf\b\s*\(" + KernelC.Argument + @"\s*,\s*(""[^""]+"")")]
-    private static partial Regex Format();
+    private static Func<Regex> Format { get; } = LargePattern.Of(@"\bsscanf\b\s*\(" + KernelC.Argument + @"\s*,\s*(""[^""]+"")");
 
     [GeneratedRegex(@"^""%(?:ll[udxi]|[udxi]ll|ll|[hl]h?[udxi]|[udxi][hl]h?|[hl]h?|[udxi])""$", RegexOptions.IgnoreCase)]
     private static partial Regex OneNumber();
 }
 
 /// <summary>A device's attribute that a shorter macro defines.</summary>
-internal sealed partial class DeviceAttribute() : LineRule("DEVICE_ATTR_RW", Severity.Warning, "Use DEVICE_ATTR_RW")
+internal sealed class DeviceAttribute() : LineRule("DEVICE_ATTR_RW", Severity.Warning, "Use DEVICE_ATTR_RW")
 {
     private const string Why = "The macro finds both functions by the attribute's name, and has the mode right.";
 
@@ -231,8 +227,7 @@ internal sealed partial class DeviceAttribute() : LineRule("DEVICE_ATTR_RW", Sev
 
     private static string Renamed(string name, string usual) => name == "NULL" || name == usual ? "" : $" '{name}' to '{usual}'";
 
-    [GeneratedRegex(@"\bDEVICE_ATTR\s*\(\s*(\w+)\s*,\s*\(?\s*((?:" + CallRules.ModeNames + @"(?:\s*\|\s*" + CallRules.ModeNames + @")*|0[0-7]{3})\s*)\)?\s*,\s*(\w+)\s*,\s*(\w+)\s*\)")]
-    private static partial Regex Attribute();
+    private static Func<Regex> Attribute { get; } = LargePattern.Of(@"\bDEVICE_ATTR\s*\(\s*(\w+)\s*,\s*\(?\s*((?:" + CallRules.ModeNames + @"(?:\s*\|\s*" + CallRules.ModeNames + @")*|0[0-7]{3})\s*)\)?\s*,\s*(\w+)\s*,\s*(\w+)\s*\)");
 }
 
 /// <summary>A file's mode that is no four octal digits.</summary>
@@ -246,7 +241,7 @@ internal sealed partial class NumericMode() : LineRule("NON_OCTAL_PERMISSIONS", 
 
     public override void Check(PatchScan scan)
     {
-        if (!scan.Has('(') || !Function().IsMatch(scan.Line) || scan.StatementText.Length == 0)
+        if (!scan.Has('(') || !QuickLook.MayTakeMode(scan.Line) || !Function().IsMatch(scan.Line) || scan.StatementText.Length == 0)
             return;
         var statement = scan.StatementText;
         // Each kind of call is looked at where it stands first.
@@ -305,11 +300,9 @@ internal sealed partial class NumericMode() : LineRule("NON_OCTAL_PERMISSIONS", 
         return last.Success ? last.Groups[1].Value : null;
     }
 
-    [GeneratedRegex(@"\b(module_param(?:_array_named|_array|_named|_string)?|debugfs_create_(?:file|u8|u16|u32|u64|x8|x16|x32|x64|size_t|atomic_t|bool|blob|regset32|u32_array)|proc_create(?:_data)?|(?:CLASS|DEVICE|SENSOR|SENSOR_DEVICE|IIO_DEVICE)_ATTR|IIO_DEV_ATTR_[A-Z_]+|SENSOR_(?:DEVICE_)?ATTR_2|SENSOR_TEMPLATE(?:_2)?|__ATTR)\s*\(")]
-    private static partial Regex Function();
+    private static Func<Regex> Function { get; } = LargePattern.Of(@"\b(module_param(?:_array_named|_array|_named|_string)?|debugfs_create_(?:file|u8|u16|u32|u64|x8|x16|x32|x64|size_t|atomic_t|bool|blob|regset32|u32_array)|proc_create(?:_data)?|(?:CLASS|DEVICE|SENSOR|SENSOR_DEVICE|IIO_DEVICE)_ATTR|IIO_DEV_ATTR_[A-Z_]+|SENSOR_(?:DEVICE_)?ATTR_2|SENSOR_TEMPLATE(?:_2)?|__ATTR)\s*\(");
 
-    [GeneratedRegex(@"\G" + KernelC.Argument + @"\s*,\s*")]
-    private static partial Regex Skipped();
+    private static Func<Regex> Skipped { get; } = LargePattern.Of(@"\G" + KernelC.Argument + @"\s*,\s*");
 
     [GeneratedRegex(@"\G\s*([0-9]+[uUlL]{0,3})\s*[,)]")]
     private static partial Regex Last();

@@ -34,7 +34,7 @@ internal static partial class BlockRules
             new PatternRule("BRACES", Severity.Check, "Blank lines aren't necessary after an open brace '{'", Blank, "", "The brace separates.", new("int f(void)\n{\n\n\ta();\n}"), new("int f(void)\n{\n\ta();\n}"))
                 { On = PatternRule.View.Raw, ShowsPrevious = true, Describe = (scan, _) => scan.Previous.Length > 1 && Scan.TrimEnd(scan.Previous).EndsWith("{") ? "Blank lines aren't necessary after an open brace '{'" : null },
             new PatternRule("OPEN_BRACE", Severity.Error, "open brace '{' following function definitions go on the next line", FunctionBrace, "{", "A brace in the first column marks a function's start.",
-                new("static int f(int a) {\n\treturn a;\n}"), new("static int f(int a)\n{\n\treturn a;\n}")) { On = PatternRule.View.Spaced, Unless = ClosedOrDo },
+                new("static int f(int a) {\n\treturn a;\n}"), new("static int f(int a)\n{\n\treturn a;\n}")) { On = PatternRule.View.Spaced, When = scan => QuickLook.HasFunctionBrace(scan.SpacedText), Unless = ClosedOrDo },
             new PatternRule("IF_0", Severity.Warning, "Consider removing the code enclosed by this #if 0 and its #endif", IfZero, "#", "git remembers what was removed.", new("#if 0"), new("#ifdef A")),
             new PatternRule("IF_1", Severity.Warning, "Consider removing the #if 1 and its #endif", IfOne, "#", "It is always there.", new("#if 1"), new("#ifdef A")),
             new PatternRule("ARCH_DEFINES", Severity.Check, "architecture specific defines should be avoided", ArchitectureMacro, "__", "Kconfig says what is meant.", new("#if defined(__i386__)"), new("#ifdef CONFIG_X86"))
@@ -61,8 +61,7 @@ internal static partial class BlockRules
     [GeneratedRegex(@"^.\s*$")]
     private static partial Regex Blank();
 
-    [GeneratedRegex(KernelC.Type + @"\s*" + KernelC.Name + @"\s*" + KernelC.Brackets + @"\s*\{")]
-    private static partial Regex FunctionBrace();
+    private static Func<Regex> FunctionBrace { get; } = LargePattern.Of(KernelC.Type + @"\s*" + KernelC.Name + @"\s*" + KernelC.Brackets + @"\s*\{");
 
     [GeneratedRegex(@"\}|#\s*define\b.*do\s*\{")]
     private static partial Regex ClosedOrDo();

@@ -213,14 +213,12 @@ internal static partial class CallRules
     [GeneratedRegex(@"\bNR_CPUS\b")]
     private static partial Regex NumberOfCpus();
 
-    [GeneratedRegex(@"^.\s*#\s*(?:if|define)\b.*\bNR_CPUS\b|^.\s*" + KernelC.Declaration + @"\s.*\[[^\]]*NR_CPUS[^\]]*\]|\[[^\]]*(?:\.\.\.[^\]]*NR_CPUS|NR_CPUS[^\]]*\.\.\.)[^\]]*\]|^.\s*\.\w+\s*=\s*.*\bNR_CPUS\b")]
-    private static partial Regex NumberOfCpusAllowed();
+    private static Func<Regex> NumberOfCpusAllowed { get; } = LargePattern.Of(@"^.\s*#\s*(?:if|define)\b.*\bNR_CPUS\b|^.\s*" + KernelC.Declaration + @"\s.*\[[^\]]*NR_CPUS[^\]]*\]|\[[^\]]*(?:\.\.\.[^\]]*NR_CPUS|NR_CPUS[^\]]*\.\.\.)[^\]]*\]|^.\s*\.\w+\s*=\s*.*\bNR_CPUS\b");
 
     [GeneratedRegex(@"\+\s*#\s*define\s+((?:__)?ARCH_(?:HAS|HAVE)\w*)\b")]
     private static partial Regex ArchHas();
 
-    [GeneratedRegex(@"\b((?:un)?likely)\s*\(" + KernelC.Argument + @"\s*\)\s*" + KernelC.Comparison)]
-    private static partial Regex LikelyCompared();
+    private static Func<Regex> LikelyCompared { get; } = LargePattern.Of(@"\b((?:un)?likely)\s*\(" + KernelC.Argument + @"\s*\)\s*" + KernelC.Comparison);
 
     [GeneratedRegex(@"\b(?:un)?likely\s*\(\s*!?\s*(IS_ERR(?:_OR_NULL|_VALUE)?|WARN)")]
     private static partial Regex LikelyNested();
@@ -270,14 +268,12 @@ internal static partial class CallRules
     [GeneratedRegex(@"\bIS_ENABLED\s*\(\s*(\w+)\s*\)")]
     private static partial Regex IsEnabled();
 
-    [GeneratedRegex(@"^\+\s*#\s*if\s+defined(?:\s*\(?\s*|\s+)(CONFIG_[A-Z_]+)\s*\)?\s*\|\|\s*defined(?:\s*\(?\s*|\s+)\1_MODULE\s*\)?\s*$")]
-    private static partial Regex EnabledOrModule();
+    private static Func<Regex> EnabledOrModule { get; } = LargePattern.Of(@"^\+\s*#\s*if\s+defined(?:\s*\(?\s*|\s+)(CONFIG_[A-Z_]+)\s*\)?\s*\|\|\s*defined(?:\s*\(?\s*|\s+)\1_MODULE\s*\)?\s*$");
 
     [GeneratedRegex(@"(?:debugfs_create_\w+|DEVICE_ATTR).*\b(?:S_IWUGO|S_IWOTH|S_IRWXUGO|S_IALLUGO|0[0-7][0-7][2367])\b")]
     private static partial Regex WorldWritable();
 
-    [GeneratedRegex(@"\b" + ModeNames + @"(?:\s*\|\s*" + ModeNames + @")*\b")]
-    private static partial Regex SymbolicPermissions();
+    private static Func<Regex> SymbolicPermissions { get; } = LargePattern.Of(@"\b" + ModeNames + @"(?:\s*\|\s*" + ModeNames + @")*\b");
 
     [GeneratedRegex(@"\.extra[12]\s*=\s*&(zero|one|int_max)\b")]
     private static partial Regex SysctlConstant();
@@ -285,20 +281,16 @@ internal static partial class CallRules
     [GeneratedRegex(@"\b(__dev(?:init|exit)(?:data|const)?)\b")]
     private static partial Regex HotplugSection();
 
-    [GeneratedRegex(@"\b(" + KernelC.Place + @")\s*=\s*(?:" + KernelC.Brackets + @")?\s*krealloc\s*\(\s*\1\s*,")]
-    private static partial Regex Krealloc();
+    private static Func<Regex> Krealloc { get; } = LargePattern.Of(@"\b(" + KernelC.Place + @")\s*=\s*(?:" + KernelC.Brackets + @")?\s*krealloc\s*\(\s*\1\s*,");
 
     [GeneratedRegex(@"\b((?:devm_)?(?:kcalloc|kmalloc_array))\s*\(\s*sizeof\b")]
     private static partial Regex SizeFirst();
 
-    [GeneratedRegex(@"\b(" + KernelC.Place + @")\s*=\s*(?:" + KernelC.Brackets + @")?\s*((?:kv|k|v)[mz]alloc(?:_node)?)\s*\(\s*(sizeof\s*\(\s*struct\s+" + KernelC.Place + @"\s*\))")]
-    private static partial Regex SizeOfStruct();
+    private static Func<Regex> SizeOfStruct { get; } = LargePattern.Of(@"\b(" + KernelC.Place + @")\s*=\s*(?:" + KernelC.Brackets + @")?\s*((?:kv|k|v)[mz]alloc(?:_node)?)\s*\(\s*(sizeof\s*\(\s*struct\s+" + KernelC.Place + @"\s*\))");
 
-    [GeneratedRegex(@"\*\s*\)\s*" + KernelC.Allocation + @"\b")]
-    private static partial Regex CastOfAllocation();
+    private static Func<Regex> CastOfAllocation { get; } = LargePattern.Of(@"\*\s*\)\s*" + KernelC.Allocation + @"\b");
 
-    [GeneratedRegex(@"\breturn\s+sysfs_emit\s*\(" + KernelC.Argument + @"\s*,\s*(" + KernelC.Text + ")")]
-    private static partial Regex SysfsEmit();
+    private static Func<Regex> SysfsEmit { get; } = LargePattern.Of(@"\breturn\s+sysfs_emit\s*\(" + KernelC.Argument + @"\s*,\s*(" + KernelC.Text + ")");
 
     [GeneratedRegex(@"\b(kfree|usb_free_urb|debugfs_remove(?:_recursive)?|(?:kmem_cache|mempool|dma_pool)_destroy)\s*\(\s*(" + KernelC.Place + @")\s*\)\s*;")]
     private static partial Regex Release();
@@ -309,12 +301,9 @@ internal static partial class CallRules
     [GeneratedRegex(@"^\+[^\n]*\bsscanf\b")]
     private static partial Regex Sscanf();
 
-    [GeneratedRegex(KernelC.Name + @"\s*=\s*sscanf\s*" + KernelC.Brackets + @"|\bsscanf\s*" + KernelC.Brackets + @"\s*" + KernelC.Comparison + "|" + KernelC.Comparison + @"\s*\bsscanf\s*" + KernelC.Brackets)]
-    private static partial Regex SscanfChecked();
+    private static Func<Regex> SscanfChecked { get; } = LargePattern.Of(KernelC.Name + @"\s*=\s*sscanf\s*" + KernelC.Brackets + @"|\bsscanf\s*" + KernelC.Brackets + @"\s*" + KernelC.Comparison + "|" + KernelC.Comparison + @"\s*\bsscanf\s*" + KernelC.Brackets);
 
-    [GeneratedRegex(@"^\+\s*" + KernelC.Place + @"\s*=\s*(?:" + KernelC.Brackets + @")?\s*(kv?[mz]alloc)\s*\(\s*(" + KernelC.Argument + @")\s*\*\s*(" + KernelC.Argument + @")\s*,")]
-    private static partial Regex Multiplied();
+    private static Func<Regex> Multiplied { get; } = LargePattern.Of(@"^\+\s*" + KernelC.Place + @"\s*=\s*(?:" + KernelC.Brackets + @")?\s*(kv?[mz]alloc)\s*\(\s*(" + KernelC.Argument + @")\s*\*\s*(" + KernelC.Argument + @")\s*,");
 
-    [GeneratedRegex("^(?:" + KernelC.Number + "|[A-Z_][A-Z0-9_]*)$")]
-    private static partial Regex Constant();
+    private static Func<Regex> Constant { get; } = LargePattern.Of("^(?:" + KernelC.Number + "|[A-Z_][A-Z0-9_]*)$");
 }

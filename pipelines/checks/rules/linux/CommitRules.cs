@@ -141,8 +141,7 @@ internal sealed partial class CommitDescription() : LineRule("GIT_COMMIT_ID", Se
     [GeneratedRegex(@"\bcommit\s+[0-9a-f]{5,}|\bcommit\s*$", RegexOptions.IgnoreCase)]
     private static partial Regex CommitOrEnd();
 
-    [GeneratedRegex(@"\bcommit\s+[0-9a-f]{5,}\s*(" + KernelC.Brackets + ")", RegexOptions.IgnoreCase)]
-    private static partial Regex Described();
+    private static Func<Regex> Described { get; } = LargePattern.Of(@"\bcommit\s+[0-9a-f]{5,}\s*(" + KernelC.Brackets + ")", RegexOptions.IgnoreCase);
 
     [GeneratedRegex(@"\b(c)ommit\s+[0-9a-f]{5,}\b", RegexOptions.IgnoreCase)]
     private static partial Regex CommitName();

@@ -9,7 +9,7 @@ internal static partial class DeclarationRules
     [
         new PatternRule("GLOBAL_INITIALISERS", Severity.Error, "do not initialise globals to 0", GlobalZero, "=",
             "They are zero already, and would take room in the image.", new("int a = 0;"), new("int a;"))
-            { AppliesTo = file => !IsBpf(file), Describe = (_, match) => $"do not initialise globals to {match.Groups[1].Value}" },
+            { When = scan => QuickLook.StartsAtMargin(scan.Line), AppliesTo = file => !IsBpf(file), Describe = (_, match) => $"do not initialise globals to {match.Groups[1].Value}" },
         new PatternRule("INITIALISED_STATIC", Severity.Error, "do not initialise statics to 0", StaticZero, "static",
             "They are zero already, and would take room in the image.", new("\tstatic int a = 0;"), new("\tstatic int a;"))
             { Describe = (_, match) => $"do not initialise statics to {match.Groups[1].Value}" },
@@ -68,7 +68,7 @@ internal static partial class DeclarationRules
             "All definitions become weak then, and the linker takes any.", new("int f(void) __weak;"), new("int f(void);")),
         new KernelTypes(),
         new PatternRule("TYPECAST_INT_CONSTANT", Severity.Warning, "Unnecessary typecast of c90 int constant", CastNumber, ")",
-            "A suffix gives a number its type.", new("\ta = (unsigned long)1;"), new("\ta = 1UL;")) { Describe = (_, match) => DescribeCast(match) },
+            "A suffix gives a number its type.", new("\ta = (unsigned long)1;"), new("\ta = 1UL;")) { When = scan => QuickLook.HasNumberAfterParenthesis(scan.Line), Describe = (_, match) => DescribeCast(match) },
         new PatternRule("SIZEOF_ADDRESS", Severity.Warning, "sizeof(& should be avoided", SizeOfAddress, "sizeof",
             "It is the size of a pointer.", new("\tf(sizeof(&a));"), new("\tf(sizeof(a));")),
         new PatternRule("SIZEOF_PARENTHESIS", Severity.Warning, "sizeof should have parentheses", SizeOfBare, "sizeof",
@@ -141,8 +141,7 @@ internal static partial class DeclarationRules
 
     private const string Zero = @"((?:(?:0[xX])?0+[uUlL]{0,3}|NULL|false)\b)";
 
-    [GeneratedRegex(@"^\+" + KernelC.Type + @"\s*" + KernelC.Name + @"(?:\s+" + KernelC.Modifier + @")*\s*=\s*" + Zero + @"\s*;")]
-    private static partial Regex GlobalZero();
+    private static Func<Regex> GlobalZero { get; } = LargePattern.Of(@"^\+" + KernelC.Type + @"\s*" + KernelC.Name + @"(?:\s+" + KernelC.Modifier + @")*\s*=\s*" + Zero + @"\s*;");
 
     [GeneratedRegex(@"^\+.*\bstatic\s.*=\s*" + Zero + @"\s*;")]
     private static partial Regex StaticZero();
@@ -153,8 +152,7 @@ internal static partial class DeclarationRules
     [GeneratedRegex(@"\b((?:(?:un)?signed\s+)?(?:short|long(?:\s+long)?)\s+int)\b")]
     private static partial Regex NeedlessInt();
 
-    [GeneratedRegex(@"\b(?:(?:" + KernelC.Storage + "|" + KernelC.Inline + "|" + KernelC.Attribute + @")\s+)*\b((?:un)?signed)\b((?:\s*\*)*)\s*(?!(?:char|short|int|long)\b)(?:" + KernelC.Name + @")?\s*[=,;\[)(]")]
-    private static partial Regex BareSign();
+    private static Func<Regex> BareSign { get; } = LargePattern.Of(@"\b(?:(?:" + KernelC.Storage + "|" + KernelC.Inline + "|" + KernelC.Attribute + @")\s+)*\b((?:un)?signed)\b((?:\s*\*)*)\s*(?!(?:char|short|int|long)\b)(?:" + KernelC.Name + @")?\s*[=,;\[)(]");
 
     [GeneratedRegex(@"\bstatic\s+const\s+char\s*\*\s*\w+\s*\[\s*\]\s*=\s*")]
     private static partial Regex PointerArray();
@@ -168,29 +166,23 @@ internal static partial class DeclarationRules
     [GeneratedRegex(@"^.\s+(?:static\s+|const\s+)?char\s+\*\s*\w+\s*\[\s*\]\s*=\s*\{")]
     private static partial Regex LocalPointerArray();
 
-    [GeneratedRegex(@"\bconst\s+(" + KernelC.Basic + @")\s+const\b")]
-    private static partial Regex ConstTwice();
+    private static Func<Regex> ConstTwice { get; } = LargePattern.Of(@"\bconst\s+(" + KernelC.Basic + @")\s+const\b");
 
     [GeneratedRegex(@"^\s+\w+\s*\[|^\w+\s*\[")]
     private static partial Regex ArrayName();
 
-    [GeneratedRegex(@"^\+\s*(?:const\s+static\s+(" + KernelC.Type + @")\b|static\s+(" + KernelC.Basic + @")\s+const\b)")]
-    private static partial Regex ConstStatic();
+    private static Func<Regex> ConstStatic { get; } = LargePattern.Of(@"^\+\s*(?:const\s+static\s+(" + KernelC.Type + @")\b|static\s+(" + KernelC.Basic + @")\s+const\b)");
 
-    [GeneratedRegex(@"(\b" + KernelC.Type + @"\s*" + KernelC.Name + @")\s*\(\s*\)")]
-    private static partial Regex NoParameters();
+    private static Func<Regex> NoParameters { get; } = LargePattern.Of(@"(\b" + KernelC.Type + @"\s*" + KernelC.Name + @")\s*\(\s*\)");
 
     [GeneratedRegex(@"\btypedef\s")]
     private static partial Regex Typedef();
 
-    [GeneratedRegex(@"\btypedef\s+" + KernelC.Type + @"(?:\s*\(\s*\*?" + KernelC.Name + @"\s*\)\s*\(|\s+" + KernelC.Name + @"\s*\()|\b(?:(?:__)?(?:[us]_?)?int_?(?:8|16|32|64)_t|u_(?:char|short|int|long)|u(?:nchar|short|int|long)|(?:__)?(?:u|s|be|le)(?:8|16|32|64)|atomic_t|FILE|__bitwise)\b")]
-    private static partial Regex TypedefAllowed();
+    private static Func<Regex> TypedefAllowed { get; } = LargePattern.Of(@"\btypedef\s+" + KernelC.Type + @"(?:\s*\(\s*\*?" + KernelC.Name + @"\s*\)\s*\(|\s+" + KernelC.Name + @"\s*\()|\b(?:(?:__)?(?:[us]_?)?int_?(?:8|16|32|64)_t|u_(?:char|short|int|long)|u(?:nchar|short|int|long)|(?:__)?(?:u|s|be|le)(?:8|16|32|64)|atomic_t|FILE|__bitwise)\b");
 
-    [GeneratedRegex(@"^\+\s*(?:" + KernelC.Declaration + @")?\b([A-Za-z_]\w*)\s*=\s*(?:\1|\*\s*\(?\s*&\s*\(?\s*\1\s*\)?\s*\)?)\s*[;,]")]
-    private static partial Regex SelfAssignment();
+    private static Func<Regex> SelfAssignment { get; } = LargePattern.Of(@"^\+\s*(?:" + KernelC.Declaration + @")?\b([A-Za-z_]\w*)\s*=\s*(?:\1|\*\s*\(?\s*&\s*\(?\s*\1\s*\)?\s*\)?)\s*[;,]");
 
-    [GeneratedRegex(@"^\+\s*static\s+(?:const\s+)?(?:(?<section>" + KernelC.InitSection + @")\s+(" + KernelC.Plain + @")|(" + KernelC.Plain + @")\s+(?<section>" + KernelC.InitSection + @"))\s+(?<name>" + KernelC.Name + @"(?:\[[^\]]*\])?)\s*[=;]")]
-    private static partial Regex SectionBeforeName();
+    private static Func<Regex> SectionBeforeName { get; } = LargePattern.Of(@"^\+\s*static\s+(?:const\s+)?(?:(?<section>" + KernelC.InitSection + @")\s+(" + KernelC.Plain + @")|(" + KernelC.Plain + @")\s+(?<section>" + KernelC.InitSection + @"))\s+(?<name>" + KernelC.Name + @"(?:\[[^\]]*\])?)\s*[=;]");
 
     [GeneratedRegex(@"(__(?:mem|cpu|dev|net_|))initdata\b")]
     private static partial Regex ConstInitData();
@@ -207,41 +199,32 @@ internal static partial class DeclarationRules
     [GeneratedRegex(@"\w[\s*]+" + KernelC.Storage + @"\b")]
     private static partial Regex StorageWord();
 
-    [GeneratedRegex(@"\b(" + KernelC.Type + @")\s+(" + KernelC.Storage + @")\b")]
-    private static partial Regex StorageAfterType();
+    private static Func<Regex> StorageAfterType { get; } = LargePattern.Of(@"\b(" + KernelC.Type + @")\s+(" + KernelC.Storage + @")\b");
 
-    [GeneratedRegex(@"\b" + KernelC.Type + @"\s+" + KernelC.Inline + @"\b|\b" + KernelC.Inline + @"\s+" + KernelC.Storage + @"\b")]
-    private static partial Regex InlinePlace();
+    private static Func<Regex> InlinePlace { get; } = LargePattern.Of(@"\b" + KernelC.Type + @"\s+" + KernelC.Inline + @"\b|\b" + KernelC.Inline + @"\s+" + KernelC.Storage + @"\b");
 
     [GeneratedRegex(@"\b(__inline__|__inline)\b")]
     private static partial Regex OldInline();
 
-    [GeneratedRegex(@"\b__attribute__\s*\(\s*\(\s*(\w+)\s*(" + KernelC.Brackets + @")?")]
-    private static partial Regex GccAttribute();
+    private static Func<Regex> GccAttribute { get; } = LargePattern.Of(@"\b__attribute__\s*\(\s*\(\s*(\w+)\s*(" + KernelC.Brackets + @")?");
 
     [GeneratedRegex(@"^\s*\(\s*(\w+)\s*,\s*(.*)")]
     private static partial Regex FormatParameters();
 
-    [GeneratedRegex(KernelC.Declaration + @"\s*" + KernelC.Name + @"\s*" + KernelC.Brackets + @"\s*(?:__weak\s*;|__attribute__\s*\(\s*\(.*\bweak\b.*;)")]
-    private static partial Regex WeakDeclaration();
+    private static Func<Regex> WeakDeclaration { get; } = LargePattern.Of(KernelC.Declaration + @"\s*" + KernelC.Name + @"\s*" + KernelC.Brackets + @"\s*(?:__weak\s*;|__attribute__\s*\(\s*\(.*\bweak\b.*;)");
 
-    [GeneratedRegex(@"(\(\s*(" + KernelC.LongInteger + @")\s*\)\s*)([0-9][0-9A-Fa-fxXuUlL]*)\b")]
-    private static partial Regex CastNumber();
+    private static Func<Regex> CastNumber { get; } = LargePattern.Of(@"(\(\s*(" + KernelC.LongInteger + @")\s*\)\s*)([0-9][0-9A-Fa-fxXuUlL]*)\b");
 
     [GeneratedRegex(@"\bsizeof\s*\(\s*&")]
     private static partial Regex SizeOfAddress();
 
-    [GeneratedRegex(@"\bsizeof\s+((?:\*\s*)?" + KernelC.Place + "|" + KernelC.Type + @"(?:\s+" + KernelC.Place + @")?)")]
-    private static partial Regex SizeOfBare();
+    private static Func<Regex> SizeOfBare { get; } = LargePattern.Of(@"\bsizeof\s+((?:\*\s*)?" + KernelC.Place + "|" + KernelC.Type + @"(?:\s+" + KernelC.Place + @")?)");
 
-    [GeneratedRegex(@"\bsizeof\s*\(\s*(" + KernelC.Place + @")\s*\)\s*/\s*sizeof\s*\(\s*\1\s*\[\s*0\s*\]\s*\)")]
-    private static partial Regex ArraySize();
+    private static Func<Regex> ArraySize { get; } = LargePattern.Of(@"\bsizeof\s*\(\s*(" + KernelC.Place + @")\s*\)\s*/\s*sizeof\s*\(\s*\1\s*\[\s*0\s*\]\s*\)");
 
-    [GeneratedRegex(@"^\+\s*extern\s+" + KernelC.Type + @"\s*" + KernelC.Name + @"\s*\(")]
-    private static partial Regex ExternInHeader();
+    private static Func<Regex> ExternInHeader { get; } = LargePattern.Of(@"^\+\s*extern\s+" + KernelC.Type + @"\s*" + KernelC.Name + @"\s*\(");
 
-    [GeneratedRegex(@"^.\s*(?:(?:extern\s+)?" + KernelC.Type + @"\s+" + KernelC.Name + @"\s*" + KernelC.Brackets + @"\s*;|extern\s+(?!" + KernelC.Type + @"\s+" + KernelC.Name + @"\s*\())")]
-    private static partial Regex ExternInSource();
+    private static Func<Regex> ExternInSource { get; } = LargePattern.Of(@"^.\s*(?:(?:extern\s+)?" + KernelC.Type + @"\s+" + KernelC.Name + @"\s*" + KernelC.Brackets + @"\s*;|extern\s+(?!" + KernelC.Type + @"\s+" + KernelC.Name + @"\s*\())");
 
     [GeneratedRegex(@"#\s*define\s+\w+\s+\(?\s*1\s*([uUlL]*)\s*<<\s*(?:[0-9]+|" + KernelC.Name + @")\s*\)?")]
     private static partial Regex ShiftedOne();

@@ -25,11 +25,11 @@ internal static partial class ExpressionRules
         new PatternRule("INDENTED_LABEL", Severity.Warning, "labels should not be indented", IndentedLabel, ":",
             "A jump's target shows at the margin.", new("\tout:"), new("out:")) { On = PatternRule.View.Spaced },
         new PatternRule("RETURN_PARENTHESES", Severity.Error, "return is not a function, parentheses are not required", ReturnedParentheses, "return",
-            "It reads like a call.", new("\treturn (a);"), new("\treturn a;")) { On = PatternRule.View.Statement },
+            "It reads like a call.", new("\treturn (a);"), new("\treturn a;")) { On = PatternRule.View.Statement, When = scan => QuickLook.ReturnsParentheses(scan.StatementText) },
         new PatternRule("RETURN_VOID", Severity.Warning, "void function return statements are not generally useful", ClosingBrace, "}",
             "The function ends there.", new("\tf();\n\treturn;\n}"), new("\tf();\n}")) { On = PatternRule.View.Spaced, ShowsPrevious = true, Describe = AfterReturn },
         new PatternRule("CONSTANT_COMPARISON", Severity.Warning, "Comparisons should place the constant on the right side of the test", ConstantFirst, "",
-            "It reads as it is spoken.", new("\tif (0 == a)"), new("\tif (a == 0)")) { When = HasComparison, Describe = DescribeConstant },
+            "It reads as it is spoken.", new("\tif (0 == a)"), new("\tif (a == 0)")) { When = scan => QuickLook.ComparesConstant(scan.Line), Describe = DescribeConstant },
         new PatternRule("USE_NEGATIVE_ERRNO", Severity.Warning, "return of an errno should typically be negative (ie: return -E)", PositiveErrno, "return",
             "Callers look for less than zero.", new("\treturn EINVAL;"), new("\treturn -EINVAL;"))
             { On = PatternRule.View.Spaced, Describe = (_, match) => match.Groups[1].Value is "EOF" or "ERROR" || match.Groups[1].Value.StartsWith("EPOLL", StringComparison.Ordinal) ? null : $"return of an errno should typically be negative (ie: return -{match.Groups[1].Value})" },
@@ -41,7 +41,8 @@ internal static partial class ExpressionRules
             "A pointer is true when it is not NULL.", new("\tif (a == NULL)"), new("\tif (!a)"))
             { Every = true, Describe = (_, match) => $"Comparison to NULL could be written \"{(match.Groups[2].Value == "==" ? "!" : "")}{match.Groups[1].Value}\"" },
         new PatternRule("BOOL_COMPARISON", Severity.Check, "Using comparison to true or false is error prone", BoolComparison, "=",
-            "Values other than 1 are true too.", new("\tif (a == true)"), new("\tif (a)")) { Describe = (_, match) => $"Using comparison to {match.Groups[1].Value}{match.Groups[2].Value} is error prone" },
+            "Values other than 1 are true too.", new("\tif (a == true)"), new("\tif (a)"))
+            { When = scan => QuickLook.HasTruth(scan.Line), Describe = (_, match) => $"Using comparison to {match.Groups[1].Value}{match.Groups[2].Value} is error prone" },
         new PatternRule("ONE_SEMICOLON", Severity.Warning, "Statements terminations use 1 semicolon", TwoSemicolons, ";",
             "An empty statement that nobody meant.", new("\ta();;"), new("\ta();")),
         new PatternRule("DEFAULT_NO_BREAK", Severity.Warning, "switch default: should use break", EmptyDefault, "default",
@@ -60,8 +61,6 @@ internal static partial class ExpressionRules
             { On = PatternRule.View.Spaced, Describe = (_, match) => match.Groups[1].Length % 8 == 0 ? null : "Statements should start on a tabstop" },
         new ComparisonParentheses(),
     ];
-
-    private static bool HasComparison(PatchScan scan) => scan.Has('<') || scan.Has('>') || scan.Line.Contains("==", StringComparison.Ordinal) || scan.Line.Contains("!=", StringComparison.Ordinal);
 
     private static string Short(ReadOnlySpan<char> line) => line.Length > PatternRule.MaxLine ? "" : line.ToString();
 
@@ -137,14 +136,12 @@ internal static partial class ExpressionRules
     [GeneratedRegex(@"(\bif\s*)?(\(\s*" + KernelC.Name + @"\s*(?:" + KernelC.Member + @"\s*)+\))[ \t]*\(")]
     private static partial Regex PointerParentheses();
 
-    [GeneratedRegex(@"\bif\s*(?:\(\s*){2}" + KernelC.Call + "(" + KernelC.Comparison + @")\s*" + KernelC.Call + @"(?:\s*\)){2}")]
-    private static partial Regex DoubledParentheses();
+    private static Func<Regex> DoubledParentheses { get; } = LargePattern.Of(@"\bif\s*(?:\(\s*){2}" + KernelC.Call + "(" + KernelC.Comparison + @")\s*" + KernelC.Call + @"(?:\s*\)){2}");
 
     [GeneratedRegex(@"^.\s+(?<! )[A-Za-z_]\w*:(?!\s*[0-9]+)(?<!default:)|^.[ \t]{2,}[A-Za-z_]\w*:(?!\s*[0-9]+)(?<!\sdefault:)")]
     private static partial Regex IndentedLabel();
 
-    [GeneratedRegex(@"^.\s*return\s*\((?>" + KernelC.Argument + @")(?:\?[^;]*)?\)\s*;\s*$")]
-    private static partial Regex ReturnedParentheses();
+    private static Func<Regex> ReturnedParentheses { get; } = LargePattern.Of(@"^.\s*return\s*\((?>" + KernelC.Argument + @")(?:\?[^;]*)?\)\s*;\s*$");
 
     [GeneratedRegex(@"^[ +]\}\s*$")]
     private static partial Regex ClosingBrace();
@@ -155,8 +152,7 @@ internal static partial class ExpressionRules
     [GeneratedRegex(@"^[ +]\s*" + KernelC.Name + @"\s*:")]
     private static partial Regex LabelLine();
 
-    [GeneratedRegex(@"^\+(.*)\b(?:" + KernelC.Number + @"|[A-Z_][A-Z0-9_]*)\s*" + KernelC.Comparison + @"\s*(" + KernelC.Call + ")")]
-    private static partial Regex ConstantFirst();
+    private static Func<Regex> ConstantFirst { get; } = LargePattern.Of(@"^\+(.*)\b(?:" + KernelC.Number + @"|[A-Z_][A-Z0-9_]*)\s*" + KernelC.Comparison + @"\s*(" + KernelC.Call + ")");
 
     [GeneratedRegex("(?:" + KernelC.Operator + @"|[.])\s*$")]
     private static partial Regex EndsInOperator();
@@ -173,14 +169,11 @@ internal static partial class ExpressionRules
     [GeneratedRegex("(" + KernelC.Place + @"\s*(?:[.]|->))\s*$")]
     private static partial Regex EndsInArrow();
 
-    [GeneratedRegex(KernelC.Call + @"&\s*(?!&)" + KernelC.Call + ">>")]
-    private static partial Regex MaskThenShift();
+    private static Func<Regex> MaskThenShift { get; } = LargePattern.Of(KernelC.Call + @"&\s*(?!&)" + KernelC.Call + ">>");
 
-    [GeneratedRegex(@"\b((?:[&*]\s*)?" + KernelC.Place + @")\s*(?:" + KernelC.Brackets + @")?\s*(==|!=)\s*NULL\b")]
-    private static partial Regex NullComparison();
+    private static Func<Regex> NullComparison { get; } = LargePattern.Of(@"\b((?:[&*]\s*)?" + KernelC.Place + @")\s*(?:" + KernelC.Brackets + @")?\s*(==|!=)\s*NULL\b");
 
-    [GeneratedRegex(@"\+\s*.*?\b(?:((?i:true|false))\s*[!=]=\s*(?!(?i:true|false)\b)" + KernelC.Place + @"\b|" + KernelC.Place + @"\s*[!=]=\s*((?i:true|false))\b)")]
-    private static partial Regex BoolComparison();
+    private static Func<Regex> BoolComparison { get; } = LargePattern.Of(@"\+\s*.*?\b(?:((?i:true|false))\s*[!=]=\s*(?!(?i:true|false)\b)" + KernelC.Place + @"\b|" + KernelC.Place + @"\s*[!=]=\s*((?i:true|false))\b)");
 
     [GeneratedRegex(@";\s*;\s*$")]
     private static partial Regex TwoSemicolons();
@@ -190,8 +183,7 @@ internal static partial class ExpressionRules
 
     private const string Assigned = "(?:" + KernelC.Place + @"\s*" + KernelC.Assignment + @"\s*)?" + KernelC.Argument;
 
-    [GeneratedRegex(@"^\+\s*" + Assigned + @"\s*,\s*" + Assigned + @"\s*;\s*$")]
-    private static partial Regex CommaStatement();
+    private static Func<Regex> CommaStatement { get; } = LargePattern.Of(@"^\+\s*" + Assigned + @"\s*,\s*" + Assigned + @"\s*;\s*$");
 
     [GeneratedRegex(@"(?:[\[(]|&&|\|\|)\s*0[xX][0-9]+\s*(?:&&|\|\|)|(?:&&|\|\|)\s*0[xX][0-9]+\s*(?:&&|\|\||[)\]])")]
     private static partial Regex HexadecimalTest();
@@ -205,8 +197,7 @@ internal static partial class ExpressionRules
     [GeneratedRegex(@"fallthrough|intentional(?:ly)?[ \t]*fall(?:(?:s | |-)[Tt]|t)hr(?:ough|u|ew)|FALL(?:S | |-)?THR(?:OUGH|U|EW)|[Ff]all(?:(?:s | |-)[Tt]|t)hr(?:ough|u|ew)|fall(?:s | |-)?thr(?:ough|u|ew)")]
     private static partial Regex FallComment();
 
-    [GeneratedRegex(@"^\+\t+( +)(?:" + KernelC.Keyword + @"\b|\{\s*$|\}\s*(?:else\b|while\b|\s*$)|" + KernelC.Declaration + @"\s*" + KernelC.Name + @"\s*[;=])")]
-    private static partial Regex OffTabStop();
+    private static Func<Regex> OffTabStop { get; } = LargePattern.Of(@"^\+\t+( +)(?:" + KernelC.Keyword + @"\b|\{\s*$|\}\s*(?:else\b|while\b|\s*$)|" + KernelC.Declaration + @"\s*" + KernelC.Name + @"\s*[;=])");
 }
 
 /// <summary>Parentheses around one comparison of a condition.</summary>
@@ -245,8 +236,7 @@ internal sealed partial class ComparisonParentheses() : LineRule("UNNECESSARY_PA
     [GeneratedRegex(@"^.\s*if\s*\(((?>[^()]+|\((?>[^()]+|\((?>[^()]+|\([^()]*\))*\))*\))*)\)", RegexOptions.Singleline)]
     private static partial Regex Condition();
 
-    [GeneratedRegex(@"(?:^|[^\w&!~])+\s*\(\s*([&!~]?\s*" + KernelC.Place + @"\s*(?:" + KernelC.Comparison + @"\s*" + KernelC.Argument + @")?)\s*\)")]
-    private static partial Regex Compared();
+    private static Func<Regex> Compared { get; } = LargePattern.Of(@"(?:^|[^\w&!~])+\s*\(\s*([&!~]?\s*" + KernelC.Place + @"\s*(?:" + KernelC.Comparison + @"\s*" + KernelC.Argument + @")?)\s*\)");
 
     [GeneratedRegex(@"^\s*\w+\s*$")]
     private static partial Regex SingleWord();

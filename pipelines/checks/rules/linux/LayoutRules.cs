@@ -35,8 +35,10 @@ internal static partial class LayoutRules
             return null;
         var before = WithoutQualifiers(previous.ToString());
         line = WithoutQualifiers(line);
-        return Declaration().IsMatch(before) && !NoDeclaration().IsMatch(before) && !Declaration().IsMatch(line) && !GoesOn().IsMatch(line) ? "Missing a blank line after declarations" : null;
+        return IsDeclaration(before) && !NoDeclaration().IsMatch(before) && !GoesOn().IsMatch(line) && !IsDeclaration(line) ? "Missing a blank line after declarations" : null;
     }
+
+    private static bool IsDeclaration(string line) => QuickLook.MayDeclare(line) && Declaration().IsMatch(line);
 
     private static string WithoutQualifiers(string line) => QuickLook.HasQualifier(line) ? Qualifier().Replace(line, "") : line;
 
@@ -49,24 +51,25 @@ internal static partial class LayoutRules
     [GeneratedRegex(@"^\+\s+\S")]
     private static partial Regex Indented();
 
-    [GeneratedRegex(@"\b(?:" + KernelC.Attribute + "|" + KernelC.Annotation + @")\b")]
-    private static partial Regex Qualifier();
+    private static Func<Regex> Qualifier { get; } = LargePattern.Of(@"\b(?:" + KernelC.Attribute + "|" + KernelC.Annotation + @")\b");
 
     private const string Macro =
         @"(?:(?:" + KernelC.Storage + @"\s+)?(?:[A-Z_][A-Z0-9]*_){0,2}(?:DEFINE|DECLARE)(?:_[A-Z0-9]+){1,6}\s*\(|(?:" + KernelC.Storage + @"\s+)?[HLP]?LIST_HEAD\s*\("
         + @"|(?:SKCIPHER_REQUEST|SHASH_DESC|AHASH_REQUEST)_ON_STACK\s*\(|(?:" + KernelC.Storage + @"\s+)?XA_STATE(?:_ORDER)?\s*\()";
 
-    [GeneratedRegex(@"^\+\s+(?:" + KernelC.Declaration + @"\s*(?:" + KernelC.Name + @"\s*[=,;:\[]|\(\s*\*\s*" + KernelC.Name + @"\s*\)\s*[=,;:\[(])|" + KernelC.Name + @"(?:\s+|\s*\*\s*)" + KernelC.Name + @"\s*[=,;\[]|" + Macro + ")")]
-    private static partial Regex Declaration();
+    private static Func<Regex> Declaration { get; } = LargePattern.Of(@"^\+\s+(?:" + KernelC.Declaration + @"\s*(?:" + KernelC.Name + @"\s*[=,;:\[]|\(\s*\*\s*" + KernelC.Name + @"\s*\)\s*[=,;:\[(])|" + KernelC.Name + @"(?:\s+|\s*\*\s*)" + KernelC.Name + @"\s*[=,;\[]|" + Macro + ")");
 
-    [GeneratedRegex(@"^\+\s+" + KernelC.Keyword + @"\b|(?:" + KernelC.Comparison + "|" + KernelC.Assignment + "|" + KernelC.Operator + @")\s*$|(?:\{\s*|\\)$")]
+    /// <summary>First or last character of an operator.</summary>
+    private const string OperatorEdge = "[=<>!~,^&|+*/%-]";
+
+    [GeneratedRegex(@"^\+\s+" + KernelC.Keyword + @"\b|" + OperatorEdge + @"\s*$|(?:\{\s*|\\)$")]
     private static partial Regex NoDeclaration();
 
-    [GeneratedRegex(@"^\+\s+(?:(?:static\s+)?(?:const\s+)?(?:union|struct|enum|typedef)\b|$|[{}.#""?:(\[]|" + KernelC.Name + @"\s*:\s*[0-9]+\s*[,;]|\(?\s*(?:" + KernelC.Comparison + "|" + KernelC.Assignment + "|" + KernelC.Operator + "))")]
+    [GeneratedRegex(@"^\+\s+(?:(?:static\s+)?(?:const\s+)?(?:union|struct|enum|typedef)\b|$|[{}.#""?:(\[]|" + KernelC.Name + @"\s*:\s*[0-9]+\s*[,;]|\(?\s*" + OperatorEdge + ")")]
     private static partial Regex GoesOn();
 }
 
-internal sealed partial class ParenthesisAlignment() : LineRule("PARENTHESIS_ALIGNMENT", Severity.Check, "Alignment should match open parenthesis")
+internal sealed class ParenthesisAlignment() : LineRule("PARENTHESIS_ALIGNMENT", Severity.Check, "Alignment should match open parenthesis")
 {
     public override Explanation Explanation => new("Arguments form a column.", new("\tf(a,\n\t\t\tb);"), new("\tf(a,\n\t  b);"));
 
@@ -76,26 +79,21 @@ internal sealed partial class ParenthesisAlignment() : LineRule("PARENTHESIS_ALI
         if (!scan.ReportsTaste || !previous.StartsWith("+") || previous.Length > PatternRule.MaxLine || scan.Line.IsEmpty || scan.Line[0] is not ('+' or ' '))
             return;
         var end = Scan.TrimEnd(previous);
-        if (!(end.EndsWith(",") || end.EndsWith("&&") || end.EndsWith("||")) || !Opens().IsMatch(previous))
+        if (!(end.EndsWith(",") || end.EndsWith("&&") || end.EndsWith("||")) || previous.Count(')') >= previous.Count('(') || !Opens().IsMatch(previous))
             return;
         var tabs = 1;
         while (tabs < previous.Length && previous[tabs] == '\t')
             tabs++;
         var column = LastOpen(previous[tabs..].ToString());
-        if (column < 0)
-            return;
         var indent = scan.Line[1..Scan.SkipBlank(scan.Line, 1)];
         var outer = previous[1..tabs].ToString();
         if (!indent.SequenceEqual(outer + new string('\t', column / 8) + new string(' ', column % 8)) && !indent.SequenceEqual(outer + new string(' ', column)))
             scan.ReportWithPrevious(this);
     }
 
-    /// <summary>The column after the last parenthesis that is left open; -1 when none is.</summary>
+    /// <summary>The column after the last parenthesis that is left open; there is one.</summary>
     private static int LastOpen(string text)
     {
-        var opens = text.AsSpan().Count('(');
-        if (opens == 0 || text.AsSpan().Count(')') >= opens)
-            return -1;
         var last = 0;
         for (var at = 0; at < text.Length; at++)
         {
@@ -110,9 +108,7 @@ internal sealed partial class ParenthesisAlignment() : LineRule("PARENTHESIS_ALI
         return Scan.Columns(text.AsSpan(0, last)) + 1;
     }
 
-    [GeneratedRegex(@"^\+[ \t]*(?:" + KernelC.Keyword + @"\s+if\s*|(?:" + KernelC.Declaration + @"\s*)?(?:" + KernelC.Name + @"|\(\s*\*\s*" + KernelC.Name + @"\s*\))\s*|(?:\*\s*)*" + KernelC.Place + @"\s*=\s*" + KernelC.Name + @"\s*)\(.*(?:&&|\|\||,)\s*$")]
-    private static partial Regex Opens();
+    private static Func<Regex> Opens { get; } = LargePattern.Of(@"^\+[ \t]*(?:" + KernelC.Keyword + @"\s+if\s*|(?:" + KernelC.Declaration + @"\s*)?(?:" + KernelC.Name + @"|\(\s*\*\s*" + KernelC.Name + @"\s*\))\s*|(?:\*\s*)*" + KernelC.Place + @"\s*=\s*" + KernelC.Name + @"\s*)\(.*(?:&&|\|\||,)\s*$");
 
-    [GeneratedRegex(@"\G(?:" + KernelC.Argument + "|" + KernelC.Brackets + ")")]
-    private static partial Regex Whole();
+    private static Func<Regex> Whole { get; } = LargePattern.Of(@"\G(?:" + KernelC.Argument + "|" + KernelC.Brackets + ")");
 }

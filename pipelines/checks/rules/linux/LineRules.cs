@@ -49,11 +49,9 @@ internal sealed partial class LongLine(string id, LongLine.Kind kind, Example ba
         return text.Success && Scan.Columns(line.AsSpan(1, line.Length - text.Groups[1].Length - 1)) <= most ? Kind.String : Kind.Code;
     }
 
-    [GeneratedRegex(@"^\+\s*" + LogFunctions + @"\s*\(\s*(?:(?:KERN_\S+\s*|[^""]*))?(" + Text + @"\s*(?:|,|\)\s*;)\s*)$")]
-    private static partial Regex LogEndingInString();
+    private static Func<Regex> LogEndingInString { get; } = LargePattern.Of(@"^\+\s*" + LogFunctions + @"\s*\(\s*(?:(?:KERN_\S+\s*|[^""]*))?(" + Text + @"\s*(?:|,|\)\s*;)\s*)$");
 
-    [GeneratedRegex(@"^\+\s*" + Text + @"\s*(?:\s*|,|\)\s*;)\s*$|^\+\s*#\s*define\s+\w+\s+" + Text + @"$|^\+.*\bEFI_GUID\s*\(|^\+\s*(?:\w+)?\s*DEFINE_PER_CPU")]
-    private static partial Regex StringAlone();
+    private static Func<Regex> StringAlone { get; } = LargePattern.Of(@"^\+\s*" + Text + @"\s*(?:\s*|,|\)\s*;)\s*$|^\+\s*#\s*define\s+\w+\s+" + Text + @"$|^\+.*\bEFI_GUID\s*\(|^\+\s*(?:\w+)?\s*DEFINE_PER_CPU");
 
     [GeneratedRegex(@"^\+.*\b[a-z][\w.+\-]*://\S+", RegexOptions.IgnoreCase)]
     private static partial Regex Url();

@@ -121,8 +121,7 @@ internal static partial class LoggingRules
     [GeneratedRegex(@"\bprintk\s*\(\s*KERN_CONT\b|\bpr_cont\s*\(")]
     private static partial Regex Continuation();
 
-    [GeneratedRegex(@"\b" + KernelC.LogCall + @"\s*\(.*\b(KERN_[A-Z]+)\b")]
-    private static partial Regex UnneededLevel();
+    private static Func<Regex> UnneededLevel { get; } = LargePattern.Of(@"\b" + KernelC.LogCall + @"\s*\(.*\b(KERN_[A-Z]+)\b");
 
     [GeneratedRegex(@"printk(?:_ratelimited|_once)?\s*\(")]
     private static partial Regex Printk();
@@ -135,8 +134,7 @@ internal static partial class LoggingRules
 
     private const string TraceWord = @"(?:[=-]*>|<[=-]*|[\[\]]|(?i:start|called|entered|entry|enter|inside|in|here|begin|exit|end|done|leave|completed|out|return)|[.!:\s]*)";
 
-    [GeneratedRegex(@"^\+.*\([^""]*""" + TraceWord + @"{0,3}%s(?:\s*\(\s*\)\s*)?" + TraceWord + @"{0,3}(?:\\n)?""\s*,\s*__func__\s*\)\s*;")]
-    private static partial Regex FunctionTrace();
+    private static Func<Regex> FunctionTrace { get; } = LargePattern.Of(@"^\+.*\([^""]*""" + TraceWord + @"{0,3}%s(?:\s*\(\s*\)\s*)?" + TraceWord + @"{0,3}(?:\\n)?""\s*,\s*__func__\s*\)\s*;");
 
     [GeneratedRegex(@"^\+\s*" + KernelC.Text)]
     private static partial Regex StartsWithString();
@@ -183,12 +181,9 @@ internal static partial class LoggingRules
     [GeneratedRegex(@"(%[#\d.*-]*(h+)[idux])")]
     private static partial Regex ShortFormat();
 
-    [GeneratedRegex(@"^\+.*\b" + KernelC.LogCall + @"\s*\(")]
-    private static partial Regex AnyLog();
+    private static Func<Regex> AnyLog { get; } = LargePattern.Of(@"^\+.*\b" + KernelC.LogCall + @"\s*\(");
 
-    [GeneratedRegex(@"^[ +]\s*if\s*\(\s*(?:(?:!|NULL\s*==)\s*(" + KernelC.Place + @")|(" + KernelC.Place + @")\s*==\s*NULL)\s*\)")]
-    private static partial Regex NullTest();
+    private static Func<Regex> NullTest { get; } = LargePattern.Of(@"^[ +]\s*if\s*\(\s*(?:(?:!|NULL\s*==)\s*(" + KernelC.Place + @")|(" + KernelC.Place + @")\s*==\s*NULL)\s*\)");
 
-    [GeneratedRegex(@"(?:^|\n)[ +]\s*(?:" + KernelC.Type + @")?\s*(" + KernelC.Place + @")\s*=\s*(?:\([^)]*\)\s*)?\s*" + KernelC.Allocation + @"\s*\(")]
-    private static partial Regex AllocationOf();
+    private static Func<Regex> AllocationOf { get; } = LargePattern.Of(@"(?:^|\n)[ +]\s*(?:" + KernelC.Type + @")?\s*(" + KernelC.Place + @")\s*=\s*(?:\([^)]*\)\s*)?\s*" + KernelC.Allocation + @"\s*\(");
 }

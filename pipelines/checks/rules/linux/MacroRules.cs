@@ -108,11 +108,9 @@ internal sealed partial class ComplexMacro() : LineRule("COMPLEX_MACRO", Severit
 
     private const string Number = @"(?>(?:0[xX][0-9A-Fa-f]+(?:[pP]-?[0-9]+)?|0[bB][01]+|[0-9]*\.[0-9]+(?:[eE]-?[0-9]+)?|[0-9]+\.?(?:[eE]-?[0-9]+)?)[uUlLfF]{0,3})";
 
-    [GeneratedRegex(@"^(?:(?:" + Name + "|-?" + Number + @")[,;]|[!~-]?(?:" + Place + "|" + Number + @")|'X'|'XX'|\#\s*" + Name + @"\s*|\#\s*" + Number + @"\s*)$")]
-    private static partial Regex Plain();
+    private static Func<Regex> Plain { get; } = LargePattern.Of(@"^(?:(?:" + Name + "|-?" + Number + @")[,;]|[!~-]?(?:" + Place + "|" + Number + @")|'X'|'XX'|\#\s*" + Name + @"\s*|\#\s*" + Number + @"\s*)$");
 
-    [GeneratedRegex(@"^(?:do\s*" + Number + @"\s*while\s*" + Number + @";?$|while\s*" + Number + @"\s*" + Number + @"\s*$|for\s*" + Number + @"(?:\s+(?:" + Name + "|-?" + Number + @"))?$|do\s*\{|\(\{)")]
-    private static partial Regex Statement();
+    private static Func<Regex> Statement { get; } = LargePattern.Of(@"^(?:do\s*" + Number + @"\s*while\s*" + Number + @";?$|while\s*" + Number + @"\s*" + Number + @"\s*$|for\s*" + Number + @"(?:\s+(?:" + Name + "|-?" + Number + @"))?$|do\s*\{|\(\{)");
 
     [GeneratedRegex(@"^.\s*\#\s*define\s+TRACE_(?:SYSTEM|INCLUDE_FILE|INCLUDE_PATH)\b")]
     private static partial Regex Tracing();

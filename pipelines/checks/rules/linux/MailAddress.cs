@@ -61,8 +61,7 @@ internal sealed partial record MailAddress(string Name, string NameComment, stri
     [GeneratedRegex("\"(.+)\"")]
     private static partial Regex QuotedName();
 
-    [GeneratedRegex(@"\s*(" + KernelC.Brackets + @")\s*")]
-    private static partial Regex Parenthesised();
+    private static Func<Regex> Parenthesised { get; } = LargePattern.Of(@"\s*(" + KernelC.Brackets + @")\s*");
 
     [GeneratedRegex(@"[^\w -]")]
     private static partial Regex NeedsQuotes();

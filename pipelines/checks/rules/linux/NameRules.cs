@@ -100,7 +100,7 @@ internal sealed partial class CamelCase() : LineRule("CAMELCASE", Severity.Check
 }
 
 /// <summary>A string that says the name of the function that it stands in.</summary>
-internal sealed partial class EmbeddedFunctionName() : LineRule("EMBEDDED_FUNCTION_NAME", Severity.Warning, "Prefer using '\"%s...\", __func__' to using this function's name in a string")
+internal sealed class EmbeddedFunctionName() : LineRule("EMBEDDED_FUNCTION_NAME", Severity.Warning, "Prefer using '\"%s...\", __func__' to using this function's name in a string")
 {
     private string? _function;
 
@@ -194,11 +194,9 @@ internal sealed partial class EmbeddedFunctionName() : LineRule("EMBEDDED_FUNCTI
         return default;
     }
 
-    [GeneratedRegex(@"^\+(?:(?:(?:" + KernelC.Storage + "|" + KernelC.Inline + @")\s*)*\s*" + KernelC.Type + @"\s*)?(" + KernelC.Name + @")\(")]
-    private static partial Regex FunctionLine();
+    private static Func<Regex> FunctionLine { get; } = LargePattern.Of(@"^\+(?:(?:(?:" + KernelC.Storage + "|" + KernelC.Inline + @")\s*)*\s*" + KernelC.Type + @"\s*)?(" + KernelC.Name + @")\(");
 
-    [GeneratedRegex(@"^.\s*(?:" + KernelC.Storage + @"\s+)?" + KernelC.Type + @"\s*(" + KernelC.Name + @")\s*" + KernelC.Brackets + @"\s*\{")]
-    private static partial Regex Function();
+    private static Func<Regex> Function { get; } = LargePattern.Of(@"^.\s*(?:" + KernelC.Storage + @"\s+)?" + KernelC.Type + @"\s*(" + KernelC.Name + @")\s*" + KernelC.Brackets + @"\s*\{");
 }
 
 /// <summary>An export that does not follow what it exports.</summary>
@@ -285,14 +283,12 @@ internal sealed partial class ExportPlace() : LineRule("EXPORT_SYMBOL", Severity
     [GeneratedRegex(@"^(?:.\s*\}\s*\n)?.[A-Z_]+\s*\(\s*(" + KernelC.Name + ")")]
     private static partial Regex Maker();
 
-    [GeneratedRegex(@"\G(?:\s+" + KernelC.Attribute + @")*\s*[;=\[(]")]
-    private static partial Regex AfterName();
+    private static Func<Regex> AfterName { get; } = LargePattern.Of(@"\G(?:\s+" + KernelC.Attribute + @")*\s*[;=\[(]");
 
     [GeneratedRegex(@"^.(?:(?:DEFINE|DECLARE)_" + KernelC.Name + @"|LIST_HEAD)\($")]
     private static partial Regex DefiningMacro();
 
-    [GeneratedRegex("^.(?:" + KernelC.Storage + @"\s+)?" + KernelC.Type + @"\s*\(\s*\*$")]
-    private static partial Regex PointerTo();
+    private static Func<Regex> PointerTo { get; } = LargePattern.Of("^.(?:" + KernelC.Storage + @"\s+)?" + KernelC.Type + @"\s*\(\s*\*$");
 
     [GeneratedRegex(@"\G\s*\)\s*\(")]
     private static partial Regex PointerEnd();

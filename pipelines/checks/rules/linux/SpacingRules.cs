@@ -23,7 +23,7 @@ internal static partial class SpacingRules
             new KeywordSpace(Id), new SpaceAfterTag(Id, Severity.Warning), new PointerStarPlace { Every = true },
             new PatternRule(Id, Severity.Warning, "space prohibited before semicolon", SpaceBeforeSemicolon, ";", "The semicolon ends the word before it.", new("\ta = b ;"), new("\ta = b;")),
             new PatternRule(Id, Severity.Check, "No space is necessary after a cast", SpaceAfterCast, ")", "A cast binds to what follows.", new("\ta = (int) b;"), new("\ta = (int)b;"))
-                { Describe = (scan, match) => SizeBefore().IsMatch(scan.LineText[..match.Index]) ? null : "No space is necessary after a cast" },
+                { When = scan => QuickLook.HasSpaceAfterCast(scan.Line), Describe = (scan, match) => SizeBefore().IsMatch(scan.LineText[..match.Index]) ? null : "No space is necessary after a cast" },
             new PatternRule(Id, Severity.Error, "exactly one space required after that #ifdef", DirectiveSpaces, "#", "As everybody writes it.", new("#ifdef  A"), new("#ifdef A"))
                 { Describe = (_, match) => $"exactly one space required after that #{match.Groups[1].Value}" },
             new PatternRule(Id, Severity.Error, "space required before the open brace '{'", ElseBrace, "{", "The brace opens a block.", new("\telse{"), new("\telse {"))
@@ -38,8 +38,7 @@ internal static partial class SpacingRules
     [GeneratedRegex(@"^\+.*\S\s+;\s*$")]
     private static partial Regex SpaceBeforeSemicolon();
 
-    [GeneratedRegex(@"\(\s*" + KernelC.Type + @"\s*\)(?>[ \t]+)(?![={]|\\$|" + KernelC.Attribute + "|__attribute__)")]
-    private static partial Regex SpaceAfterCast();
+    private static Func<Regex> SpaceAfterCast { get; } = LargePattern.Of(@"\(\s*" + KernelC.Type + @"\s*\)(?>[ \t]+)(?![={]|\\$|" + KernelC.Attribute + "|__attribute__)");
 
     [GeneratedRegex(@"\b(?:sizeof|__alignof__)\s*$")]
     private static partial Regex SizeBefore();
@@ -52,14 +51,11 @@ internal static partial class SpacingRules
 
     private const string Pointer = @"^.\s*" + KernelC.Declaration + @"\(\s*\*";
 
-    [GeneratedRegex(Pointer + @"\s*" + KernelC.Name + @"\s+\)\s*\(")]
-    private static partial Regex SpaceAfterPointerName();
+    private static Func<Regex> SpaceAfterPointerName { get; } = LargePattern.Of(Pointer + @"\s*" + KernelC.Name + @"\s+\)\s*\(");
 
-    [GeneratedRegex(Pointer + @"\s*" + KernelC.Name + @"\s*\)\s+\(")]
-    private static partial Regex SpaceBeforeArguments();
+    private static Func<Regex> SpaceBeforeArguments { get; } = LargePattern.Of(Pointer + @"\s*" + KernelC.Name + @"\s*\)\s+\(");
 
-    [GeneratedRegex(Pointer + @"\s+" + KernelC.Name + @"\s*\)\s*\(")]
-    private static partial Regex SpaceBeforePointerName();
+    private static Func<Regex> SpaceBeforePointerName { get; } = LargePattern.Of(Pointer + @"\s+" + KernelC.Name + @"\s*\)\s*\(");
 
     [GeneratedRegex(@"#\s*define.*\\\s+$")]
     private static partial Regex SpaceAfterBackslash();
