@@ -9,6 +9,9 @@ public sealed record CorpusEntry(int Id, byte[] Input, int[] Edges)
     /// <summary>How often it was mutated.</summary>
     public int Picks { get; internal set; }
 
+    /// <summary>Its small steps were tried.</summary>
+    public bool IsStepped { get; internal set; }
+
     /// <summary>The smallest input for some edge.</summary>
     public bool Favoured { get; internal set; }
 }

@@ -24,8 +24,15 @@ public sealed class FuzzEngine
     /// <summary>A run that allocates more than this is a finding.</summary>
     public const long MaxRunBytes = 64 << 20;
 
-    private const int DeterministicBytes = 64, ComparisonsTried = 64, MostCrashBuckets = 256, MostRandomSteps = 16;
+    private const int DeterministicBytes = 64, ComparisonsTried = 64, MostCrashBuckets = 256;
     private const long MostRunsUnlooked = 1_024;
+
+    // Making finds small and trying their neighbours: so many runs, and one of so many. Where a run takes a millisecond nothing else would be done for minutes.
+    private const long FreeRefinements = 1_024, RefinementShare = 2;
+
+    // One input of so many grows from nothing, where the target knows how; in so many steps, or in more when nothing guides.
+    private const int AnewShare = 8, MostStepsAnew = 4, MostBlindSteps = 16;
+
     private static readonly long StatsTicks = Stopwatch.Frequency;
     private static readonly TimeSpan LooksApart = TimeSpan.FromMilliseconds(1);
 
@@ -46,7 +53,7 @@ public sealed class FuzzEngine
     private readonly List<int> _hit = [];
     private readonly long _startUnix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
     private readonly long _startTicks = Stopwatch.GetTimestamp();
-    private long _execs, _nextLook, _lookEvery = 1, _lastLook, _nextStats, _allocated, _lastFind;
+    private long _execs, _refinements, _nextLook, _lookEvery = 1, _lastLook, _nextStats, _allocated, _lastFind;
     private readonly Dictionary<string, int> _takenFrom = [];
     private readonly IReadOnlyList<SourceBlock> _sources = WovenFolder.Sources();
     private bool _isTimeOver, _isShareDue;
@@ -84,21 +91,23 @@ public sealed class FuzzEngine
         if (_corpus.Entries.Count == 0)
             _corpus.Add([], []);
         while (!IsSpent && _budget.IsBlind)
-            RunRandom();
+            Execute(MakeAnew(MostBlindSteps));
         while (!IsSpent)
         {
             if (_isShareDue)
                 TakeFromOthers();
             var entry = _corpus.Pick(_random);
             _picked = entry.Id;
-            if (entry.Picks == 0)
+            if (!entry.IsStepped && MayRefine)
                 TrySmallSteps(entry);
             var energy = _corpus.EnergyOf(entry);
             entry.Picks++;
             for (var left = energy; left > 0 && !IsSpent; left--)
             {
                 var other = _corpus.Entries[_random.Below(_corpus.Entries.Count)];
-                if (_form is not null && _random.OneIn(2))
+                if (_form is not null && _random.OneIn(AnewShare))
+                    Try(MakeAnew(MostStepsAnew));
+                else if (_form is not null && _random.OneIn(2))
                     Try(_form.Mutate(_random, entry.Input, other.Input, _budget.InputBytes));
                 else if (Try(_mutator.Mutate(entry.Input, other.Input)))
                     _mutator.Succeeded();
@@ -110,18 +119,21 @@ public sealed class FuzzEngine
 
     private bool IsSpent => _isTimeOver || _mostExecs <= _execs;
 
+    private bool MayRefine => _refinements < FreeRefinements + _execs / RefinementShare;
+
     // What the mutations make of nothing, or of one of the target's own inputs.
-    private void RunRandom()
+    private byte[] MakeAnew(int mostSteps)
     {
         var chosen = _random.Below(_target.Seeds.Count + 1);
         var input = chosen < _target.Seeds.Count ? _target.Seeds[chosen] : [];
-        for (var left = 1 + _random.Below(MostRandomSteps); left > 0; left--)
+        for (var left = 1 + _random.Below(mostSteps); left > 0; left--)
             input = (_form is not null && _random.OneIn(2) ? _form.Mutate(_random, input, [], _budget.InputBytes) : _mutator.Mutate(input, [])).ToArray();
-        Execute(input);
+        return input;
     }
 
     private void TrySmallSteps(CorpusEntry entry)
     {
+        entry.IsStepped = true;
         CoverageRuntime.StartRecording();
         Execute(entry.Input);
         var comparisons = CoverageRuntime.StopRecording().ToArray().Distinct().Take(ComparisonsTried);
@@ -132,6 +144,7 @@ public sealed class FuzzEngine
             {
                 if (IsSpent)
                     return;
+                _refinements++;
                 Try(made);
             }
         }
@@ -143,6 +156,7 @@ public sealed class FuzzEngine
                     return;
                 var made = (byte[])entry.Input.Clone();
                 made[at] ^= flip;
+                _refinements++;
                 Try(made);
             }
         }
@@ -169,6 +183,9 @@ public sealed class FuzzEngine
         {
             for (var at = 0; at < input.Length;)
             {
+                if (!MayRefine || IsSpent)
+                    return input;
+                _refinements++;
                 byte[] shorter = [.. input.AsSpan(0, at), .. input.AsSpan(Math.Min(at + run, input.Length))];
                 if (Execute(shorter) && _coverage.Hash() == wanted)
                     input = shorter;
