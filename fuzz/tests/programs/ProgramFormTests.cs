@@ -76,6 +76,16 @@ public sealed class ProgramFormTests
         }).Holds(1_000);
 
     [Fact]
+    public void Bytes_are_split_where_their_operations_begin_and_end() =>
+        Prop.ForAll(ArbMap.Default.GeneratorFor<byte[]>().ToArbitrary(), bytes =>
+        {
+            var starts = new int[ProgramBytes.MaxOperations + 1];
+            var count = ProgramBytes.Split(bytes, Grammar, starts);
+            var pieces = Enumerable.Range(0, count).Select(i => ProgramBytes.Decode(bytes.AsSpan(starts[i], starts[i + 1] - starts[i]), Grammar));
+            return pieces.Select(Assert.Single).SequenceEqual(ProgramBytes.Decode(bytes, Grammar));
+        }).Holds(1_000);
+
+    [Fact]
     public void A_qtest_script_imports_as_the_operations_that_qtest_has() =>
         Prop.ForAll(AnyProgram, program =>
         {
