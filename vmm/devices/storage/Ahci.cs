@@ -8,7 +8,7 @@ namespace Gauntlet.Vmm.Devices.Storage;
 /// <summary>The ICH9's SATA controller as an AHCI host bus adapter of six ports, by pin or MSI.</summary>
 /// <remarks>
 /// AHCI 1.3.1, 2.1 (configuration), 2.4 (index and data pair), 3.1 (global registers), 10.4.3 (reset), 10.6.2 (interrupts); Intel ICH9 data sheet, 15.1.
-/// No native queuing, port multipliers, staggered spin-up or power management.
+/// No port multipliers, staggered spin-up or power management.
 /// </remarks>
 public sealed class Ahci : IMmioDevice, IPortDevice, IResettable, ISaveable, IPciConfigHook, IDisposable
 {
@@ -22,8 +22,8 @@ public sealed class Ahci : IMmioDevice, IPortDevice, IResettable, ISaveable, IPc
     private const uint IndexOffset = 0x10, DataOffset = 0x14;
     private const int MemoryBar = 5, IndexBar = 4;
 
-    // CAP: 64-bit addresses, generation 1, AHCI only, 32 slots, six ports. VS: 1.3.
-    private const uint Capabilities = 1u << 31 | 1 << 20 | 1 << 18 | (AhciPort.SlotCount - 1) << 8 | (PortCount - 1);
+    // CAP: 64-bit addresses, native command queuing, generation 1, AHCI only, 32 slots, six ports. VS: 1.3.
+    private const uint Capabilities = 1u << 31 | 1 << 30 | 1 << 20 | 1 << 18 | (AhciPort.SlotCount - 1) << 8 | (PortCount - 1);
     private const uint Version = 0x00010300, Implemented = (1 << PortCount) - 1;
 
     // GHC.
@@ -79,7 +79,7 @@ public sealed class Ahci : IMmioDevice, IPortDevice, IResettable, ISaveable, IPc
 
     public PciFunction Function { get; }
 
-    public int StateVersion => 1;
+    public int StateVersion => 2;
 
     /// <summary>Plugs a drive in.</summary>
     /// <param name="port">0 to 5; null for the first free.</param>

@@ -8,7 +8,8 @@ namespace Gauntlet.Vmm.Devices.Storage;
 /// <summary>One port of an AHCI controller, with a drive or none: its registers, and the commands of its list.</summary>
 /// <remarks>
 /// AHCI 1.3.1, 3.3 (registers), 4.2.1 (received FISes), 4.2.2 (command list), 5.3 (state machine, whose commands here are over at once). Serial ATA 2.6,
-/// 10.3 (FISes). After an error of the task file the port goes on with the next command, as QEMU's does, where 5.3.14 would wait for a restart.
+/// 10.3 (FISes). After an error of the task file the port goes on with the next command, as QEMU's does, where 5.3.14 would wait for a restart; after one of a
+/// queued command it waits. No FISes of DMA set-up are kept.
 /// </remarks>
 internal sealed class AhciPort : IAtaHost
 {
@@ -16,14 +17,14 @@ internal sealed class AhciPort : IAtaHost
     public const int SlotCount = 32;
 
     private const uint ListOffset = 0x00, ListUpperOffset = 0x04, FisOffset = 0x08, FisUpperOffset = 0x0c, InterruptOffset = 0x10, EnableOffset = 0x14, CommandOffset = 0x18,
-        TaskFileOffset = 0x20, SignatureOffset = 0x24, SataStatusOffset = 0x28, SataControlOffset = 0x2c, SataErrorOffset = 0x30, IssueOffset = 0x38;
+        TaskFileOffset = 0x20, SignatureOffset = 0x24, SataStatusOffset = 0x28, SataControlOffset = 0x2c, SataErrorOffset = 0x30, ActiveOffset = 0x34, IssueOffset = 0x38;
 
     // PxCMD.
     private const uint Start = 1, SpinUp = 2, PowerOn = 4, ListOverride = 8, FisEnable = 0x10, FisRunning = 1 << 14, ListRunning = 1 << 15, CommandWritable = Start | FisEnable;
     private const int SlotShift = 8;
 
     // PxIS.
-    private const uint RegisterFis = 1, PioSetupFis = 2, PortChange = 1 << 6, Overflow = 1 << 24, BusFatal = 1 << 29, TaskFileError = 1 << 30, InterruptBits = 0xfdc000ff;
+    private const uint RegisterFis = 1, PioSetupFis = 2, DeviceBitsFis = 8, PortChange = 1 << 6, Overflow = 1 << 24, BusFatal = 1 << 29, TaskFileError = 1 << 30, InterruptBits = 0xfdc000ff;
 
     // PxSSTS: a device, generation 1, active. PxSERR: DIAG.X.
     private const uint LinkUp = 0x113, Exchanged = 1 << 26;
@@ -32,15 +33,19 @@ internal sealed class AhciPort : IAtaHost
     private const uint BusyAndRequest = 0x88;
 
     private const int HeaderBytes = 32, CountOffset = 4, CommandFisBytes = 20, PacketOffset = 0x40, PacketBytes = 12, TableOffset = 0x80;
-    private const byte HostToDevice = 0x27, DeviceToHost = 0x34, PioSetup = 0x5f, IsCommand = 0x80, PortMask = 0xf, InterruptFlag = 0x40, ToHostFlag = 0x20, SoftwareReset = 4, Packet = 0xa0;
-    private const uint PioSetupAt = 0x20, DeviceToHostAt = 0x40;
+    private const byte HostToDevice = 0x27, DeviceToHost = 0x34, PioSetup = 0x5f, DeviceBits = 0xa1, IsCommand = 0x80, PortMask = 0xf, InterruptFlag = 0x40, ToHostFlag = 0x20, SoftwareReset = 4, Packet = 0xa0, ReadQueued = 0x60, WriteQueued = 0x61;
+    private const uint PioSetupAt = 0x20, DeviceToHostAt = 0x40, DeviceBitsAt = 0x58;
+    private const int DeviceBitsBytes = 8, TagShift = 3;
+
+    // What a FIS of device bits has of the status register (Serial ATA 2.6, 10.3.6).
+    private const byte DeviceBitsStatus = 0x77;
 
     private readonly IGuestMemory _memory;
     private readonly Func<bool> _isBusMaster;
     private readonly AhciTransfer _transfer;
     private readonly Action _onInterrupt;
     private ulong _list, _fis;
-    private uint _interrupts, _enabled, _command, _taskFile, _signature, _sataControl, _sataError, _issued;
+    private uint _interrupts, _enabled, _command, _taskFile, _signature, _sataControl, _sataError, _active, _issued;
     private bool _isInSoftwareReset, _owesSignature;
 
     // Nothing goes on until the port is started again.
@@ -91,6 +96,7 @@ internal sealed class AhciPort : IAtaHost
             new($"P{port}SSTS", at + SataStatusOffset, 4, RegisterAccess.Read),
             new($"P{port}SCTL", at + SataControlOffset, 4, RegisterAccess.ReadWrite, 0, "0-3 DET: 1 then 0 resets"),
             new($"P{port}SERR", at + SataErrorOffset, 4, RegisterAccess.ReadWrite | RegisterAccess.WriteOneToClear, 0),
+            new($"P{port}SACT", at + ActiveOffset, 4, RegisterAccess.ReadWrite, 0),
             new($"P{port}CI", at + IssueOffset, 4, RegisterAccess.ReadWrite, 0),
         ];
     }
@@ -109,6 +115,7 @@ internal sealed class AhciPort : IAtaHost
         SataStatusOffset => Drive is null ? 0 : LinkUp,
         SataControlOffset => _sataControl,
         SataErrorOffset => _sataError,
+        ActiveOffset => _active,
         IssueOffset => _issued,
         _ => 0,
     };
@@ -147,7 +154,10 @@ internal sealed class AhciPort : IAtaHost
                 _sataError &= ~value;
                 _onInterrupt();
                 break;
-            // Bits are only set by software, and only while the list is being processed (3.3.14).
+            // Bits are only set by software, and only while the list is being processed (3.3.13, 3.3.14).
+            case ActiveOffset when (_command & Start) != 0:
+                _active |= value;
+                break;
             case IssueOffset when (_command & Start) != 0:
                 _issued |= value;
                 break;
@@ -177,7 +187,13 @@ internal sealed class AhciPort : IAtaHost
             return 0;
         }
         _transfer.Start(table + TableOffset, BinaryPrimitives.ReadUInt16LittleEndian(header[2..]));
-        var isAnswered = fis[0] == HostToDevice && (fis[1] & PortMask) == 0 && CarryOut(fis, packet);
+        var isForDrive = fis[0] == HostToDevice && (fis[1] & PortMask) == 0;
+        if (isForDrive && (fis[1] & IsCommand) != 0 && fis[2] is ReadQueued or WriteQueued && Drive is AtaDisk)
+        {
+            RunQueued(fis, 1u << slot);
+            return _transfer.MovedBytes;
+        }
+        var isAnswered = isForDrive && CarryOut(fis, packet);
         if (_transfer.HasFailed)
         {
             Fail();
@@ -194,14 +210,14 @@ internal sealed class AhciPort : IAtaHost
 
     public void Reset()
     {
-        (_list, _fis, _enabled, _interrupts, _command, _sataControl, _sataError, _issued) = (0, 0, 0, 0, 0, 0, 0, 0);
+        (_list, _fis, _enabled, _interrupts, _command, _sataControl, _sataError, _active, _issued) = (0, 0, 0, 0, 0, 0, 0, 0, 0);
         ResetDrive();
     }
 
     /// <summary>As <see cref="Reset"/>, but that addresses stay: the controller's own reset (10.4.3).</summary>
     public void ResetByHost()
     {
-        (_enabled, _interrupts, _command, _sataControl, _sataError, _issued) = (0, 0, 0, 0, 0, 0);
+        (_enabled, _interrupts, _command, _sataControl, _sataError, _active, _issued) = (0, 0, 0, 0, 0, 0, 0);
         ResetDrive();
     }
 
@@ -209,7 +225,7 @@ internal sealed class AhciPort : IAtaHost
     {
         writer.UInt64(_list);
         writer.UInt64(_fis);
-        foreach (var register in (ReadOnlySpan<uint>)[_interrupts, _enabled, _command, _taskFile, _signature, _sataControl, _sataError, _issued])
+        foreach (var register in (ReadOnlySpan<uint>)[_interrupts, _enabled, _command, _taskFile, _signature, _sataControl, _sataError, _active, _issued])
             writer.UInt32(register);
         writer.Bool(_isInSoftwareReset);
         writer.Bool(_owesSignature);
@@ -221,10 +237,13 @@ internal sealed class AhciPort : IAtaHost
     {
         (_list, _fis) = (reader.UInt64() & ~0x3ffUL, reader.UInt64() & ~0xffUL);
         (_interrupts, _enabled, _command) = (reader.UInt32() & InterruptBits, reader.UInt32() & InterruptBits, reader.UInt32() & (CommandWritable | (SlotCount - 1) << SlotShift));
-        (_taskFile, _signature, _sataControl, _sataError, _issued) = (reader.UInt32(), reader.UInt32(), reader.UInt32() & SataControlWritable, reader.UInt32(), reader.UInt32());
+        (_taskFile, _signature, _sataControl, _sataError) = (reader.UInt32(), reader.UInt32(), reader.UInt32() & SataControlWritable, reader.UInt32());
+        (_active, _issued) = (reader.UInt32(), reader.UInt32());
         (_isInSoftwareReset, _owesSignature, _isFatal) = (reader.Bool(), reader.Bool(), reader.Bool());
         Drive?.Load(ref reader);
     }
+
+    bool IAtaHost.HasQueue => true;
 
     // Interrupts are the port's, by FISes.
     void IAtaHost.OnInterruptChanged(AtaDrive drive) { }
@@ -245,7 +264,7 @@ internal sealed class AhciPort : IAtaHost
         if ((value & Start) == 0)
         {
             // 3.3.7: stopped, nothing is issued, and errors are over.
-            (_issued, _isFatal) = (0, false);
+            (_active, _issued, _isFatal) = (0, 0, false);
             _command &= CommandWritable;
         }
         PaySignature();
@@ -294,15 +313,7 @@ internal sealed class AhciPort : IAtaHost
                 drive.ResetHard();
             return isOver;
         }
-        // Each register has the value before, too.
-        drive.Write(1, fis[3]);
-        for (var register = 2; register <= 5; register++)
-        {
-            var (now, before) = register == 2 ? (fis[12], fis[13]) : (fis[register + 1], fis[register + 5]);
-            drive.Write(register, before);
-            drive.Write(register, now);
-        }
-        drive.Write(6, fis[7]);
+        SetRegisters(drive, fis);
         drive.Execute(fis[2]);
         if (fis[2] == Packet && drive.Transfer == AtaTransfer.PioOut)
         {
@@ -320,6 +331,64 @@ internal sealed class AhciPort : IAtaHost
             break;
         }
         return true;
+    }
+
+    // Each register has the value before, too.
+    private static void SetRegisters(AtaDrive drive, ReadOnlySpan<byte> fis)
+    {
+        for (var register = 1; register <= 5; register++)
+        {
+            var (now, before) = register switch
+            {
+                1 => (fis[3], fis[11]),
+                2 => (fis[12], fis[13]),
+                _ => (fis[register + 1], fis[register + 5]),
+            };
+            drive.Write(register, before);
+            drive.Write(register, now);
+        }
+        drive.Write(6, fis[7]);
+    }
+
+    // 5.6.4.2 and Serial ATA 2.6, 13.6.3: the drive takes the command, and the slot is free; then it moves the data; then it tells by the command's place in
+    // the queue that it is done. After an error nothing goes on until the port is started again, and the drive has told why (6.2.2.2).
+    private void RunQueued(ReadOnlySpan<byte> fis, uint slotBit)
+    {
+        var drive = Drive!;
+        SetRegisters(drive, fis);
+        var tagBit = 1u << (drive.Read(2, false) >> TagShift);
+        _issued &= ~slotBit;
+        _taskFile = AtaDrive.Ready | AtaDrive.SeekComplete;
+        Span<byte> registers = stackalloc byte[CommandFisBytes];
+        PutRegisters(registers, DeviceToHost, flags: 0);
+        (registers[2], registers[3]) = (AtaDrive.Ready | AtaDrive.SeekComplete, 0);
+        Send(DeviceToHostAt, registers);
+        drive.ExecuteQueued(fis[2]);
+        drive.AnswerInterrupt();
+        if (_transfer.HasFailed)
+        {
+            Fail();
+            return;
+        }
+        var hasFailed = (drive.Status & AtaDrive.Failed) != 0;
+        _active &= hasFailed ? _active : ~tagBit;
+        SendDeviceBits(drive, hasFailed ? 0 : tagBit);
+    }
+
+    // 10.3.6: status and error, and which places of the queue are done.
+    private void SendDeviceBits(AtaDrive drive, uint done)
+    {
+        Span<byte> fis = stackalloc byte[DeviceBitsBytes];
+        (fis[0], fis[1], fis[2], fis[3]) = (DeviceBits, InterruptFlag, (byte)(drive.Status & DeviceBitsStatus), drive.Read(1, false));
+        BinaryPrimitives.WriteUInt32LittleEndian(fis[4..], done);
+        _taskFile = (_taskFile & ~(uint)DeviceBitsStatus & 0xff) | fis[2] | (uint)fis[3] << 8;
+        _interrupts |= DeviceBitsFis;
+        if (done == 0)
+        {
+            _interrupts |= TaskFileError;
+            _isFatal = true;
+        }
+        Send(DeviceBitsAt, fis);
     }
 
     // A FIS of the drive's registers (Serial ATA 2.6, 10.3.5), which are the task file from here on.

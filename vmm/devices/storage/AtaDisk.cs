@@ -4,9 +4,10 @@ using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Vmm.Devices.Storage;
 
-/// <summary>A hard disk: PIO, multiple and DMA transfers with 28 and 48 address bits or cylinders, flush, and trim.</summary>
+/// <summary>A hard disk: PIO, multiple and DMA transfers with 28 and 48 address bits or cylinders, flush, and trim; as a Serial ATA one, queued transfers.</summary>
 /// <remarks>
-/// ATA/ATAPI-7 volume 1 (T13 1532D), 6.17 (IDENTIFY DEVICE), 6.50 (SET FEATURES), and each command's section; ATA8-ACS, 7.10 (DATA SET MANAGEMENT).
+/// ATA/ATAPI-7 volume 1 (T13 1532D), 6.17 (IDENTIFY DEVICE), 6.50 (SET FEATURES), and each command's section; ATA8-ACS, 7.10 (DATA SET MANAGEMENT);
+/// Serial ATA 2.6, 13.6 (native command queuing). A queued command is over before the next one comes, so that the queue only shows in how the end of each is told.
 /// </remarks>
 public sealed class AtaDisk : AtaDrive, IDisposable
 {
@@ -19,6 +20,8 @@ public sealed class AtaDisk : AtaDrive, IDisposable
     private const long Lba28Limit = 1L << 28;
     private const int DefaultHeads = 16, DefaultSectorsPerTrack = 63, MaxCylinders = 16383;
     private const int TrimRangeBytes = 8, TrimCountShift = 48;
+    private const byte ReadLog = 0x2f, ReadQueued = 0x60, WriteQueued = 0x61, ForceUnitAccess = 0x80;
+    private const int QueueDepth = 32;
 
     private readonly IBlockImage _image;
     private readonly string _serial, _revision;
@@ -29,11 +32,19 @@ public sealed class AtaDisk : AtaDrive, IDisposable
     private byte _multiple, _heads, _sectorsPerTrack, _transferMode;
     private bool _hasWriteCache;
 
+    // While a command is started that names its place in the queue; whether what it writes lasts before it is done.
+    private bool _isQueued, _isForced;
+
+    // Why a queued command failed: nothing else is carried out until that was read.
+    private byte[]? _queuedError;
+
     private enum Content : byte
     {
         Sectors,
         Identity,
         TrimRanges,
+        LogDirectory,
+        QueuedErrors,
     }
 
     /// <param name="image">The disk's content; the drive's own from here on.</param>
@@ -60,6 +71,8 @@ public sealed class AtaDisk : AtaDrive, IDisposable
         foreach (var setting in (ReadOnlySpan<byte>)[_multiple, _heads, _sectorsPerTrack, _transferMode])
             writer.Byte(setting);
         writer.Bool(_hasWriteCache);
+        writer.Bool(_isForced);
+        writer.Bytes(_queuedError ?? []);
     }
 
     internal override void Load(ref StateReader reader)
@@ -69,8 +82,10 @@ public sealed class AtaDisk : AtaDrive, IDisposable
         _content = (Content)content;
         _at = reader.Int64();
         (_multiple, _heads, _sectorsPerTrack, _transferMode) = (reader.Byte(), reader.Byte(), reader.Byte(), reader.Byte());
-        _hasWriteCache = reader.Bool();
-        if (content > (byte)Content.TrimRanges || _multiple > MaxMultiple || _heads is 0 or > DefaultHeads || _sectorsPerTrack is 0)
+        (_hasWriteCache, _isForced) = (reader.Bool(), reader.Bool());
+        var queuedError = reader.Bytes(AtaLogs.PageBytes);
+        _queuedError = queuedError.Length == AtaLogs.PageBytes ? queuedError.ToArray() : null;
+        if (content > (byte)Content.QueuedErrors || _multiple > MaxMultiple || _heads is 0 or > DefaultHeads || _sectorsPerTrack is 0)
             throw new StateFormatException($"{TypeName}: {_multiple} sectors a block, {_heads} heads, {_sectorsPerTrack} sectors a track");
     }
 
@@ -80,14 +95,41 @@ public sealed class AtaDisk : AtaDrive, IDisposable
         Status = Ready | SeekComplete;
     }
 
-    protected override void OnReset() =>
+    protected override void OnReset()
+    {
         (_multiple, _heads, _sectorsPerTrack, _transferMode, _hasWriteCache, _content, _at) = (0, DefaultHeads, DefaultSectorsPerTrack, 0, true, Content.Sectors, 0);
+        (_isForced, _queuedError) = (false, null);
+    }
+
+    internal override void ExecuteQueued(byte command)
+    {
+        _isQueued = true;
+        Execute(command);
+        _isQueued = false;
+        if ((Status & Failed) != 0)
+            _queuedError ??= AtaLogs.QueuedErrorOf(this);
+    }
 
     protected override void OnCommand(byte command)
     {
-        _content = Content.Sectors;
+        (_content, _isForced) = (Content.Sectors, false);
+        // 13.6.4.3: until the error is read, or the drive is reset.
+        if (_queuedError is not null && command != ReadLog)
+        {
+            Fail(Aborted);
+            return;
+        }
         switch (command)
         {
+            case ReadQueued when _isQueued:
+                MoveQueued(AtaTransfer.DmaIn);
+                break;
+            case WriteQueued when _isQueued:
+                MoveQueued(AtaTransfer.DmaOut);
+                break;
+            case ReadLog:
+                OfferLog();
+                break;
             case 0x20 or 0x21:
                 Move(AtaTransfer.PioIn, isWide: false, 1);
                 break;
@@ -171,6 +213,11 @@ public sealed class AtaDisk : AtaDrive, IDisposable
             Identify(destination);
             return true;
         }
+        if (_content is Content.LogDirectory or Content.QueuedErrors)
+        {
+            WriteLog(destination);
+            return true;
+        }
         if (!IsInside(_at, destination.Length) || !_image.TryRead(_at, destination))
             return false;
         _at += destination.Length;
@@ -190,7 +237,7 @@ public sealed class AtaDisk : AtaDrive, IDisposable
     // What is written without a cache lasts before the command is done.
     private protected override void OnTransferred(AtaTransfer transfer)
     {
-        if (transfer is AtaTransfer.PioOut or AtaTransfer.DmaOut && !_hasWriteCache && !_image.TryFlush())
+        if (transfer is AtaTransfer.PioOut or AtaTransfer.DmaOut && (!_hasWriteCache || _isForced) && !_image.TryFlush())
             Fail(Aborted);
         else if (transfer != AtaTransfer.PioIn)
             Interrupt();
@@ -219,10 +266,56 @@ public sealed class AtaDisk : AtaDrive, IDisposable
             StartDma(transfer, bytes);
     }
 
-    // A count of 0 is the most there can be (volume 1, 6.2). False when it is not all on the disk.
-    private bool TryGetRange(bool isWide, out long offset, out long bytes)
+    // 13.6.3.1: the sector count is where features are elsewhere, the place in the queue where that is.
+    private void MoveQueued(AtaTransfer transfer)
     {
-        long count = isWide ? PreviousCount << 8 | Count : Count;
+        if ((Device & LbaMode) == 0 || (transfer == AtaTransfer.DmaOut && _image.IsReadOnly))
+        {
+            Fail(Aborted);
+            return;
+        }
+        if (!TryGetRange(isWide: true, PreviousFeature << 8 | Feature, out _at, out var bytes))
+        {
+            Fail(IdNotFound);
+            return;
+        }
+        _isForced = transfer == AtaTransfer.DmaOut && (Device & ForceUnitAccess) != 0;
+        StartDma(transfer, bytes);
+    }
+
+    // ATA/ATAPI-7, 6.24: the log, the first page of it, and how many.
+    private void OfferLog()
+    {
+        var (page, count) = (PreviousLbaMid << 8 | LbaMid, PreviousCount << 8 | Count);
+        if (LbaLow is not (AtaLogs.Directory or AtaLogs.QueuedErrors) || page != 0 || count != 1)
+        {
+            Fail(Aborted);
+            return;
+        }
+        _content = LbaLow == AtaLogs.Directory ? Content.LogDirectory : Content.QueuedErrors;
+        StartPio(AtaTransfer.PioIn, AtaLogs.PageBytes, AtaLogs.PageBytes);
+    }
+
+    private void WriteLog(Span<byte> page)
+    {
+        if (_content == Content.LogDirectory)
+        {
+            AtaLogs.WriteDirectory(page);
+            return;
+        }
+        if (_queuedError is { } error)
+            error.CopyTo(page);
+        else
+            AtaLogs.WriteNoQueuedError(page);
+        _queuedError = null;
+    }
+
+    private bool TryGetRange(bool isWide, out long offset, out long bytes) =>
+        TryGetRange(isWide, isWide ? PreviousCount << 8 | Count : Count, out offset, out bytes);
+
+    // A count of 0 is the most there can be (volume 1, 6.2). False when it is not all on the disk.
+    private bool TryGetRange(bool isWide, long count, out long offset, out long bytes)
+    {
         if (count == 0)
             count = isWide ? SectorsOf48Bits : SectorsOf28Bits;
         bytes = count * SectorBytes;
@@ -376,11 +469,14 @@ public sealed class AtaDisk : AtaDrive, IDisposable
         words.SetTransferModes(_transferMode);
         // DATA SET MANAGEMENT reads back no certain data.
         (words[69], words[105], words[169]) = (0, _image.IsReadOnly ? 0 : 1, _image.IsReadOnly ? 0 : 1);
+        // 13.2.1: 32 places; native queuing, generation 1.
+        if (Host is { HasQueue: true })
+            (words[75], words[76]) = (QueueDepth - 1, 1 << 8 | 1 << 1);
         words[80] = 0xf0;
         words[81] = 0;
         var cache = 1 << 5;
-        (words[82], words[83], words[84]) = (cache, 1 << 14 | 1 << 13 | 1 << 12 | 1 << 10, 1 << 14);
-        (words[85], words[86], words[87]) = (_hasWriteCache ? cache : 0, 1 << 13 | 1 << 12 | 1 << 10, 1 << 14);
+        (words[82], words[83], words[84]) = (cache, 1 << 14 | 1 << 13 | 1 << 12 | 1 << 10, 1 << 14 | 1 << 5);
+        (words[85], words[86], words[87]) = (_hasWriteCache ? cache : 0, 1 << 13 | 1 << 12 | 1 << 10, 1 << 14 | 1 << 5);
         // Device 0, by jumper; passed; cable of 80 wires.
         words[93] = 1 << 14 | 1 << 13 | 1 | 1 << 3 | 1 << 1;
         words.SetDouble(100, (uint)Sectors);

@@ -52,6 +52,8 @@ public abstract class AtaDrive
     /// <summary>The task file; of count and address the value written before, too.</summary>
     protected byte Feature { get; private set; }
 
+    protected byte PreviousFeature { get; private set; }
+
     protected byte Error { get; set; }
 
     protected byte Count { get; set; }
@@ -108,7 +110,7 @@ public abstract class AtaDrive
         switch (register)
         {
             case 1:
-                Feature = value;
+                (PreviousFeature, Feature) = (Feature, value);
                 break;
             case 2:
                 (PreviousCount, Count) = (Count, value);
@@ -137,6 +139,9 @@ public abstract class AtaDrive
         Status = Ready | SeekComplete;
         OnCommand(command);
     }
+
+    /// <summary>As <see cref="Execute"/>, a command that names its place in a queue.</summary>
+    internal virtual void ExecuteQueued(byte command) => Execute(command);
 
     /// <summary>Two or four bytes of the data register; zeros when there are none.</summary>
     internal uint ReadData(int size)
@@ -226,7 +231,7 @@ public abstract class AtaDrive
     internal void ResetHard()
     {
         Diagnose();
-        (Feature, PreviousCount, PreviousLbaLow, PreviousLbaMid, PreviousLbaHigh) = (0, 0, 0, 0, 0);
+        (Feature, PreviousFeature, PreviousCount, PreviousLbaLow, PreviousLbaMid, PreviousLbaHigh) = (0, 0, 0, 0, 0, 0);
         OnReset();
     }
 
@@ -242,7 +247,7 @@ public abstract class AtaDrive
 
     internal virtual void Save(StateWriter writer)
     {
-        foreach (var register in (ReadOnlySpan<byte>)[Feature, Error, Count, LbaLow, LbaMid, LbaHigh, PreviousCount, PreviousLbaLow, PreviousLbaMid, PreviousLbaHigh, Device, Status, (byte)Transfer])
+        foreach (var register in (ReadOnlySpan<byte>)[Feature, PreviousFeature, Error, Count, LbaLow, LbaMid, LbaHigh, PreviousCount, PreviousLbaLow, PreviousLbaMid, PreviousLbaHigh, Device, Status, (byte)Transfer])
             writer.Byte(register);
         writer.Bool(IsInterrupting);
         writer.Int64(Remaining);
@@ -253,7 +258,7 @@ public abstract class AtaDrive
 
     internal virtual void Load(ref StateReader reader)
     {
-        (Feature, Error, Count, LbaLow, LbaMid, LbaHigh) = (reader.Byte(), reader.Byte(), reader.Byte(), reader.Byte(), reader.Byte(), reader.Byte());
+        (Feature, PreviousFeature, Error, Count, LbaLow, LbaMid, LbaHigh) = (reader.Byte(), reader.Byte(), reader.Byte(), reader.Byte(), reader.Byte(), reader.Byte(), reader.Byte());
         (PreviousCount, PreviousLbaLow, PreviousLbaMid, PreviousLbaHigh) = (reader.Byte(), reader.Byte(), reader.Byte(), reader.Byte());
         (Device, Status) = (reader.Byte(), reader.Byte());
         var transfer = reader.Byte();
@@ -423,4 +428,7 @@ internal interface IAtaHost
 
     /// <summary>A command waits for its data to be moved by DMA.</summary>
     void OnDmaWanted(AtaDrive drive);
+
+    /// <summary>It is a Serial ATA one, and takes queued commands.</summary>
+    bool HasQueue => false;
 }

@@ -60,7 +60,7 @@ public sealed class PiixIde : IPortDevice, IResettable, ISaveable, IDisposable
 
     public PciFunction Function { get; }
 
-    public int StateVersion => 1;
+    public int StateVersion => 2;
 
     /// <summary>Plugs a drive in.</summary>
     /// <param name="channel">0 or 1; null for the first with room.</param>

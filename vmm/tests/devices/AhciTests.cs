@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Devices.Storage;
+using Gauntlet.Vmm.State;
 using Gauntlet.Vmm.Storage;
 using Gauntlet.Vmm.Tests.Devices.Virtio;
 
@@ -11,7 +12,7 @@ public sealed class AhciTests
 {
     private const ulong Hba = 0xfe000000;
     private const uint List = 0x1000, Fis = 0x2000, Table = 0x3000, Data = 0x8000;
-    private const uint RegisterFis = 1, PioSetup = 2, Overflow = 1 << 24, BusFatal = 1 << 29, TaskFileError = 1 << 30;
+    private const uint RegisterFis = 1, PioSetup = 2, DeviceBits = 8, Overflow = 1 << 24, BusFatal = 1 << 29, TaskFileError = 1 << 30;
     private const int Sectors = 2048;
 
     private readonly ArrayMemory _memory = new(1 << 18);
@@ -108,6 +109,96 @@ public sealed class AhciTests
         Assert.Equal(0x1051u, GetPort(0, 0x20));
         Assert.Equal(RegisterFis, Run(0, Command(0x25, lba: 1, count: 1), 0, 512));
         Assert.Equal(1, Word(Data));
+    }
+
+    [Fact]
+    public void A_disk_says_that_it_takes_32_queued_commands_and_has_their_log()
+    {
+        Run(0, Command(0xec), 0, 512);
+        Assert.Equal((31, 0x102), (Word(Data + 75 * 2) & 0xffff, Word(Data + 76 * 2) & 0xffff));
+        Assert.Equal(1u << 30, Get(0) & 1u << 30);
+        Assert.Equal(RegisterFis | PioSetup, Run(0, Command(0x2f, lba: 0, count: 1), 0, 512));
+        Assert.Equal((1, 1), (Word(Data) & 0xffff, Word(Data + 0x10 * 2) & 0xffff));
+    }
+
+    [Fact]
+    public void A_queued_command_is_taken_at_once_and_told_as_done_by_its_place_in_the_queue()
+    {
+        Assert.Equal(DeviceBits, RunQueued(0x60, 100, 3, tag: 0));
+        Assert.Equal([100, 101], [Word(Data), Word(Data + 512)]);
+        // The FIS that takes it interrupts nobody.
+        Assert.Equal((0x34, 0, 0x50), (_memory.Bytes[Fis + 0x40], _memory.Bytes[Fis + 0x41], _memory.Bytes[Fis + 0x42]));
+        Assert.Equal((0xa1, 0x40, 0x50, 1), (_memory.Bytes[Fis + 0x58], _memory.Bytes[Fis + 0x59], _memory.Bytes[Fis + 0x5a], Word(Fis + 0x5c)));
+        Assert.Equal(0x50u, GetPort(0, 0x20));
+        _memory.Bytes.AsSpan((int)Data, 1024).Fill(0xa5);
+        Assert.Equal(DeviceBits, RunQueued(0x61, 7, 2, tag: 0, device: 0xc0));
+        Assert.Equal((0xa5, 0xa5, 0), (_image.Content[7 * 512], _image.Content[9 * 512 - 1], _image.Content[9 * 512 + 4]));
+    }
+
+    [Fact]
+    public void Queued_commands_of_several_slots_are_done_one_by_one()
+    {
+        foreach (var slot in (int[])[0, 3, 19])
+            PutQueued(0x60, 200 + slot, 1, slot, Data + (uint)slot * 512);
+        SetPort(0, 0x34, 1 | 1 << 3 | 1 << 19);
+        SetPort(0, 0x38, 1 | 1 << 3 | 1 << 19);
+        Assert.Equal((0u, 0u), (GetPort(0, 0x34), GetPort(0, 0x38)));
+        foreach (var slot in (int[])[0, 3, 19])
+            Assert.Equal(200 + slot, Word(Data + (uint)slot * 512));
+    }
+
+    [Fact]
+    public void After_a_queued_commands_error_the_port_waits_and_the_disk_refuses_until_its_log_was_read()
+    {
+        PutQueued(0x60, Sectors, 1, 2, Data);
+        PutQueued(0x60, 5, 1, 4, Data);
+        SetPort(0, 0x34, 1 << 2 | 1 << 4);
+        SetPort(0, 0x38, 1 << 2 | 1 << 4);
+        Assert.Equal(DeviceBits | TaskFileError, GetPort(0, 0x10));
+        Assert.Equal((0x1051u, 1u << 2 | 1u << 4, 1u << 4), (GetPort(0, 0x20), GetPort(0, 0x34), GetPort(0, 0x38)));
+        Assert.Equal(0, Word(Fis + 0x5c));
+        Restart();
+        Assert.Equal((0u, 0u), (GetPort(0, 0x34), GetPort(0, 0x38)));
+        // Not by another command, nor another queued one.
+        Assert.Equal(RegisterFis | TaskFileError, Run(0, Command(0x25, lba: 1, count: 1), 0, 512));
+        Assert.Equal(0x0451u, GetPort(0, 0x20));
+        Assert.Equal(DeviceBits | TaskFileError, RunQueued(0x60, 1, 1, tag: 0));
+        Restart();
+
+        Assert.Equal(RegisterFis | PioSetup, Run(0, Command(0x2f, lba: 0x10, count: 1), 0, 512));
+        var page = _memory.Bytes.AsSpan((int)Data, 512);
+        Assert.Equal((2, 0x51, 0x10, Sectors & 0xff, Sectors >> 8), (page[0], page[2], page[3], page[4], page[5]));
+        byte sum = 0;
+        foreach (var value in page)
+            sum += value;
+        Assert.Equal(0, sum);
+        Assert.Equal(DeviceBits, RunQueued(0x60, 5, 1, tag: 0));
+        Assert.Equal(5, Word(Data));
+        Run(0, Command(0x2f, lba: 0x10, count: 1), 0, 512);
+        Assert.Equal(0x80, _memory.Bytes[Data]);
+    }
+
+    [Fact]
+    public void A_queued_commands_error_is_in_the_saved_state()
+    {
+        Assert.Equal(DeviceBits | TaskFileError, RunQueued(0x60, Sectors, 1, tag: 0));
+        var device = _bench.Devices.OfType<Ahci>().Single();
+        var saved = new StateWriter();
+        device.Save(saved);
+        device.Reset();
+        var reader = new StateReader(saved.Written);
+        device.Load(ref reader);
+        Assert.Equal((0x1051u, 1u), (GetPort(0, 0x20), GetPort(0, 0x34)));
+        Restart();
+        Run(0, Command(0x2f, lba: 0x10, count: 1), 0, 512);
+        Assert.Equal((0, 0x10), (_memory.Bytes[Data], _memory.Bytes[Data + 3]));
+    }
+
+    [Fact]
+    public void A_log_that_there_is_not_and_a_page_behind_the_last_are_refused()
+    {
+        foreach (var (lba, count) in ((long, int)[])[(0x03, 1), (0x10, 2), (0x10, 0), (0x0110, 1)])
+            Assert.Equal(RegisterFis | TaskFileError, Run(0, Command(0x2f, lba, count), 0, 512));
     }
 
     [Fact]
@@ -247,6 +338,41 @@ public sealed class AhciTests
         BinaryPrimitives.WriteUInt32LittleEndian(header[4..], 0);
         BinaryPrimitives.WriteUInt64LittleEndian(header[8..], Table);
         SetPort(port, 0x38, 1);
+    }
+
+    // Serial ATA 2.6, 13.6.3.1: the count is where features are, the tag where the count is. One region.
+    private void PutQueued(byte command, long lba, int count, int slot, uint data, byte device = 0x40)
+    {
+        var table = Table + (uint)slot * 0x100;
+        var fis = Command(command, lba, slot << 3);
+        (fis[3], fis[11], fis[7]) = ((byte)count, (byte)(count >> 8), device);
+        fis.CopyTo(_memory.Bytes, table);
+        var entry = _memory.Bytes.AsSpan((int)table + 0x80, 16);
+        BinaryPrimitives.WriteUInt64LittleEndian(entry, data);
+        BinaryPrimitives.WriteUInt32LittleEndian(entry[12..], (uint)(count * 512) - 1);
+        var header = _memory.Bytes.AsSpan((int)List + slot * 32, 32);
+        BinaryPrimitives.WriteUInt32LittleEndian(header, 5 | (command == 0x61 ? 1u << 6 : 0) | 1u << 16);
+        BinaryPrimitives.WriteUInt64LittleEndian(header[8..], table);
+    }
+
+    // What interrupted, which is cleared.
+    private uint RunQueued(byte command, long lba, int count, int tag, byte device = 0x40)
+    {
+        PutQueued(command, lba, count, tag, Data, device);
+        SetPort(0, 0x34, 1u << tag);
+        SetPort(0, 0x38, 1u << tag);
+        Assert.Equal(0u, GetPort(0, 0x38));
+        var causes = GetPort(0, 0x10);
+        SetPort(0, 0x10, uint.MaxValue);
+        Assert.Equal((causes & TaskFileError) == 0 ? 0u : 1u << tag, GetPort(0, 0x34));
+        return causes;
+    }
+
+    private void Restart()
+    {
+        SetPort(0, 0x18, 0x10);
+        SetPort(0, 0x18, 0x11);
+        SetPort(0, 0x10, uint.MaxValue);
     }
 
     // Regions at a page each from Data on; what interrupted, which is cleared.
