@@ -5,7 +5,7 @@ using Gauntlet.Vmm.Network;
 namespace Gauntlet.Vmm.Devices.Ethernet;
 
 /// <summary>An 82540EM's receive ring: puts frames into the buffers of its descriptors.</summary>
-/// <remarks>Intel, Software Developer's Manual, 3.2.2 (receive data storage), 3.2.3 (descriptors), 3.2.6 (ring), 13.4.22 (RCTL).</remarks>
+/// <remarks>Intel, Software Developer's Manual, 3.2.2 (receive data storage), 3.2.3 (descriptors), 3.2.6 (ring), 13.4.22 (RCTL); checksums: <see cref="E1000ReceiveChecksum"/>.</remarks>
 internal sealed class E1000Receiver(IGuestMemory memory, E1000Registers registers)
 {
     private const int DescriptorBytes = 16, ChecksumBytes = 4, MinFrameBytes = 60, TagOffset = 12, TagBytes = 4;
@@ -15,7 +15,7 @@ internal sealed class E1000Receiver(IGuestMemory memory, E1000Registers register
 
     private const uint Enable = 2, LongPackets = 1 << 5, StripChecksum = 1 << 26, LargeBuffers = 1 << 25, VlanMode = 1 << 30;
     private const int SizeShift = 16, ThresholdShift = 8;
-    private const byte Done = 1, EndOfPacket = 2, IgnoreChecksum = 4, HasTag = 8, PassedInexact = 0x80;
+    private const byte Done = 1, EndOfPacket = 2, HasTag = 8, PassedInexact = 0x80;
 
     private readonly byte[] _frame = new byte[EthernetFrame.MaxBytes];
 
@@ -66,9 +66,8 @@ internal sealed class E1000Receiver(IGuestMemory memory, E1000Registers register
         var longest = (control & LongPackets) != 0 ? LongestBytes : StandardBytes;
         if (frame.Length < EthernetFrame.HeaderBytes || frame.Length > longest || !E1000Filter.Passes(registers, frame, out var isInexact))
             return Result.Dropped;
-        byte status = Done | IgnoreChecksum;
-        if (isInexact)
-            status |= PassedInexact;
+        var (checksums, errors) = E1000ReceiveChecksum.Check(registers[E1000Registers.ReceiveChecksum], frame, E1000Filter.TryGetTag(registers, frame, out _));
+        var status = (byte)(Done | checksums | (isInexact ? PassedInexact : 0));
         var length = Prepare(frame, ref status, out var tag);
         var size = BufferBytes;
         var needed = (length + size - 1) / size;
@@ -77,7 +76,7 @@ internal sealed class E1000Receiver(IGuestMemory memory, E1000Registers register
         for (var at = 0; at < length; at += size)
         {
             var piece = _frame.AsSpan(at, Math.Min(size, length - at));
-            Store(piece, tag, at + size >= length ? (byte)(status | EndOfPacket) : status);
+            Store(piece, tag, at + size >= length ? (byte)(status | EndOfPacket) : status, errors);
         }
         registers.Count(E1000Registers.TotalReceived);
         registers.Count(E1000Registers.GoodReceived);
@@ -112,7 +111,7 @@ internal sealed class E1000Receiver(IGuestMemory memory, E1000Registers register
         return length + ChecksumBytes;
     }
 
-    private void Store(ReadOnlySpan<byte> piece, ushort tag, byte status)
+    private void Store(ReadOnlySpan<byte> piece, ushort tag, byte status, byte errors)
     {
         var head = registers[E1000Registers.ReceiveHead];
         var address = (registers[E1000Registers.ReceiveBase] | (ulong)registers[E1000Registers.ReceiveBaseHigh] << 32) + (ulong)head * DescriptorBytes;
@@ -124,7 +123,7 @@ internal sealed class E1000Receiver(IGuestMemory memory, E1000Registers register
         _ = memory.TryWrite(BinaryPrimitives.ReadUInt64LittleEndian(descriptor), piece);
         BinaryPrimitives.WriteUInt16LittleEndian(descriptor[8..], (ushort)piece.Length);
         BinaryPrimitives.WriteUInt16LittleEndian(descriptor[10..], 0);
-        (descriptor[12], descriptor[13]) = (status, 0);
+        (descriptor[12], descriptor[13]) = (status, errors);
         BinaryPrimitives.WriteUInt16LittleEndian(descriptor[14..], tag);
         _ = memory.TryWrite(address + 8, descriptor[8..]);
     }

@@ -14,7 +14,7 @@ internal sealed class E1000Registers
         ReceiveLength = 0x2808, ReceiveHead = 0x2810, ReceiveTail = 0x2818, TransmitBase = 0x3800, TransmitBaseHigh = 0x3804, TransmitLength = 0x3808,
         TransmitHead = 0x3810, TransmitTail = 0x3818, FirstStatistic = 0x4000, MissedPackets = 0x4010, GoodReceived = 0x4074, GoodTransmitted = 0x4080,
         GoodOctetsReceived = 0x4088, GoodOctetsTransmitted = 0x4090, TotalReceived = 0x40d0, TotalTransmitted = 0x40d4, LastStatistic = 0x40fc,
-        MulticastTable = 0x5200, AddressTable = 0x5400, VlanTable = 0x5600;
+        ReceiveChecksum = 0x5000, MulticastTable = 0x5200, AddressTable = 0x5400, VlanTable = 0x5600;
 
     public const int TableEntries = 128, AddressEntries = 16;
 
@@ -81,7 +81,7 @@ internal sealed class E1000Registers
             if (s_statistics[i].Length > 0)
                 _declared.Add(new Register(s_statistics[i], FirstStatistic + (uint)i * sizeof(uint), sizeof(uint), RegisterAccess.Read | RegisterAccess.ReadSideEffect));
         }
-        Add("RXCSUM", 0x5000, 0x3ff);
+        Add("RXCSUM", ReceiveChecksum, 0x3ff);
         AddTable("MTA", MulticastTable, TableEntries);
         AddTable("RA", AddressTable, AddressEntries * 2);
         AddTable("VFTA", VlanTable, TableEntries);

@@ -148,19 +148,7 @@ internal sealed class E1000Transmitter(IGuestMemory memory, E1000Registers regis
     {
         var end = last == 0 ? packet.Length : Math.Min(last + 1, packet.Length);
         if (start < end && at + 2 <= packet.Length)
-            BinaryPrimitives.WriteUInt16BigEndian(packet[at..], (ushort)~Sum(packet[start..end], 0));
-    }
-
-    // Of ones' complement, 16 bits, high byte first.
-    private static uint Sum(ReadOnlySpan<byte> bytes, uint sum)
-    {
-        for (; bytes.Length >= 2; bytes = bytes[2..])
-            sum += BinaryPrimitives.ReadUInt16BigEndian(bytes);
-        if (bytes.Length == 1)
-            sum += (uint)bytes[0] << 8;
-        while (sum > ushort.MaxValue)
-            sum = (sum & ushort.MaxValue) + (sum >> 16);
-        return sum;
+            BinaryPrimitives.WriteUInt16BigEndian(packet[at..], (ushort)~InternetChecksum.Sum(packet[start..end], 0));
     }
 
     private void SendSegments(ushort? tag)
@@ -218,7 +206,7 @@ internal sealed class E1000Transmitter(IGuestMemory memory, E1000Registers regis
         // 3.5.7: the driver left the pseudo header's sum there, without the length, which differs from one to the next.
         var at = (int)(_contextLow >> 40 & 0xff);
         if ((_options & TransportChecksum) != 0 && at + 2 <= frame.Length)
-            BinaryPrimitives.WriteUInt16BigEndian(frame[at..], (ushort)Sum([], BinaryPrimitives.ReadUInt16BigEndian(frame[at..]) + (uint)length));
+            BinaryPrimitives.WriteUInt16BigEndian(frame[at..], (ushort)InternetChecksum.Sum([], BinaryPrimitives.ReadUInt16BigEndian(frame[at..]) + (uint)length));
     }
 
     private static void Add16(Span<byte> field, int value) => BinaryPrimitives.WriteUInt16BigEndian(field, (ushort)(BinaryPrimitives.ReadUInt16BigEndian(field) + value));

@@ -205,6 +205,74 @@ public sealed class E1000Tests
         Assert.Equal(ReceiveDone, Get(0xc0));
     }
 
+    [Theory]
+    [InlineData(0x000u, "", 0x04, 0x00)]
+    [InlineData(0x300u, "", 0x60, 0x00)]
+    [InlineData(0x100u, "", 0x40, 0x00)]
+    [InlineData(0x200u, "", 0x20, 0x00)]
+    [InlineData(0x300u, "data", 0x60, 0x20)]
+    [InlineData(0x300u, "header", 0x60, 0x40)]
+    [InlineData(0x300u, "fragment", 0x40, 0x00)]
+    [InlineData(0x300u, "protocol", 0x40, 0x00)]
+    [InlineData(0x300u, "length", 0x04, 0x00)]
+    [InlineData(0x300u, "type", 0x04, 0x00)]
+    [InlineData(0x300u, "tag", 0x60, 0x00)]
+    public void A_received_packets_checksums_are_told_where_the_driver_asks_for_them(uint control, string change, int status, int errors)
+    {
+        var frame = TcpFrame(payload: 101);
+        // The field has the pseudo header's sum, so that the sum of all is what goes there.
+        BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(50), (ushort)~OnesSum(frame[34..], 0));
+        switch (change)
+        {
+            case "data":
+                frame[150] ^= 1;
+                break;
+            case "fragment":
+                frame[21] = 9;
+                break;
+            case "protocol":
+                frame[23] = 1;
+                break;
+            case "length":
+                frame[16] = 1;
+                break;
+            case "type":
+                frame[13] = 6;
+                break;
+            case "tag":
+                frame = [.. frame[..12], 0x81, 0, 0, 7, .. frame[12..]];
+                break;
+        }
+        var header = change == "tag" ? 18 : 14;
+        BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(header + 10), (ushort)~OnesSum(frame[header..(header + 20)], 0));
+        if (change == "header")
+            frame[22]--;
+        Set(0x5000, control);
+        Enable(1 << 3 | 1 << 26, 8);
+        _cable.Waiting.Enqueue(frame);
+        _device.Poll();
+        Assert.Equal((status, errors), (Status(0) & 0x64, _memory.Bytes[ReceiveRing + 13]));
+    }
+
+    [Theory]
+    [InlineData(0, 0x20, 0x00)]
+    [InlineData(1, 0x20, 0x20)]
+    [InlineData(-1, 0x04, 0x00)]
+    public void Of_a_packet_by_IPv6_it_is_the_one_inside_and_none_where_UDP_has_none(int change, int status, int errors)
+    {
+        const int udpBytes = 8 + 33;
+        var frame = new byte[54 + udpBytes];
+        (frame[12], frame[13], frame[14], frame[19], frame[20], frame[23], frame[39]) = (0x86, 0xdd, 0x60, udpBytes, 17, 0xfe, 0xfd);
+        frame.AsSpan(62).Fill(0x3c);
+        var sum = (ushort)~OnesSum(frame[54..], (uint)OnesSum(frame[22..54], 17 + udpBytes));
+        BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(60), change < 0 ? (ushort)0 : (ushort)(sum + change));
+        Set(0x5000, 0x300);
+        Enable(1 << 3 | 1 << 26, 8);
+        _cable.Waiting.Enqueue(frame);
+        _device.Poll();
+        Assert.Equal((status, errors), (Status(0) & 0x64, _memory.Bytes[ReceiveRing + 13]));
+    }
+
     [Fact]
     public void A_frame_waits_for_buffers_and_the_driver_is_told()
     {
