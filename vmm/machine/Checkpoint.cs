@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Gauntlet.Linux;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Memory;
@@ -16,7 +17,7 @@ namespace Gauntlet.Vmm.Machines;
 public sealed unsafe class Checkpoint : IDisposable
 {
     // In bytes: how exactly the end of what differs in a page is found.
-    private const int Chunk = 64;
+    private static int Chunk => 4 * Vector256<byte>.Count;
 
     private readonly Machine _machine;
     private readonly (nint Address, nuint Length)[] _copies;
@@ -130,13 +131,31 @@ public sealed unsafe class Checkpoint : IDisposable
                 var first = current.CommonPrefixLength(wanted);
                 if (first == GuestRam.PageSize)
                     continue;
-                var end = GuestRam.PageSize;
-                while (end - Chunk > first && current[(end - Chunk)..end].SequenceEqual(wanted[(end - Chunk)..end]))
-                    end -= Chunk;
+                var end = EndOfDifference(current, wanted);
                 wanted[first..end].CopyTo(current[first..]);
                 _machine.Memory.NotifyRestored(ram, offset + (ulong)first, (ulong)(end - first));
             }
         }
         return count;
     }
+
+    // Behind the last chunk in which two pages differ, as they do. The framework has only the search from the front.
+    private static int EndOfDifference(ReadOnlySpan<byte> one, ReadOnlySpan<byte> other)
+    {
+        fixed (byte* a = one, b = other)
+        {
+            var end = GuestRam.PageSize;
+            for (; end > Chunk; end -= Chunk)
+            {
+                var at = end - Chunk;
+                var differs = Difference(a + at, b + at, 0) | Difference(a + at, b + at, 1) | Difference(a + at, b + at, 2) | Difference(a + at, b + at, 3);
+                if (differs != Vector256<byte>.Zero)
+                    break;
+            }
+            return end;
+        }
+    }
+
+    private static Vector256<byte> Difference(byte* a, byte* b, int index) =>
+        Vector256.Load(a + index * Vector256<byte>.Count) ^ Vector256.Load(b + index * Vector256<byte>.Count);
 }
