@@ -23,6 +23,10 @@ internal sealed class TraceGuest : IDisposable
 
     // What the guest writes to.
     private const uint Scratch = 0x4000, Walk = 0x30000, Stack = 0x28000;
+
+    /// <summary>A guest that has not come as far by then waits for something that does not come.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
+
     private readonly PcBoard _board;
     private readonly Tracer _tracer = new();
     private readonly bool _hasX87;
@@ -49,11 +53,27 @@ internal sealed class TraceGuest : IDisposable
     public void RunTo(int values)
     {
         _tracer.StopAt = values;
+        var vcpu = Machine.Vcpus[0];
+        var isLate = false;
+        using var watchdog = new Timer(_ =>
+        {
+            Volatile.Write(ref isLate, true);
+            vcpu.Kick();
+        }, null, s_patience, Timeout.InfiniteTimeSpan);
         while (_tracer.Values.Count < values && !_tracer.IsDone)
         {
-            var stop = Machine.Vcpus[0].Run();
-            Assert.True(stop == VcpuStop.Kicked, $"{stop}: {Machine.Vcpus[0].Failure}; {string.Join("; ", Machine.Vcpus[0].RecentExits)}");
+            var stop = vcpu.Run();
+            Assert.True(stop == VcpuStop.Kicked, $"{stop}: {vcpu.Failure}; {string.Join("; ", vcpu.RecentExits)}");
+            if (Volatile.Read(ref isLate))
+                Assert.Fail(Stuck());
         }
+    }
+
+    private string Stuck()
+    {
+        var vcpu = Machine.Vcpus[0];
+        vcpu.GetState(out var state);
+        return $"stuck after {_tracer.Values.Count} values, {state.Activity} at 0x{state.Rip:x}, RFLAGS 0x{state.Rflags:x}; {string.Join("; ", vcpu.RecentExits)}";
     }
 
     /// <summary>Begins a new trace.</summary>
