@@ -4,6 +4,7 @@ using System.Text;
 using Gauntlet.Linux;
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Accel.Cpu;
+using Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
 using Gauntlet.Vmm.Boot;
 using Gauntlet.Vmm.Chardevs;
 using Gauntlet.Vmm.Machines;
@@ -54,6 +55,8 @@ internal static class Program
     {
         // Before the kernel, as QEMU does: a script that probes with a kernel that does not exist learns what the CPU lacks.
         _ = CpuModel.Parse(options.Cpu);
+        if (options.Accelerators is [{ Name: "tcg" }])
+            _ = X86CpuModel.Parse(options.Cpu, options.CpuCount);
         var program = ReadProgram(options);
         Machine? machine = null;
         using var chardevs = new ChardevSet(options.Chardevs, () => machine?.RequestQuit());
@@ -65,7 +68,7 @@ internal static class Program
             machine.SandboxedSnapshots = new SandboxedSnapshots(options.SandboxSnapshot);
         using var networks = new Networks(options);
         using var tracing = MachineTracing.Open(options, machine);
-        var backends = new Backends(new Drives(options.Drives, tracing?.Tracer), networks, chardevs);
+        var backends = new Backends(new Drives(options.Drives, tracing?.Tracer) { OnError = machine.NoteBlockError }, networks, chardevs);
         foreach (var blockdev in options.Blockdevs)
             BlockdevReader.Add(backends.Drives.Nodes, blockdev);
         Monitors? monitors = null;
@@ -100,6 +103,7 @@ internal static class Program
         };
         monitors = new Monitors(options.Monitors, chardevs, context);
         machine.Happened += monitors.OnMachineEvent;
+        machine.BlockFailed += monitors.OnBlockError;
         ConnectSerial(board, serial);
         if (options.Qtest is { } qtest)
             _ = new QtestServer(Take("-qtest", chardevs[qtest]), new QtestTarget(machine, board.Lines), OpenLog(options.QtestLog));

@@ -493,4 +493,61 @@ public abstract class VcpuTests(TcgOptions options) : IDisposable
     [InlineData("max,vendor=Intel", "12 characters")]
     public void A_cpu_model_that_cannot_be_had_is_refused_with_what_there_is(string model, string reason) =>
         Assert.Contains(reason, Assert.Throws<AcceleratorException>(() => new TcgRig(1, model)).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData(0, 0, false, -1)]
+    [InlineData(3, 0, false, -1)]
+    [InlineData(4, 0, false, 13)]
+    [InlineData(1, 3, false, 13)]
+    [InlineData(1, 3, true, -1)]
+    public void A_performance_counter_is_read_by_its_number_and_by_user_code_where_that_is_allowed(int counter, int cpl, bool isAllowed, int vector)
+    {
+        const ulong Count = 0xabc0_1234_5678;
+        var after = Run64(a =>
+        {
+            a.mov(ecx, unchecked((int)0xc0010004) + counter % 4);
+            a.mov(eax, unchecked((int)Count));
+            a.mov(edx, (int)(Count >> 32));
+            a.wrmsr();
+            a.mov(ecx, counter);
+            if (cpl == 0)
+            {
+                a.rdpmc();
+                return;
+            }
+            var user = a.CreateLabel();
+            a.push(TcgRig.UserData);
+            a.push((int)TcgRig.StackTop - 0x1000);
+            a.push(2);
+            a.push(TcgRig.UserCode64);
+            a.lea(rax, __[user]);
+            a.push(rax);
+            a.iretq();
+            a.Label(ref user);
+            a.rdpmc();
+            a.ud2();
+        }, state => state with { Cr4 = state.Cr4 | (isAllowed ? 0x100ul : 0) });
+        Assert.Equal(cpl == 3 && vector == -1 ? 6 : vector, TcgRig.VectorOf(after));
+        if (vector == -1)
+            Assert.Equal((Count & uint.MaxValue, Count >> 32), (after.Gpr[0], after.Gpr[2]));
+    }
+
+    [Theory]
+    [InlineData("qemu64", 13)]
+    [InlineData("max", -1)]
+    public void X2apic_mode_is_entered_only_by_a_cpu_that_has_it(string model, int vector)
+    {
+        var bus = new Gauntlet.Vmm.Devices.Interrupt.ApicBus();
+        using var rig = new TcgRig(model: model, apic: i => new Gauntlet.Vmm.Devices.Interrupt.LocalApic(i, bus, new Machines.ManualClock(DateTime.UnixEpoch), new Lock(), null), options: options);
+        var state = rig.LongMode();
+        rig.Assemble(64, a =>
+        {
+            a.mov(ecx, 0x1b);
+            a.rdmsr();
+            a.or(eax, 0x400);
+            a.wrmsr();
+            a.hlt();
+        });
+        Assert.Equal(vector, TcgRig.VectorOf(rig.RunToHalt(state)));
+    }
 }

@@ -15,7 +15,9 @@ public enum SystemValue
 // Control, debug and model-specific registers, CPUID (SDM Vol. 3A, 2.5; Vol. 4).
 public sealed unsafe partial class X86Core
 {
-    private const uint TscDeadline = 0x6e0;
+    private const uint TscDeadline = 0x6e0, PerformanceCounters = 4;
+    private const ulong PerformanceMask = (1ul << 48) - 1;
+    private const ulong ApicBaseX2 = 1ul << 10;
 
     private readonly Func<ulong> _readTsc;
 
@@ -68,6 +70,17 @@ public sealed unsafe partial class X86Core
         (Gpr(0), Gpr(2)) = ((uint)tsc, tsc >> 32);
         if (withAux)
             Gpr(1) = (uint)S->TscAux;
+        return 0;
+    }
+
+    // AMD64 Architecture Programmer's Manual, volume 3, RDPMC: user code only with CR4.PCE; ECX numbers the counters.
+    internal ulong ReadPerformanceCounter()
+    {
+        var which = (uint)Gpr(1);
+        if ((Cpl != 0 && (S->Cr4 & Control.PCE) == 0) || which >= PerformanceCounters)
+            return RaiseGp();
+        var count = _performance[PerformanceCounters + which] & PerformanceMask;
+        (Gpr(0), Gpr(2)) = ((uint)count, count >> 32);
         return 0;
     }
 
@@ -392,7 +405,8 @@ public sealed unsafe partial class X86Core
             case 0x10:
                 TscOffset = value - _readTsc();
                 return true;
-            case 0x1b:
+            // EXTD is reserved without x2APIC (SDM Vol. 3A, 11.12.1).
+            case 0x1b when (value & ApicBaseX2) == 0 || Model.Has(X86Feature.X2Apic):
                 if (Setup.Apic is { } apic)
                     return apic.TryWriteBaseMsr(value);
                 _apicBase = value;

@@ -46,7 +46,7 @@ public sealed unsafe partial class X86Translator
                     Undefined();
                 break;
             case Mnemonic.Rdpmc:
-                GeneralProtection();
+                Call(X86Helper.ReadPerformanceCounter);
                 break;
             case Mnemonic.Rdmsr:
                 Call(X86Helper.ReadMsr);
