@@ -48,6 +48,13 @@ public interface IResettable
     void Reset();
 }
 
+/// <summary>A device that keeps requests back which the host could not carry out, until the machine goes on.</summary>
+public interface IResumable
+{
+    /// <summary>Tries again what was kept back. Before the first vCPU runs on.</summary>
+    void OnResume();
+}
+
 /// <summary>A device, or another part of a machine, whose state goes into a snapshot: all of it, so that a restored machine goes on as if nothing had happened.</summary>
 public interface ISaveable
 {

@@ -145,19 +145,19 @@ public static class DeviceCatalog
 
     private static void AddDisk(X86Board board, DeviceOption option, Drives drives)
     {
-        ExpectVirtio(option, "drive", "serial");
+        ExpectVirtio(option, "drive", "serial", "rerror", "werror");
         if (!option.Properties.TryGetValue("drive", out var id))
             throw new OptionException($"-device {option.Driver}: drive property not set");
         var serial = option.Properties.TryGetValue("serial", out var text) ? text : "";
         if (System.Text.Encoding.UTF8.GetByteCount(serial) > VirtioBlk.MaxSerialBytes)
             throw new OptionException($"-device {option.Driver}: serial '{serial}' is longer than {VirtioBlk.MaxSerialBytes} bytes");
-        AddVirtio(board, option, NewDisk(board, id, drives.Take(option.Driver, id), serial, Withheld(option)));
+        AddVirtio(board, option, NewDisk(board, id, TakeDrive(option, id, drives), serial, Withheld(option)));
     }
 
-    private static VirtioBlk NewDisk(X86Board board, string name, IBlockImage image, string serial, ulong withheld)
+    private static VirtioBlk NewDisk(X86Board board, string name, (IBlockImage Image, BlockErrors Errors) disc, string serial, ulong withheld)
     {
         var worker = new BlockWorker(name);
-        var disk = new VirtioBlk(board.Machine.Memory, board.Machine.Clock, image, serial, worker) { WithheldFeatures = withheld, DriveId = name };
+        var disk = new VirtioBlk(board.Machine.Memory, board.Machine.Clock, disc.Image, serial, worker, disc.Errors) { WithheldFeatures = withheld, DriveId = name };
         worker.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, disk.Poll).Raise);
         return disk;
     }
@@ -227,7 +227,7 @@ public static class DeviceCatalog
 
     private static void AddIdeDrive(X86Board board, DeviceOption option, Drives drives)
     {
-        Expect(option, "drive", "bus", "unit", "serial", "ver", "model", "bootindex");
+        Expect(option, "drive", "bus", "unit", "serial", "ver", "model", "bootindex", "rerror", "werror");
         int? channel = null;
         if (option.Properties.TryGetValue("bus", out var bus))
         {
@@ -240,13 +240,22 @@ public static class DeviceCatalog
         var hasDrive = option.Properties.TryGetValue("drive", out var id);
         if (option.Driver == "ide-cd")
         {
-            Pci(board, option).AddIdeDrive(new AtapiCdRom(hasDrive ? drives.Take(option.Driver, id!) : null), channel, unit);
+            Pci(board, option).AddIdeDrive(new AtapiCdRom(hasDrive ? TakeDrive(option, id!, drives).Image : null), channel, unit);
             return;
         }
         if (!hasDrive)
             throw new OptionException($"-device {option.Driver}: drive property not set");
         var (serial, revision) = (Text(option, "serial", AtaDisk.MaxSerialBytes), Text(option, "ver", AtaDisk.MaxRevisionBytes));
-        Pci(board, option).AddIdeDrive(new AtaDisk(drives.Take(option.Driver, id!), serial ?? "GV00001", revision ?? "1.0"), channel, unit);
+        var (image, errors) = TakeDrive(option, id!, drives);
+        Pci(board, option).AddIdeDrive(new AtaDisk(image, serial ?? "GV00001", revision ?? "1.0", errors), channel, unit);
+    }
+
+    private static (IBlockImage Image, BlockErrors Errors) TakeDrive(DeviceOption option, string id, Drives drives)
+    {
+        return drives.Take(option.Driver, id, Action("rerror"), Action("werror"));
+
+        BlockErrorAction? Action(string property) =>
+            option.Properties.TryGetValue(property, out var text) && text != "auto" ? DriveOption.ErrorAction($"-device {option.Driver}: {property}", text) : null;
     }
 
     // As QEMU: the mask in decimal or hexadecimal.

@@ -51,7 +51,7 @@ internal static class Listings
           -uuid UUID
         Devices
           -device NAME[,prop=value]       -device help lists them
-          -drive file=F,id=ID[,format=raw|qcow2][,readonly=on][,cache=][,discard=][,snapshot=on]  a disk for -device virtio-blk-pci,drive=ID or ide-hd; if=virtio|ide: with a
+          -drive file=F,id=ID[,format=raw|qcow2][,readonly=on][,cache=][,discard=][,snapshot=on][,rerror=][,werror=]  a disk for -device virtio-blk-pci,drive=ID or ide-hd; if=virtio|ide: with a
                                           device of its own; if=pflash: firmware
           -hda FILE, ... -hdd FILE        disks on the IDE buses; -cdrom FILE; -blockdev driver=D,node-name=ID,filename=F
           -device virtio-serial-pci -device virtconsole,chardev=ID -device virtserialport,chardev=ID,name=NAME

@@ -5,6 +5,7 @@ using Gauntlet.Vmm.Program.Options;
 using Gauntlet.Vmm.Program.Serial;
 using Gauntlet.Vmm.Protocols.Hmp;
 using Gauntlet.Vmm.Protocols.Qmp;
+using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Vmm.Program;
 
@@ -42,6 +43,30 @@ internal sealed class Monitors
     {
         foreach (var session in _sessions)
             session.SendEvent("DEVICE_DELETED", writer => HotPlug.WriteDeleted(writer, id));
+    }
+
+    /// <summary>Tells every client of a disk's request that failed (QEMU QMP Reference Manual, BLOCK_IO_ERROR).</summary>
+    public void OnBlockError(BlockError error)
+    {
+        foreach (var session in _sessions)
+            session.SendEvent("BLOCK_IO_ERROR", Write);
+
+        void Write(Utf8JsonWriter writer)
+        {
+            writer.WriteStartObject();
+            writer.WriteString("device", error.Device);
+            writer.WriteString("node-name", error.Node);
+            writer.WriteString("operation", error.IsWrite ? "write" : "read");
+            writer.WriteString("action", error.Action switch
+            {
+                BlockErrorAction.Ignore => "ignore",
+                BlockErrorAction.Stop => "stop",
+                _ => "report",
+            });
+            writer.WriteBoolean("nospace", false);
+            writer.WriteString("reason", "Input/output error");
+            writer.WriteEndObject();
+        }
     }
 
     public static string NameOf(MachineEvent what) => what switch

@@ -89,7 +89,8 @@ public sealed partial class Machine
         lock (_wishes)
         {
             (_wishedReset, _wishedPowerOff, _wishedPause, _wishedEnd) = (false, false, false, null);
-            (_wishedSuspend, _wishedWake, _panic, _wishedDebugStop) = (false, false, null, null);
+            (_wishedSuspend, _wishedWake, _wishedErrorStop, _panic, _wishedDebugStop) = (false, false, false, null, null);
+            _blockErrors.Clear();
             (_resetByTripleFault, _tripleFaulted, _isResetFromHost) = (false, null, false);
         }
     }
@@ -132,7 +133,7 @@ public sealed partial class Machine
             if (_wishedEnd is not null)
                 throw new InvalidOperationException("the machine is ending: a snapshot of it could not go on");
             var wishes = If(_wishedReset, MachineWishes.Reset) | If(_wishedReset && _isResetFromHost, MachineWishes.ResetFromHost) | If(_wishedPowerOff, MachineWishes.PowerOff)
-                | If(_wishedPause, MachineWishes.Pause) | If(_wishedSuspend, MachineWishes.Suspend) | If(_wishedWake, MachineWishes.Wake)
+                | If(_wishedPause || _wishedErrorStop, MachineWishes.Pause) | If(_wishedSuspend, MachineWishes.Suspend) | If(_wishedWake, MachineWishes.Wake)
                 | If(_panic is not null, MachineWishes.Panic) | If(_panic == true, MachineWishes.PanicHandled);
             return new MachineRunState(isRunning, wishes, _resetByTripleFault ? _tripleFaulted?.Index : null);
         }

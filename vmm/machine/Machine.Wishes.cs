@@ -1,13 +1,18 @@
 using Gauntlet.Vmm.Accel;
+using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Vmm.Machines;
 
 // What is asked of a machine while it runs, from any thread, and how the thread in Run carries it out.
 public sealed partial class Machine
 {
+    // A guest whose every request fails does not fill memory before they are told.
+    private const int MaxBlockErrors = 64;
+
     private readonly object _wishes = new();
+    private readonly Queue<BlockError> _blockErrors = new();
     private MachineEnd? _wishedEnd;
-    private bool _wishedReset, _wishedPowerOff, _wishedPause, _wishedSuspend, _wishedWake, _resetByTripleFault, _isResetFromHost;
+    private bool _wishedReset, _wishedPowerOff, _wishedPause, _wishedSuspend, _wishedWake, _wishedErrorStop, _resetByTripleFault, _isResetFromHost;
     private bool? _panic;
 
     // Where the thread in Run is; with the lock on the wishes.
@@ -126,6 +131,23 @@ public sealed partial class Machine
         KickAll();
     }
 
+    /// <summary>A disk's request failed on the host: tells of it, and stops the machine where that is what its user wants.</summary>
+    public void NoteBlockError(BlockError error)
+    {
+        var stops = error.Action == BlockErrorAction.Stop;
+        lock (_wishes)
+        {
+            if (_blockErrors.Count < MaxBlockErrors)
+                _blockErrors.Enqueue(error);
+            _wishedErrorStop |= stops;
+            Monitor.PulseAll(_wishes);
+        }
+        if (!stops)
+            return;
+        foreach (var thread in _threads)
+            thread.RequestPause();
+    }
+
     public void RequestExit(int status) => WishEnd(new MachineEnd(MachineEndKind.Exit, status));
 
     /// <summary>Something was asked for that is not carried out yet.</summary>
@@ -186,7 +208,7 @@ public sealed partial class Machine
     }
 
     // With the lock on the wishes.
-    private bool HasWish => _wishedReset || _wishedPowerOff || _wishedPause || _wishedDebugStop is not null || _wishedSuspend || _wishedWake || _panic is not null || _wishedEnd is not null;
+    private bool HasWish => _wishedReset || _wishedPowerOff || _wishedPause || _wishedDebugStop is not null || _wishedSuspend || _wishedWake || _wishedErrorStop || _blockErrors.Count > 0 || _panic is not null || _wishedEnd is not null;
 
     private void SetLoop(RunLoop loop)
     {
@@ -216,7 +238,8 @@ public sealed partial class Machine
 
     private MachineEnd? CarryOutWishes()
     {
-        bool reset, powerOff, pause, suspend, wake;
+        bool reset, powerOff, pause, suspend, wake, errorStop;
+        BlockError[] blockErrors;
         bool? panic;
         MachineEndKind refusal;
         MachineCause resetCause;
@@ -229,7 +252,13 @@ public sealed partial class Machine
             (refusal, at) = _resetByTripleFault ? (MachineEndKind.TripleFault, _tripleFaulted) : (MachineEndKind.ResetRefused, null);
             (_wishedReset, _wishedPowerOff, _wishedPause, _resetByTripleFault, _tripleFaulted, _wishedDebugStop) = (false, false, false, false, null, null);
             (_wishedSuspend, _wishedWake, _panic) = (false, false, null);
+            errorStop = _wishedErrorStop;
+            _wishedErrorStop = false;
+            blockErrors = [.. _blockErrors];
+            _blockErrors.Clear();
         }
+        foreach (var error in blockErrors)
+            BlockFailed?.Invoke(error);
         if (panic is { } isHandled && CarryOutPanic(isHandled) is { } panicked)
             return panicked;
         if (powerOff || (reset && NoReboot))
@@ -242,6 +271,8 @@ public sealed partial class Machine
         }
         if (pause && State == MachineState.Running)
             PauseAs(MachineState.Paused);
+        if (errorStop && !reset && State == MachineState.Running)
+            PauseAs(MachineState.IoError);
         // Not when somebody paused it meanwhile: the vCPU meets its breakpoint again.
         if (debugged is not null && !reset && State == MachineState.Running)
             PauseAs(MachineState.Debug, debugged);

@@ -1,6 +1,7 @@
 using Gauntlet.Vmm.Accel;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Memory;
+using Gauntlet.Vmm.Storage;
 
 namespace Gauntlet.Vmm.Machines;
 
@@ -68,6 +69,9 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
 
     /// <summary>Raised on the thread that brought it about, with the control lock held: a handler must not call back.</summary>
     public event Action<MachineEvent, MachineCause>? Happened;
+
+    /// <summary>A disk's request failed on the host; raised as <see cref="Happened"/> is, before the machine stops for it.</summary>
+    public event Action<BlockError>? BlockFailed;
 
     /// <summary>Puts a device into the machine: from here on it is reset and saved with it.</summary>
     public void Add(IDevice device) => _devices.Add(device);
@@ -179,13 +183,24 @@ public sealed partial class Machine : IMachineControl, IVcpuOwner, IDisposable
     {
         lock (_control)
         {
-            if (State is not (MachineState.Paused or MachineState.Prelaunch or MachineState.Debug or MachineState.GuestPanicked))
+            if (State is not (MachineState.Paused or MachineState.Prelaunch or MachineState.Debug or MachineState.GuestPanicked or MachineState.IoError))
                 return State == MachineState.Running;
             _goingOn = vcpus;
             AtBreakpoint = null;
+            RetryHeldBack();
             StartAll();
             Happened?.Invoke(MachineEvent.Resume, MachineCause.None);
             return true;
+        }
+    }
+
+    /// <summary>Has devices try again what the host could not do.</summary>
+    public void RetryHeldBack()
+    {
+        lock (Bus.DeviceLock)
+        {
+            foreach (var device in _devices)
+                (device as IResumable)?.OnResume();
         }
     }
 

@@ -48,6 +48,9 @@ public enum MachineState
     /// <summary>Paused by a debugger, or at one of its breakpoints.</summary>
     Debug,
 
+    /// <summary>Paused because the host could not carry out a request to a disk.</summary>
+    IoError,
+
     /// <summary>Suspended to RAM by the guest: vCPUs stand still, time goes on.</summary>
     Suspended,
 

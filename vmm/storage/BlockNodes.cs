@@ -8,6 +8,12 @@ public sealed record BlockNode(string Name, string Driver, string File, IBlockIm
 {
     /// <summary>The drive or device that has it; null: nobody yet.</summary>
     public string? User { get; init; }
+
+    /// <summary>Where its requests can be made to wait.</summary>
+    public BlkDebugImage? Breakpoints { get; init; }
+
+    /// <summary>What its user wants done about errors; null: nobody has it.</summary>
+    public BlockErrors? Errors { get; init; }
 }
 
 /// <summary>The disks of a machine, by node name. From any thread.</summary>
@@ -52,8 +58,9 @@ public sealed class BlockNodes : IDisposable
     }
 
     /// <summary>Gives a node to somebody, whose own its image is from here on.</summary>
+    /// <param name="errors">What that somebody wants done about errors.</param>
     /// <exception cref="BlockImageException">There is none of that name, or somebody has it.</exception>
-    public IBlockImage Take(string name, string user)
+    public IBlockImage Take(string name, string user, BlockErrors? errors = null)
     {
         lock (_gate)
         {
@@ -62,7 +69,7 @@ public sealed class BlockNodes : IDisposable
                 throw new BlockImageException($"Cannot find device='' nor node-name='{name}'");
             if (_nodes[index].User is { } other)
                 throw new BlockImageException($"node '{name}' is in use by '{other}'");
-            _nodes[index] = _nodes[index] with { User = user };
+            _nodes[index] = _nodes[index] with { User = user, Errors = errors };
             return _nodes[index].Image;
         }
     }

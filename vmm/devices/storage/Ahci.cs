@@ -10,7 +10,7 @@ namespace Gauntlet.Vmm.Devices.Storage;
 /// AHCI 1.3.1, 2.1 (configuration), 2.4 (index and data pair), 3.1 (global registers), 10.4.3 (reset), 10.6.2 (interrupts); Intel ICH9 data sheet, 15.1.
 /// No port multipliers, staggered spin-up or power management.
 /// </remarks>
-public sealed class Ahci : IMmioDevice, IPortDevice, IResettable, ISaveable, IPciConfigHook, IDisposable
+public sealed class Ahci : IMmioDevice, IPortDevice, IResettable, IResumable, ISaveable, IPciConfigHook, IDisposable
 {
     public const int MemoryRegion = 0, IndexRegion = 1;
     public const int MemoryBytes = 4096, IndexBytes = 32;
@@ -141,6 +141,13 @@ public sealed class Ahci : IMmioDevice, IPortDevice, IResettable, ISaveable, IPc
     }
 
     public void OnConfigWritten(int offset, int size, uint value) => _msi.OnConfigWritten();
+
+    public void OnResume()
+    {
+        foreach (var port in _ports)
+            port.Drive?.LetGo();
+        Run();
+    }
 
     public void Reset()
     {

@@ -64,7 +64,7 @@ internal sealed class AhciPort : IAtaHost
     public bool IsInterrupting => (Interrupts & _enabled) != 0;
 
     /// <summary>A command waits, and nothing keeps it from being carried out.</summary>
-    public bool HasWork => (_command & Start) != 0 && _issued != 0 && !_isFatal && Drive is not null;
+    public bool HasWork => (_command & Start) != 0 && _issued != 0 && !_isFatal && Drive is { IsHeld: false };
 
     // 3.3.5: PCS is DIAG.X.
     private uint Interrupts => _interrupts | ((_sataError & Exchanged) != 0 ? PortChange : 0);
@@ -199,6 +199,9 @@ internal sealed class AhciPort : IAtaHost
             Fail();
             return _transfer.MovedBytes;
         }
+        // The slot stays issued, and is carried out anew.
+        if (Drive!.IsHeld)
+            return _transfer.MovedBytes;
         BinaryPrimitives.WriteUInt32LittleEndian(moved, _transfer.MovedBytes);
         _ = _memory.TryWrite(at + CountOffset, moved);
         // Cleared before the FIS that tells of it, so that whoever is interrupted by that finds it cleared.
@@ -265,6 +268,7 @@ internal sealed class AhciPort : IAtaHost
         {
             // 3.3.7: stopped, nothing is issued, and errors are over.
             (_active, _issued, _isFatal) = (0, 0, false);
+            Drive?.LetGo();
             _command &= CommandWritable;
         }
         PaySignature();
@@ -321,7 +325,7 @@ internal sealed class AhciPort : IAtaHost
             for (var i = 0; i < PacketBytes; i += sizeof(uint))
                 drive.WriteData(sizeof(uint), BinaryPrimitives.ReadUInt32LittleEndian(packet[i..]));
         }
-        while (drive.Transfer is AtaTransfer.PioIn or AtaTransfer.PioOut)
+        while (drive is { IsHeld: false, Transfer: AtaTransfer.PioIn or AtaTransfer.PioOut })
         {
             SendPioSetup(drive.OfferedBytes, drive.Transfer == AtaTransfer.PioIn);
             if (drive.TryMoveBlock(_transfer))
@@ -364,6 +368,12 @@ internal sealed class AhciPort : IAtaHost
         (registers[2], registers[3]) = (AtaDrive.Ready | AtaDrive.SeekComplete, 0);
         Send(DeviceToHostAt, registers);
         drive.ExecuteQueued(fis[2]);
+        // The slot is issued again, and carried out anew.
+        if (drive.IsHeld)
+        {
+            _issued |= slotBit;
+            return;
+        }
         drive.AnswerInterrupt();
         if (_transfer.HasFailed)
         {

@@ -20,11 +20,12 @@ public sealed class AtaDisk : AtaDrive, IDisposable
     private const long Lba28Limit = 1L << 28;
     private const int DefaultHeads = 16, DefaultSectorsPerTrack = 63, MaxCylinders = 16383;
     private const int TrimRangeBytes = 8, TrimCountShift = 48;
-    private const byte ReadLog = 0x2f, ReadQueued = 0x60, WriteQueued = 0x61, ForceUnitAccess = 0x80;
+    private const byte ReadLog = 0x2f, ReadQueued = 0x60, WriteQueued = 0x61, FlushCache = 0xe7, ForceUnitAccess = 0x80;
     private const int QueueDepth = 32;
 
     private readonly IBlockImage _image;
     private readonly string _serial, _revision;
+    private readonly BlockErrors _errors;
 
     // What the command moves, and where it is on the disk next, in bytes.
     private Content _content;
@@ -50,9 +51,10 @@ public sealed class AtaDisk : AtaDrive, IDisposable
     /// <param name="image">The disk's content; the drive's own from here on.</param>
     /// <param name="serial">At most <see cref="MaxSerialBytes"/> ASCII characters.</param>
     /// <param name="revision">At most <see cref="MaxRevisionBytes"/> ASCII characters.</param>
-    public AtaDisk(IBlockImage image, string serial = "", string revision = "1.0")
+    /// <param name="errors">What is done about errors of the host; null: the guest is told.</param>
+    public AtaDisk(IBlockImage image, string serial = "", string revision = "1.0", BlockErrors? errors = null)
     {
-        (_image, _serial, _revision) = (image, serial, revision);
+        (_image, _serial, _revision, _errors) = (image, serial, revision, errors ?? new BlockErrors());
         ResetHard();
     }
 
@@ -172,7 +174,7 @@ public sealed class AtaDisk : AtaDrive, IDisposable
             case 0x06:
                 Trim();
                 break;
-            case 0xe7 or 0xea:
+            case FlushCache or 0xea:
                 Flush();
                 break;
             case 0xec:
@@ -218,8 +220,14 @@ public sealed class AtaDisk : AtaDrive, IDisposable
             WriteLog(destination);
             return true;
         }
-        if (!IsInside(_at, destination.Length) || !_image.TryRead(_at, destination))
+        if (!IsInside(_at, destination.Length))
             return false;
+        if (!_image.TryRead(_at, destination))
+        {
+            if (!GoesOn(isWrite: false))
+                return false;
+            destination.Clear();
+        }
         _at += destination.Length;
         return true;
     }
@@ -228,7 +236,7 @@ public sealed class AtaDisk : AtaDrive, IDisposable
     {
         if (_content == Content.TrimRanges)
             return TrimRanges(source);
-        if (_image.IsReadOnly || !IsInside(_at, source.Length) || !_image.TryWrite(_at, source))
+        if (_image.IsReadOnly || !IsInside(_at, source.Length) || (!_image.TryWrite(_at, source) && !GoesOn(isWrite: true)))
             return false;
         _at += source.Length;
         return true;
@@ -237,13 +245,34 @@ public sealed class AtaDisk : AtaDrive, IDisposable
     // What is written without a cache lasts before the command is done.
     private protected override void OnTransferred(AtaTransfer transfer)
     {
-        if (transfer is AtaTransfer.PioOut or AtaTransfer.DmaOut && (!_hasWriteCache || _isForced) && !_image.TryFlush())
-            Fail(Aborted);
+        if (transfer is AtaTransfer.PioOut or AtaTransfer.DmaOut && (!_hasWriteCache || _isForced))
+            Flush();
         else if (transfer != AtaTransfer.PioIn)
             Interrupt();
     }
 
     protected override void OnTransferFailed() => Fail(_content == Content.TrimRanges ? Aborted : Uncorrectable);
+
+    protected override void OnRewound(long bytes)
+    {
+        if (_content == Content.Sectors)
+            _at -= bytes;
+    }
+
+    // The host could not. False: the command has failed, or is held back.
+    private bool GoesOn(bool isWrite, byte command = 0)
+    {
+        switch (_errors.Note(isWrite))
+        {
+            case BlockErrorAction.Ignore:
+                return true;
+            case BlockErrorAction.Stop:
+                HoldBack(command);
+                return false;
+            default:
+                return false;
+        }
+    }
 
     private bool IsInside(long offset, long bytes) => offset >= 0 && bytes <= _image.Bytes && offset <= _image.Bytes - bytes;
 
@@ -350,9 +379,9 @@ public sealed class AtaDisk : AtaDrive, IDisposable
 
     private void Flush()
     {
-        if (_image.IsReadOnly || _image.TryFlush())
+        if (_image.IsReadOnly || _image.TryFlush() || GoesOn(isWrite: true, FlushCache))
             Succeed();
-        else
+        else if (!IsHeld)
             Fail(Aborted);
     }
 
@@ -395,12 +424,8 @@ public sealed class AtaDisk : AtaDrive, IDisposable
                 break;
             case 0x82:
                 _hasWriteCache = false;
-                if (!_image.IsReadOnly && !_image.TryFlush())
-                {
-                    Fail(Aborted);
-                    return;
-                }
-                break;
+                Flush();
+                return;
             case 0x03 when Count >> 3 is 0 or 1 || (Count >> 3 == 4 && (Count & 7) <= 2) || (Count >> 3 == 8 && (Count & 7) <= 5):
                 // PIO, multiword DMA 0 to 2, Ultra DMA 0 to 5: all the same speed here.
                 _transferMode = Count;

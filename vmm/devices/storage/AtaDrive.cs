@@ -29,7 +29,8 @@ internal interface IAtaDma
 /// </summary>
 /// <remarks>
 /// ATA/ATAPI-7 volume 1 (T13 1532D), 5.2 (registers), 6.2 (48-bit addressing: each register has the value before), 6.9 (signatures); volume 2, 5 to 9 (which
-/// register says what during a command). Commands are carried out at once: a drive is never seen busy.
+/// register says what during a command). Commands are carried out at once: a drive is seen busy only while the host cannot, and its user wants that tried
+/// again.
 /// </remarks>
 public abstract class AtaDrive
 {
@@ -48,6 +49,18 @@ public abstract class AtaDrive
 
     private readonly byte[] _buffer = new byte[BufferBytes];
     private int _position, _length, _blockBytes;
+    private long _wanted;
+    private byte _command;
+    private Held _held;
+
+    // What is to be tried again.
+    private enum Held : byte
+    {
+        Nothing,
+        Command,
+        Block,
+        Dma,
+    }
 
     /// <summary>The task file; of count and address the value written before, too.</summary>
     protected byte Feature { get; private set; }
@@ -84,6 +97,9 @@ public abstract class AtaDrive
 
     /// <summary>Bytes that the command still moves beside what is in the buffer.</summary>
     protected long Remaining { get; private set; }
+
+    /// <summary>A command waits until the machine goes on, and is tried again.</summary>
+    internal bool IsHeld => _held != Held.Nothing;
 
     /// <summary>Told of each interrupt, and of a command that waits for a DMA engine.</summary>
     internal IAtaHost? Host { get; set; }
@@ -137,16 +153,52 @@ public abstract class AtaDrive
         StopTransfer();
         Error = 0;
         Status = Ready | SeekComplete;
+        _command = command;
         OnCommand(command);
     }
 
     /// <summary>As <see cref="Execute"/>, a command that names its place in a queue.</summary>
     internal virtual void ExecuteQueued(byte command) => Execute(command);
 
+    /// <summary>Tries again what was held back.</summary>
+    internal void Retry()
+    {
+        var held = _held;
+        _held = Held.Nothing;
+        switch (held)
+        {
+            case Held.Command:
+                Status = Ready | SeekComplete;
+                OnCommand(_command);
+                break;
+            case Held.Block when Transfer == AtaTransfer.PioIn:
+                OfferBlock();
+                break;
+            case Held.Block:
+                OnBlockWritten();
+                break;
+            case Held.Dma:
+                Status = Ready | SeekComplete | DataRequest;
+                Host?.OnDmaWanted(this);
+                break;
+            default:
+                break;
+        }
+    }
+
+    /// <summary>Forgets what was held back, for a host that gives the command anew.</summary>
+    internal void LetGo()
+    {
+        if (!IsHeld)
+            return;
+        StopTransfer();
+        Status = Ready | SeekComplete;
+    }
+
     /// <summary>Two or four bytes of the data register; zeros when there are none.</summary>
     internal uint ReadData(int size)
     {
-        if (Transfer != AtaTransfer.PioIn)
+        if (Transfer != AtaTransfer.PioIn || IsHeld)
             return 0;
         uint value = 0;
         for (var i = 0; i < size && _position < _length; i++)
@@ -159,7 +211,7 @@ public abstract class AtaDrive
     /// <summary>Two or four bytes of the data register; nothing happens when none are wanted.</summary>
     internal void WriteData(int size, uint value)
     {
-        if (Transfer != AtaTransfer.PioOut)
+        if (Transfer != AtaTransfer.PioOut || IsHeld)
             return;
         for (var i = 0; i < size && _position < _length; i++)
             _buffer[_position++] = (byte)(value >> (i * 8));
@@ -195,7 +247,7 @@ public abstract class AtaDrive
         Host?.OnInterruptChanged(this);
     }
 
-    /// <summary>The DMA engine is started: moves all data of the command. False when it had less memory than there is data.</summary>
+    /// <summary>The DMA engine is started: moves all data of the command, unless it is held back. False when it had less memory than there is data.</summary>
     internal bool MoveByDma(IAtaDma dma)
     {
         var toMemory = Transfer == AtaTransfer.DmaIn;
@@ -204,7 +256,7 @@ public abstract class AtaDrive
             var piece = _buffer.AsSpan(0, (int)Math.Min(Remaining, BufferBytes));
             if (toMemory && !Produce(piece))
             {
-                OnTransferFailed();
+                EndDma();
                 return true;
             }
             if (!dma.TryMove(piece, toMemory))
@@ -213,12 +265,12 @@ public abstract class AtaDrive
                 Status = Ready | SeekComplete;
                 return false;
             }
-            Remaining -= piece.Length;
             if (!toMemory && !Consume(piece))
             {
-                OnTransferFailed();
+                EndDma();
                 return true;
             }
+            Remaining -= piece.Length;
         }
         Complete();
         return true;
@@ -254,6 +306,9 @@ public abstract class AtaDrive
         writer.Int32(_blockBytes);
         writer.Int32(_position);
         writer.Bytes(_buffer.AsSpan(0, _length));
+        writer.Int64(_wanted);
+        writer.Byte(_command);
+        writer.Byte((byte)_held);
     }
 
     internal virtual void Load(ref StateReader reader)
@@ -267,9 +322,13 @@ public abstract class AtaDrive
         var content = reader.Bytes(BufferBytes);
         content.CopyTo(_buffer);
         _length = content.Length;
-        if (transfer > (byte)AtaTransfer.DmaOut || Remaining is < 0 or > MaxTransferBytes || _blockBytes is < 1 or > BufferBytes && transfer != 0 || _position < 0 || _position > _length)
-            throw new StateFormatException($"{TypeName}: a transfer of kind {transfer}, {Remaining} bytes in blocks of {_blockBytes}, at {_position} of {_length}");
-        Transfer = (AtaTransfer)transfer;
+        _wanted = reader.Int64();
+        _command = reader.Byte();
+        var held = reader.Byte();
+        if (transfer > (byte)AtaTransfer.DmaOut || Remaining is < 0 or > MaxTransferBytes || _blockBytes is < 1 or > BufferBytes && transfer != 0 || _position < 0 || _position > _length
+            || held > (byte)Held.Dma || _wanted < Remaining || _wanted > MaxTransferBytes)
+            throw new StateFormatException($"{TypeName}: a transfer of kind {transfer}, {Remaining} of {_wanted} bytes in blocks of {_blockBytes}, at {_position} of {_length}, held back as {held}");
+        (Transfer, _held) = ((AtaTransfer)transfer, (Held)held);
     }
 
     /// <summary>Carries a command out, or starts to.</summary>
@@ -298,6 +357,24 @@ public abstract class AtaDrive
 
     /// <summary>All data was moved.</summary>
     private protected abstract void OnTransferred(AtaTransfer transfer);
+
+    /// <summary>So many bytes were moved by DMA that are moved once more.</summary>
+    protected virtual void OnRewound(long bytes) { }
+
+    /// <summary>Keeps the command, which moves no data, or the piece of data that <see cref="Produce"/> or <see cref="Consume"/> is at, until the machine goes on.</summary>
+    /// <param name="command">What is tried again, when it moves no data.</param>
+    protected void HoldBack(byte command)
+    {
+        _held = Transfer switch
+        {
+            AtaTransfer.None => Held.Command,
+            AtaTransfer.PioIn or AtaTransfer.PioOut => Held.Block,
+            _ => Held.Dma,
+        };
+        if (_held == Held.Command)
+            _command = command;
+        Status = Busy | Ready;
+    }
 
     /// <summary>The medium could not be read or written: fails the command.</summary>
     protected abstract void OnTransferFailed();
@@ -339,7 +416,7 @@ public abstract class AtaDrive
     /// <param name="blockBytes">As much as is moved for one interrupt, at most <see cref="BufferBytes"/>.</param>
     private protected void StartPio(AtaTransfer transfer, long bytes, int blockBytes)
     {
-        (Transfer, Remaining, _blockBytes) = (transfer, bytes, blockBytes);
+        (Transfer, Remaining, _wanted, _blockBytes) = (transfer, bytes, bytes, blockBytes);
         if (transfer == AtaTransfer.PioIn)
             OfferBlock();
         else
@@ -349,7 +426,7 @@ public abstract class AtaDrive
     /// <summary>Starts to move data by a DMA engine, once that is started.</summary>
     private protected void StartDma(AtaTransfer transfer, long bytes)
     {
-        (Transfer, Remaining, _blockBytes) = (transfer, bytes, BufferBytes);
+        (Transfer, Remaining, _wanted, _blockBytes) = (transfer, bytes, bytes, BufferBytes);
         Status = Ready | SeekComplete | DataRequest;
         Host?.OnDmaWanted(this);
     }
@@ -359,7 +436,7 @@ public abstract class AtaDrive
         var bytes = (int)Math.Min(_blockBytes, Remaining);
         if (!Produce(_buffer.AsSpan(0, bytes)))
         {
-            OnTransferFailed();
+            FailUnlessHeld();
             return;
         }
         (_position, _length) = (0, bytes);
@@ -396,7 +473,7 @@ public abstract class AtaDrive
         }
         else if (!Consume(block))
         {
-            OnTransferFailed();
+            FailUnlessHeld();
         }
         else if (Remaining == 0)
         {
@@ -409,6 +486,26 @@ public abstract class AtaDrive
         }
     }
 
+    private void FailUnlessHeld()
+    {
+        if (!IsHeld)
+            OnTransferFailed();
+    }
+
+    // What is held back starts anew, as the table of regions does.
+    private void EndDma()
+    {
+        if (IsHeld)
+        {
+            OnRewound(_wanted - Remaining);
+            Remaining = _wanted;
+        }
+        else
+        {
+            OnTransferFailed();
+        }
+    }
+
     private void Complete()
     {
         var transfer = Transfer;
@@ -417,7 +514,7 @@ public abstract class AtaDrive
         OnTransferred(transfer);
     }
 
-    private void StopTransfer() => (Transfer, Remaining, _position, _length) = (AtaTransfer.None, 0, 0, 0);
+    private void StopTransfer() => (Transfer, Remaining, _wanted, _position, _length, _held) = (AtaTransfer.None, 0, 0, 0, 0, Held.Nothing);
 }
 
 /// <summary>What a drive is plugged into.</summary>

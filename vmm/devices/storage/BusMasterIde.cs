@@ -32,10 +32,13 @@ internal sealed class BusMasterIde(IGuestMemory memory, Func<bool> isBusMaster) 
     /// <summary>Runs the command that a drive waits with, if any.</summary>
     public void Run(AtaDrive? drive)
     {
-        if ((Status & Active) == 0 || drive?.Transfer is not (AtaTransfer.DmaIn or AtaTransfer.DmaOut))
+        if ((Status & Active) == 0 || drive?.Transfer is not (AtaTransfer.DmaIn or AtaTransfer.DmaOut) || drive.IsHeld)
             return;
         (_next, _left, _isLast, _failed, _entries) = (Table, 0, false, false, 0);
         var isDone = drive.MoveByDma(this);
+        // It starts anew when the command is tried again.
+        if (drive.IsHeld)
+            return;
         if (_failed)
             Status |= ErrorStatus;
         // Longer regions than data: it waits for more, until it is stopped.

@@ -10,7 +10,7 @@ namespace Gauntlet.Vmm.Devices.Storage;
 /// Intel 82371SB (PIIX3) data sheet, 2.3 (registers of function 1; the timings at 0x40 to 0x43 are kept and time nothing), 2.7 (bus master registers).
 /// The channels are decoded whatever the timing registers' enable bits say, as firmware has it.
 /// </remarks>
-public sealed class PiixIde : IPortDevice, IResettable, ISaveable, IDisposable
+public sealed class PiixIde : IPortDevice, IResettable, IResumable, ISaveable, IDisposable
 {
     public const int PrimaryRegion = 0, PrimaryControlRegion = 1, SecondaryRegion = 2, SecondaryControlRegion = 3, BusMasterRegion = 4;
 
@@ -97,6 +97,15 @@ public sealed class PiixIde : IPortDevice, IResettable, ISaveable, IDisposable
             _channels[region / 2].Write(offset, size, value);
         else
             _channels[region / 2].WriteControl((byte)value);
+    }
+
+    public void OnResume()
+    {
+        foreach (var channel in _channels)
+        {
+            foreach (var drive in channel.Drives)
+                drive.Retry();
+        }
     }
 
     public void Reset()

@@ -36,7 +36,10 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
     private readonly BlockWorker? _worker;
     private readonly byte[] _serial = new byte[MaxSerialBytes];
     private readonly byte[] _configuration = new byte[60];
-    private readonly List<VirtioBlkRequest> _inFlight = [], _restored = [];
+
+    // Held are those that a snapshot had under way, and those that the host could not carry out and that are to be tried again.
+    private readonly List<VirtioBlkRequest> _inFlight = [], _held = [];
+    private readonly BlockErrors _errors;
     private readonly Stack<VirtioBlkRequest> _free = new();
     private bool _isHeldUp;
     private long _bytesNow;
@@ -47,10 +50,11 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
     /// Carries requests out while the guest runs, and is the device's own from here on; what it raises leads to <see cref="Poll"/>. Null: each is carried out while the
     /// guest waits, where runs must repeat.
     /// </param>
-    public VirtioBlk(IGuestMemory memory, IClock clock, IBlockImage image, string serial = "", BlockWorker? worker = null)
+    /// <param name="errors">What is done about errors of the host; null: the guest is told.</param>
+    public VirtioBlk(IGuestMemory memory, IClock clock, IBlockImage image, string serial = "", BlockWorker? worker = null, BlockErrors? errors = null)
         : base(memory, clock, queueCount: 1)
     {
-        (_image, _worker) = (image, worker);
+        (_image, _worker, _errors) = (image, worker, errors ?? new BlockErrors());
         Encoding.UTF8.GetBytes(serial, _serial);
         var fields = _configuration.AsSpan();
         BinaryPrimitives.WriteInt64LittleEndian(fields, image.Bytes / SectorBytes);
@@ -111,7 +115,7 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
 
     protected override bool HandleChain(int queue, Virtqueue ring)
     {
-        if (_inFlight.Count == QueueSize)
+        if (_inFlight.Count + _held.Count >= QueueSize)
         {
             // A driver that makes more available than its queue holds waits for what it has.
             ring.PutBack();
@@ -124,7 +128,7 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
         if (_worker is null)
         {
             request.Execute();
-            GiveBack(request);
+            End(request);
         }
         else if (_inFlight.Count == 0 && _bytesNow >= (long)request.Chain.WritableBytes && request.TryExecuteNow())
         {
@@ -143,13 +147,14 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
     protected override void OnNotified(int queue)
     {
         _bytesNow = BytesNow;
-        foreach (var request in _restored)
-        {
-            _inFlight.Add(request);
-            _worker?.Submit(request);
-        }
-        _restored.Clear();
+        Redo();
         Serve(queue);
+    }
+
+    internal override void OnResume()
+    {
+        if (_held.Count > 0 && IsLive && Queues[0].IsEnabled)
+            OnNotified(0);
     }
 
     /// <summary>What the disk is known as to the host's user; empty: nothing.</summary>
@@ -175,7 +180,7 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
         while (_worker?.TakeCompleted() is VirtioBlkRequest request)
         {
             _inFlight.Remove(request);
-            GiveBack(request);
+            End(request);
         }
         Signal(0);
         if (_isHeldUp && IsLive && Queues[0].IsEnabled)
@@ -190,16 +195,16 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
 
     protected override void OnQueueReset(int queue) => GiveUp();
 
-    protected override ulong QueuesUnderWay => _inFlight.Count + _restored.Count > 0 ? 1UL : 0;
+    protected override ulong QueuesUnderWay => _inFlight.Count + _held.Count > 0 ? 1UL : 0;
 
     // What is under way is saved as the driver made it, and carried out again: nobody has been told yet that it was.
     protected override void SaveType(StateWriter writer)
     {
         _worker?.Drain();
-        writer.UInt16((ushort)(_inFlight.Count + _restored.Count));
+        writer.UInt16((ushort)(_inFlight.Count + _held.Count));
         foreach (var request in _inFlight)
             request.Chain.Save(writer);
-        foreach (var request in _restored)
+        foreach (var request in _held)
             request.Chain.Save(writer);
     }
 
@@ -215,8 +220,44 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
             if (request.Chain.RingEntries == 0 || request.Chain.RingEntries > Queues[0].State.Size)
                 throw new StateFormatException($"virtio-blk state: a request in {request.Chain.RingEntries} entries of a ring of {Queues[0].State.Size}");
             // Carried out once the machine goes on: its memory may not be there yet.
-            _restored.Add(request);
+            _held.Add(request);
         }
+    }
+
+    // Those that fail once more are held once more, behind those that are looked at here.
+    private void Redo()
+    {
+        var requests = _held.ToArray();
+        _held.Clear();
+        foreach (var request in requests)
+        {
+            if (_worker is null)
+            {
+                request.Execute();
+                End(request);
+            }
+            else
+            {
+                _inFlight.Add(request);
+                _worker.Submit(request);
+            }
+        }
+    }
+
+    // What the host could not do ends as the disk's user wants it.
+    private void End(VirtioBlkRequest request)
+    {
+        if (request.HasHostFailed)
+        {
+            var action = _errors.Note(request.IsWrite);
+            if (action == BlockErrorAction.Stop)
+            {
+                _held.Add(request);
+                return;
+            }
+            request.EndFailed(asDone: action == BlockErrorAction.Ignore);
+        }
+        GiveBack(request);
     }
 
     private void GiveBack(VirtioBlkRequest request)
@@ -229,7 +270,7 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
     {
         _worker?.CancelAll();
         _inFlight.Clear();
-        _restored.Clear();
+        _held.Clear();
         _isHeldUp = false;
     }
 }

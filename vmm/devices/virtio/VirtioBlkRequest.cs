@@ -24,6 +24,15 @@ internal sealed class VirtioBlkRequest(VirtioBlk device) : BlockTask
     /// <summary>Bytes written to the chain's writable part, once it is done.</summary>
     public uint Written { get; private set; }
 
+    /// <summary>The host's disk could not do it: nobody has been told, until <see cref="EndFailed"/>.</summary>
+    public bool HasHostFailed { get; private set; }
+
+    /// <summary>It changes the disk, or makes changes last.</summary>
+    public bool IsWrite { get; private set; }
+
+    // The data that the driver gave room for.
+    private ulong _room;
+
     /// <summary>Carries it out here and now if it is a read, of one piece at most, that need not wait for the host's disk; false: nothing has happened yet.</summary>
     public bool TryExecuteNow()
     {
@@ -43,25 +52,36 @@ internal sealed class VirtioBlkRequest(VirtioBlk device) : BlockTask
 
     public override void Execute()
     {
-        Written = 0;
+        (Written, HasHostFailed) = (0, false);
         Span<byte> header = stackalloc byte[HeaderBytes];
         if (Chain.WritableBytes == 0 || !Chain.TryRead(device.GuestMemory, 0, header))
             return;
         var type = BinaryPrimitives.ReadUInt32LittleEndian(header);
         var sector = BinaryPrimitives.ReadUInt64LittleEndian(header[8..]);
         var room = Chain.WritableBytes - 1;
+        (_room, IsWrite) = (room, type != TypeIn);
         ulong written = 0;
         var status = type switch
         {
             TypeIn => Read(sector, room, out written),
             TypeOut => Write(sector),
-            TypeFlush => device.Image.TryFlush() ? StatusOk : StatusIoError,
+            TypeFlush => ByHost(device.Image.TryFlush()) ? StatusOk : StatusIoError,
             TypeGetId => GetId(room, out written),
             TypeDiscard or TypeWriteZeroes => Ranges(isDiscard: type == TypeDiscard),
             _ => StatusUnsupported,
         };
-        if (!IsCancelled)
+        if (!IsCancelled && !HasHostFailed)
             Finish(status, room, written);
+    }
+
+    /// <summary>Tells the driver of what the host could not do.</summary>
+    /// <param name="asDone">As if it had done it.</param>
+    public void EndFailed(bool asDone) => Finish(asDone ? StatusOk : StatusIoError, _room, asDone ? _room : 0);
+
+    private bool ByHost(bool isDone)
+    {
+        HasHostFailed |= !isDone;
+        return isDone;
     }
 
     private void Finish(byte status, ulong room, ulong written)
@@ -80,7 +100,7 @@ internal sealed class VirtioBlkRequest(VirtioBlk device) : BlockTask
         while (written < bytes && !IsCancelled)
         {
             var piece = device.Piece[..(int)Math.Min(bytes - written, VirtioBlk.PieceBytes)];
-            if (!device.Image.TryRead(offset, piece) || !Chain.TryWrite(device.GuestMemory, written, piece))
+            if (!ByHost(device.Image.TryRead(offset, piece)) || !Chain.TryWrite(device.GuestMemory, written, piece))
                 return StatusIoError;
             (offset, written) = (offset + piece.Length, written + (ulong)piece.Length);
         }
@@ -96,7 +116,7 @@ internal sealed class VirtioBlkRequest(VirtioBlk device) : BlockTask
         for (ulong done = 0; done < bytes && !IsCancelled;)
         {
             var piece = device.Piece[..(int)Math.Min(bytes - done, VirtioBlk.PieceBytes)];
-            if (!Chain.TryRead(device.GuestMemory, HeaderBytes + done, piece) || !device.Image.TryWrite(offset, piece))
+            if (!Chain.TryRead(device.GuestMemory, HeaderBytes + done, piece) || !ByHost(device.Image.TryWrite(offset, piece)))
                 return StatusIoError;
             (offset, done) = (offset + piece.Length, done + (ulong)piece.Length);
         }
@@ -130,7 +150,7 @@ internal sealed class VirtioBlkRequest(VirtioBlk device) : BlockTask
         if (sectors == 0)
             return StatusOk;
         var (offset, length) = ((long)sector * SectorBytes, (long)sectors * SectorBytes);
-        return (isDiscard ? device.Image.TryDiscard(offset, length) : TryWriteZeroes(offset, length, (flags & FlagUnmap) != 0)) ? StatusOk : StatusIoError;
+        return ByHost(isDiscard ? device.Image.TryDiscard(offset, length) : TryWriteZeroes(offset, length, (flags & FlagUnmap) != 0)) ? StatusOk : StatusIoError;
     }
 
     private bool TryWriteZeroes(long offset, long length, bool mayUnmap)

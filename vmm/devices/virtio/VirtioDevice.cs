@@ -197,6 +197,9 @@ public abstract class VirtioDevice
     /// <summary>The driver has put chains into a queue that runs, or the rest of those that were postponed is to be served.</summary>
     protected virtual void OnNotified(int queue) => Serve(queue);
 
+    /// <summary>The machine goes on, after it stood still because the host could not do something.</summary>
+    internal virtual void OnResume() { }
+
     protected virtual void OnStart() { }
 
     protected virtual void OnReset() { }

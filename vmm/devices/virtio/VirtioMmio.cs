@@ -5,7 +5,7 @@ namespace Gauntlet.Vmm.Devices.Virtio;
 
 /// <summary>A virtio device behind registers in memory, with one interrupt line that is high while something is to be acknowledged.</summary>
 /// <remarks>VIRTIO 1.2, 4.2: version 2, no legacy interface. Control registers are 32 bits wide and take no other access; the configuration takes any.</remarks>
-public sealed class VirtioMmio : IMmioDevice, IResettable, ISaveable, IVirtioTransport, IDisposable
+public sealed class VirtioMmio : IMmioDevice, IResettable, IResumable, ISaveable, IVirtioTransport, IDisposable
 {
     /// <summary>Bytes of registers, as QEMU's transports have.</summary>
     public const int RegionBytes = 0x200;
@@ -68,6 +68,8 @@ public sealed class VirtioMmio : IMmioDevice, IResettable, ISaveable, IVirtioTra
         _common.MarkBroken();
         SignalConfiguration();
     }
+
+    public void OnResume() => _device.OnResume();
 
     public void Reset()
     {

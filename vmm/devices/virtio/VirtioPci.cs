@@ -11,7 +11,7 @@ namespace Gauntlet.Vmm.Devices.Virtio;
 /// VIRTIO 1.2, 4.1: identity (4.1.2), capabilities (4.1.4), common configuration (4.1.4.3), notification (4.1.4.4), ISR (4.1.4.5), device-specific
 /// configuration (4.1.4.6), the window in configuration space (4.1.4.9). No legacy interface.
 /// </remarks>
-public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTransport, IPciConfigHook, IDisposable
+public sealed class VirtioPci : IMmioDevice, IResettable, IResumable, ISaveable, IVirtioTransport, IPciConfigHook, IDisposable
 {
     public const int ModernRegion = 0, MsixRegion = 1;
     public const ushort Vendor = 0x1af4, FirstDevice = 0x1040;
@@ -161,6 +161,8 @@ public sealed class VirtioPci : IMmioDevice, IResettable, ISaveable, IVirtioTran
         else if (size > 0 && _msix.IsEnabled && _isr != 0)
             Function.SetInterrupt(false);
     }
+
+    public void OnResume() => _device.OnResume();
 
     public void Reset()
     {

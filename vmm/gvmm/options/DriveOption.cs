@@ -16,7 +16,7 @@ public enum DriveInterface
 
 /// <summary>One <c>-drive</c>: a disk's content, to be used by a device of <c>-device</c>, or at once by one that comes with it.</summary>
 /// <param name="Id">What <c>drive=</c> refers to; empty when nothing can.</param>
-/// <param name="File">A path, or <c>null-co://</c> for a disk in memory that nothing outlives.</param>
+/// <param name="File">A path; <c>null-co://</c> for a disk in memory that nothing outlives; <c>blkdebug:RULES:PATH</c> for one whose requests fail by rules.</param>
 /// <param name="Format">As its format property says; null when it is to be found out.</param>
 /// <param name="ReadOnly">The guest cannot write.</param>
 /// <param name="Interface">What comes with it.</param>
@@ -37,6 +37,12 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
 
     /// <summary>What the guest discards is given back to the host.</summary>
     public bool Discards { get; init; } = true;
+
+    /// <summary>What follows when the host cannot read.</summary>
+    public BlockErrorAction OnReadError { get; init; }
+
+    /// <summary>What follows when the host cannot write.</summary>
+    public BlockErrorAction OnWriteError { get; init; }
 
     /// <summary>What the guest writes is gone with the machine.</summary>
     public bool IsSnapshot { get; init; }
@@ -68,6 +74,7 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
             "ignore" or "off" => false,
             var other => throw new OptionException($"-drive discard={other}: there are unmap and ignore"),
         };
+        var (onReadError, onWriteError) = (ErrorAction("-drive rerror", list.Take("rerror")), ErrorAction("-drive werror", list.Take("werror")));
         var snapshot = list.TakeSwitch("snapshot") ?? false;
         var size = list.Take("size") ?? list.Take("file.size");
         if (size is not null && file != "null-co://")
@@ -77,7 +84,7 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
         _ = list.TakeSwitch("file.read-zeroes");
         _ = list.TakeSwitch("auto-read-only");
         _ = list.Take("aio");
-        list.ExpectEmpty("file, id, if, format, readonly, snapshot, media, index, bus, unit, cache, discard, aio, size");
+        list.ExpectEmpty("file, id, if, format, readonly, snapshot, media, index, bus, unit, cache, discard, aio, size, rerror, werror");
         if (string.IsNullOrEmpty(file))
             throw new OptionException($"-drive {argument}: no file given");
         var device = name switch
@@ -98,6 +105,8 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
         {
             Cache = cache,
             Discards = discards,
+            OnReadError = onReadError,
+            OnWriteError = onWriteError,
             IsSnapshot = snapshot,
             IsCdRom = media == "cdrom",
             Index = index ?? (bus is null && unit is null ? null : (bus ?? 0) * 2 + (unit ?? 0)),
@@ -106,6 +115,16 @@ public sealed record DriveOption(string Id, string File, string? Format, bool Re
 
         int? Number(string key, int max) => list.Take(key) is { } text ? Numbers.Count($"-drive {key}", text, 0, max) : null;
     }
+
+    /// <summary>The value of <c>rerror=</c> or <c>werror=</c>.</summary>
+    /// <exception cref="OptionException">There is no such action.</exception>
+    internal static BlockErrorAction ErrorAction(string option, string? text) => text switch
+    {
+        null or "report" => BlockErrorAction.Report,
+        "ignore" => BlockErrorAction.Ignore,
+        "stop" => BlockErrorAction.Stop,
+        _ => throw new OptionException($"{option}={text}: there are report, ignore and stop"),
+    };
 
     private static long NullSize(string text)
     {

@@ -19,6 +19,7 @@ public sealed class MonitorConsole(QmpContext context)
         savevm FILE, loadvm FILE -- the machine's state, without its disks
         migrate file:PATH -- as savevm, and pause
         xp /COUNT{b|h|w|g} ADDRESS -- guest-physical memory
+        qemu-io DISK "break EVENT TAG" -- with a disk of driver blkdebug: its next request of that kind waits; "resume TAG": it goes on
 
         """;
 
@@ -71,6 +72,9 @@ public sealed class MonitorConsole(QmpContext context)
                 return "";
             case ["quit" or "q"]:
                 context.Quit();
+                return "";
+            case ["qemu-io", var disk, ..]:
+                new DiskConsole(context).Execute(disk, line[(line.IndexOf(disk, StringComparison.Ordinal) + disk.Length)..]);
                 return "";
             case ["xp", .. var arguments]:
                 return Examine(arguments);

@@ -50,6 +50,7 @@ internal sealed class BlockCommands(QmpContext context)
             writer.WriteString("type", "unknown");
             writer.WriteBoolean("removable", false);
             writer.WriteBoolean("locked", false);
+            writer.WriteString("io-status", node.Errors is { HasFailed: true } ? "failed" : "ok");
             writer.WritePropertyName("inserted");
             WriteNode(writer, node);
             writer.WriteEndObject();

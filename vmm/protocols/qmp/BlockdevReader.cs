@@ -57,7 +57,7 @@ public static class BlockdevReader
         // First, as it may be a pipe that somebody fills later.
         var rules = new List<BlkDebugRule>();
         if (Text(options, "config") is { } config)
-            rules.AddRange(BlkDebugImage.Parse(ReadConfig(config)));
+            rules.AddRange(BlkDebugImage.ReadRules(config));
         if (options.TryGetProperty("inject-error", out var list))
         {
             if (list.ValueKind != JsonValueKind.Array)
@@ -70,21 +70,8 @@ public static class BlockdevReader
         var inner = image.ValueKind == JsonValueKind.String
             ? new BlockNode(image.GetString()!, "", image.GetString()!, nodes.Take(image.GetString()!, name))
             : Open(nodes, image, nodes.NewName(), nesting - 1);
-        return new BlockNode(name, "blkdebug", $"blkdebug::{inner.File}", new BlkDebugImage(inner.Image, rules));
-    }
-
-    private static string ReadConfig(string path)
-    {
-        try
-        {
-            using var reader = new StreamReader(path);
-            var text = new char[BlkDebugImage.MaxConfigLength];
-            return new string(text, 0, reader.ReadBlock(text));
-        }
-        catch (Exception why) when (why is IOException or UnauthorizedAccessException)
-        {
-            throw new BlockImageException($"Could not read blkdebug config file: {why.Message}");
-        }
+        var debugged = new BlkDebugImage(inner.Image, rules);
+        return new BlockNode(name, "blkdebug", $"blkdebug::{inner.File}", debugged) { Breakpoints = debugged };
     }
 
     // The path of the file below a format: described in place, or a node that is one.

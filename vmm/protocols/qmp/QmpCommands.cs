@@ -78,6 +78,8 @@ public sealed record QmpContext
     /// <exception cref="QmpException">It cannot go on.</exception>
     public void Resume()
     {
+        foreach (var node in Blocks.All)
+            node.Errors?.Forget();
         if (Machine?.Resume() is false)
             throw new QmpException("Resetting the Virtual Machine is required");
         if (Machine is null && EmptyMachineState != MachineState.Running)

@@ -35,6 +35,7 @@ internal sealed class RunStateCommands(QmpContext context)
             MachineState.Shutdown => "shutdown",
             MachineState.InternalError => "internal-error",
             MachineState.Suspended => "suspended",
+            MachineState.IoError => "io-error",
             MachineState.GuestPanicked => "guest-panicked",
             _ => "prelaunch",
         });

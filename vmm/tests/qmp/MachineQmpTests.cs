@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text.Json;
 
@@ -15,7 +14,7 @@ public sealed class MachineQmpTests : IDisposable
     [Fact]
     public async Task The_queries_of_a_management_tool_at_start_are_answered()
     {
-        await using var machine = await Client.StartAsync("-drive", "file=null-co://,id=hd0,if=virtio", "-device", "virtio-rng-pci", "-name", "guest 1", "-S");
+        await using var machine = await QmpClient.StartAsync("-drive", "file=null-co://,id=hd0,if=virtio", "-device", "virtio-rng-pci", "-name", "guest 1", "-S");
         string[] recorded =
         [
             """{"execute":"query-version","id":"libvirt-2"}""",
@@ -49,7 +48,7 @@ public sealed class MachineQmpTests : IDisposable
     [Fact]
     public async Task Disks_and_pci_functions_are_those_that_the_machine_has()
     {
-        await using var machine = await Client.StartAsync("-drive", "file=null-co://,id=hd0,size=1M", "-device", "virtio-blk-pci,drive=hd0,addr=7", "-device", "virtio-rng-pci");
+        await using var machine = await QmpClient.StartAsync("-drive", "file=null-co://,id=hd0,size=1M", "-device", "virtio-blk-pci,drive=hd0,addr=7", "-device", "virtio-rng-pci");
         var disk = Assert.Single((await machine.ReturnAsync("""{"execute":"query-block"}""")).EnumerateArray());
         Assert.Equal(("hd0", 1 << 20), (disk.GetProperty("device").GetString(), disk.GetProperty("inserted").GetProperty("image").GetProperty("virtual-size").GetInt32()));
         var functions = (await machine.ReturnAsync("""{"execute":"query-pci"}"""))[0].GetProperty("devices").EnumerateArray().Select(Describe).ToList();
@@ -63,7 +62,7 @@ public sealed class MachineQmpTests : IDisposable
     [Fact]
     public async Task A_device_is_plugged_found_and_pulled()
     {
-        await using var machine = await Client.StartAsync();
+        await using var machine = await QmpClient.StartAsync();
         await machine.ReturnAsync("""{"execute":"blockdev-add","arguments":{"driver":"null-co","node-name":"d0","size":65536}}""");
         await machine.ReturnAsync("""{"execute":"device_add","arguments":{"driver":"virtio-blk-pci","drive":"d0","id":"disk","addr":"9"}}""");
         Assert.Contains("9: 1af4:1042", await FunctionsAsync(machine));
@@ -90,7 +89,7 @@ public sealed class MachineQmpTests : IDisposable
         var (here, there) = (Path.Combine(_folder, "here"), Path.Combine(_folder, "there"));
         using var network = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
         network.Bind(new UnixDomainSocketEndPoint(there));
-        await using var machine = await Client.StartAsync("-netdev", $"dgram,id=n,local.type=unix,local.path={here},remote.type=unix,remote.path={there}",
+        await using var machine = await QmpClient.StartAsync("-netdev", $"dgram,id=n,local.type=unix,local.path={here},remote.type=unix,remote.path={there}",
             "-device", "virtio-net-pci,netdev=n,mac=52:54:00:aa:bb:cc");
         await machine.ReturnAsync(Announce(rounds: 3));
         var frame = new byte[128];
@@ -119,7 +118,7 @@ public sealed class MachineQmpTests : IDisposable
     [InlineData("""{"driver":"blkdebug","node-name":"x","image":{"driver":"blkdebug","image":3}}""", "object")]
     public async Task A_block_device_that_cannot_be_had_is_refused_with_the_reason(string arguments, string reason)
     {
-        await using var machine = await Client.StartAsync();
+        await using var machine = await QmpClient.StartAsync();
         Assert.Contains(reason, await machine.ErrorAsync($$"""{"execute":"blockdev-add","arguments":{{arguments}}}"""), StringComparison.Ordinal);
         Assert.Empty((await machine.ReturnAsync("""{"execute":"query-named-block-nodes"}""")).EnumerateArray());
     }
@@ -127,80 +126,13 @@ public sealed class MachineQmpTests : IDisposable
     [Fact]
     public async Task A_machine_without_a_place_refuses_devices()
     {
-        await using var machine = await Client.StartAsync("-machine", "none");
+        await using var machine = await QmpClient.StartAsync("-machine", "none");
         Assert.Contains("no place", await machine.ErrorAsync("""{"execute":"device_add","arguments":{"driver":"virtio-rng-pci"}}"""), StringComparison.Ordinal);
     }
 
-    private static async Task<List<string>> FunctionsAsync(Client machine) =>
+    private static async Task<List<string>> FunctionsAsync(QmpClient machine) =>
         [.. (await machine.ReturnAsync("""{"execute":"query-pci"}"""))[0].GetProperty("devices").EnumerateArray().Select(Describe)];
 
     private static string Describe(JsonElement function) =>
         $"{function.GetProperty("slot").GetInt32()}: {function.GetProperty("id").GetProperty("vendor").GetInt32():x4}:{function.GetProperty("id").GetProperty("device").GetInt32():x4}";
-
-    /// <summary>A client at the program's standard input and output.</summary>
-    private sealed class Client : IAsyncDisposable
-    {
-        private readonly Process _process;
-        private readonly Queue<JsonElement> _events = new();
-
-        private Client(Process process) => _process = process;
-
-        public static async Task<Client> StartAsync(params string[] options)
-        {
-            var client = new Client(Process.Start(new ProcessStartInfo(GuestProgram.Gvmm, ["-accel", "qtest", "-qmp", "stdio", "-display", "none", .. options])
-            {
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-            })!);
-            await client.ReadAsync();
-            await client.ReturnAsync("""{"execute":"qmp_capabilities"}""");
-            return client;
-        }
-
-        private async Task SendAsync(string command)
-        {
-            await _process.StandardInput.WriteLineAsync(command);
-            await _process.StandardInput.FlushAsync();
-        }
-
-        public async Task<JsonElement> AskAsync(string command)
-        {
-            await SendAsync(command);
-            while (true)
-            {
-                var answer = await ReadAsync();
-                if (!answer.TryGetProperty("event", out _))
-                    return answer;
-                _events.Enqueue(answer);
-            }
-        }
-
-        public async Task<JsonElement> ReturnAsync(string command)
-        {
-            var answer = await AskAsync(command);
-            return answer.TryGetProperty("return", out var value) ? value : throw new InvalidOperationException($"{command}: {answer}");
-        }
-
-        public async Task<string> ErrorAsync(string command) => (await AskAsync(command)).GetProperty("error").GetProperty("desc").GetString()!;
-
-        /// <summary>The data of the next event of a name.</summary>
-        public async Task<JsonElement> EventAsync(string name)
-        {
-            while (true)
-            {
-                var message = _events.TryDequeue(out var kept) ? kept : await ReadAsync();
-                if (message.TryGetProperty("event", out var what) && what.GetString() == name)
-                    return message.GetProperty("data");
-            }
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await SendAsync("""{"execute":"quit"}""");
-            await GuestProgram.StatusAsync(_process);
-            _process.Dispose();
-        }
-
-        private async Task<JsonElement> ReadAsync() => JsonDocument.Parse((await _process.StandardOutput.ReadLineAsync())!).RootElement;
-    }
 }
