@@ -28,7 +28,7 @@ internal sealed class PiixChipset : PcChipset
         Host.Add(0, 0, host);
 
         var isa = new PciFunction(bus, new PciIdentity(0x8086, 0x7000, 0x06, 0x01, MultiFunction: true));
-        Router = new PciInterruptRouter(isa, irq => parts.Lines[irq], static (slot, pin) => (slot - 1 + pin - 1) & 3);
+        Router = new PciInterruptRouter(isa, irq => parts.Lines[irq], static (slot, pin) => (slot - 1 + pin - 1) & 3, isRouted: !parts.IsFirmwareToRun);
         Host.Add(1, 0, isa);
 
         _ide = new PiixIde(bus, parts.Machine.Memory, parts.Lines[PiixIde.PrimaryIrq], parts.Lines[PiixIde.SecondaryIrq], parts.Resources.AssignPorts(PiixIde.BusMasterBytes));

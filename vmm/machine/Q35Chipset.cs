@@ -52,7 +52,7 @@ internal sealed class Q35Chipset : PcChipset
         parts.Machine.Add(_ecam);
 
         var lpc = new PciFunction(bus, new PciIdentity(0x8086, 0x2918, 0x06, 0x01, Revision: 2, MultiFunction: true) { SubsystemVendor = 0x1af4, Subsystem = 0x1100 });
-        Router = new PciInterruptRouter(lpc, irq => parts.Lines[irq], PirqOf, lines: 8);
+        Router = new PciInterruptRouter(lpc, irq => parts.Lines[irq], PirqOf, lines: 8, isRouted: !parts.IsFirmwareToRun);
         var assigned = parts.IsFirmwareToRun ? 0 : AcpiPm.BasePort;
         lpc.SetRegister(PmBaseOffset, (byte)(assigned & 0x80 | 1), 0x80);
         lpc.SetRegister(PmBaseOffset + 1, (byte)(assigned >> 8), 0xff);

@@ -24,7 +24,7 @@ public sealed class PciInterruptRouter : IPciConfigHook
     private readonly PciFunction _bridge;
     private readonly Func<int, IIrqLine> _lineOf;
     private readonly Func<int, int, int> _pirqOf;
-    private readonly bool _hasApicInputs;
+    private readonly bool _hasApicInputs, _isRouted;
     private readonly int[] _asserted;
     private ushort _driven;
 
@@ -32,13 +32,14 @@ public sealed class PciInterruptRouter : IPciConfigHook
     /// <param name="lineOf">Global system interrupts: 0 to 15, and 16 to 23 with inputs of the lines' own.</param>
     /// <param name="pirqOf">Which line the pin (1 for INTA#) of a slot is wired to: 0 for PIRQA#.</param>
     /// <param name="lines">4, or 8 with IOAPIC inputs of their own.</param>
-    public PciInterruptRouter(PciFunction bridge, Func<int, IIrqLine> lineOf, Func<int, int, int> pirqOf, int lines = RoutesTogether)
+    /// <param name="isRouted">Registers start as firmware leaves them; else as after power-on.</param>
+    public PciInterruptRouter(PciFunction bridge, Func<int, IIrqLine> lineOf, Func<int, int, int> pirqOf, int lines = RoutesTogether, bool isRouted = true)
     {
-        (_bridge, _lineOf, _pirqOf) = (bridge, lineOf, pirqOf);
+        (_bridge, _lineOf, _pirqOf, _isRouted) = (bridge, lineOf, pirqOf, isRouted);
         _asserted = new int[lines];
         _hasApicInputs = lines > RoutesTogether;
         for (var i = 0; i < lines; i++)
-            bridge.SetRegister(RegisterOf(i), FirmwareRoute(i), RouteWritable);
+            bridge.SetRegister(RegisterOf(i), isRouted ? FirmwareRoute(i) : NotRouted, RouteWritable);
         bridge.SetHook(this);
     }
 
@@ -60,7 +61,7 @@ public sealed class PciInterruptRouter : IPciConfigHook
     public void Connect(PciFunction function, int slot, byte pin)
     {
         var line = _pirqOf(slot, pin);
-        function.ConnectInterrupt(pin, new Pin(this, line), FirmwareRoute(line));
+        function.ConnectInterrupt(pin, new Pin(this, line), _isRouted ? FirmwareRoute(line) : (byte)0);
     }
 
     public bool TryReadConfig(int offset, int size, out uint value)

@@ -29,6 +29,10 @@ public sealed class Ahci : IMmioDevice, IPortDevice, IResettable, IResumable, IS
     // GHC.
     private const uint HostReset = 1, InterruptEnable = 2, AhciEnable = 1u << 31;
 
+    // ICH9, 15.1.25 and 15.1.26: MAP says how the ports are used, PCS switches them on, which an AHCI driver does and which changes nothing here.
+    private const int MapOffset = 0x90, PortEnableOffset = 0x92;
+    private const byte AhciMode = 0x40;
+
     // SATA capability: revision 1.0; the pair is at doubleword 4 of BAR 4.
     private const byte SataCapability = 0x12;
 
@@ -51,6 +55,8 @@ public sealed class Ahci : IMmioDevice, IPortDevice, IResettable, IResumable, IS
             this, new PciBar(IndexRegion, assignedPorts) { Index = IndexBar }, new PciBar(MemoryRegion, assigned) { Index = MemoryBar });
         _msi = new Msi(Function, msi, vectors: 1, isMaskable: false);
         Function.AddCapability(SataCapability, [0x10, 0, 0x48, 0, 0, 0], []);
+        Function.SetConstant(MapOffset, AhciMode);
+        Function.SetRegister(PortEnableOffset, 0, (byte)Implemented);
         Function.SetHook(this);
         for (var i = 0; i < PortCount; i++)
             _ports[i] = new AhciPort(memory, () => Function.IsBusMaster, OnInterruptChanged);

@@ -321,13 +321,14 @@ internal sealed class AhciPort : IAtaHost
         drive.Execute(fis[2]);
         if (fis[2] == Packet && drive.Transfer == AtaTransfer.PioOut)
         {
-            SendPioSetup(PacketBytes, toHost: false);
+            SendPioSetup(PacketBytes, toHost: false, interrupts: false);
             for (var i = 0; i < PacketBytes; i += sizeof(uint))
                 drive.WriteData(sizeof(uint), BinaryPrimitives.ReadUInt32LittleEndian(packet[i..]));
         }
-        while (drive is { IsHeld: false, Transfer: AtaTransfer.PioIn or AtaTransfer.PioOut })
+        for (var isFirst = true; drive is { IsHeld: false, Transfer: AtaTransfer.PioIn or AtaTransfer.PioOut }; isFirst = false)
         {
-            SendPioSetup(drive.OfferedBytes, drive.Transfer == AtaTransfer.PioIn);
+            var toHost = drive.Transfer == AtaTransfer.PioIn;
+            SendPioSetup(drive.OfferedBytes, toHost, interrupts: toHost || !isFirst);
             if (drive.TryMoveBlock(_transfer))
                 continue;
             if (!_transfer.HasFailed)
@@ -415,14 +416,15 @@ internal sealed class AhciPort : IAtaHost
         Send(DeviceToHostAt, fis);
     }
 
-    // 10.3.11: before a block of data; its status afterwards and length at the end.
-    private void SendPioSetup(int bytes, bool toHost)
+    // 10.3.11: before a block of data; its status afterwards and length at the end. As on a parallel bus, the first block that a drive asks for interrupts nobody.
+    private void SendPioSetup(int bytes, bool toHost, bool interrupts)
     {
         Span<byte> fis = stackalloc byte[CommandFisBytes];
-        PutRegisters(fis, PioSetup, (byte)(InterruptFlag | (toHost ? ToHostFlag : 0)));
+        PutRegisters(fis, PioSetup, (byte)((interrupts ? InterruptFlag : 0) | (toHost ? ToHostFlag : 0)));
         fis[15] = AtaDrive.Ready | AtaDrive.SeekComplete;
         BinaryPrimitives.WriteUInt16LittleEndian(fis[16..], (ushort)Math.Min(bytes, ushort.MaxValue));
-        _interrupts |= PioSetupFis;
+        if (interrupts)
+            _interrupts |= PioSetupFis;
         Send(PioSetupAt, fis);
     }
 

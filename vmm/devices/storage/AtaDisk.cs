@@ -478,7 +478,8 @@ public sealed class AtaDisk : AtaDrive, IDisposable
         var current = (int)Math.Min(Sectors / (_heads * _sectorsPerTrack), ushort.MaxValue);
         var words = new AtaIdentity(data);
         words[0] = 1 << 6;
-        (words[1], words[3], words[6]) = (cylinders, DefaultHeads, DefaultSectorsPerTrack);
+        // Word 5 is retired, and was the bytes of a sector.
+        (words[1], words[3], words[5], words[6]) = (cylinders, DefaultHeads, SectorBytes, DefaultSectorsPerTrack);
         words.SetText(10, 20, _serial);
         words.SetText(23, 8, _revision);
         words.SetText(27, 40, "GVMM HARDDISK");

@@ -30,6 +30,21 @@ public sealed class PciInterruptTests
     }
 
     [Fact]
+    public void Before_firmware_has_run_no_line_leads_anywhere()
+    {
+        var router = new PciInterruptRouter(_bridge, irq => _lines[irq], PirqOf, isRouted: false);
+        var function = new PciFunction(new IoBus(), new PciIdentity(0x1af4, 0x1000, 1, 0));
+        router.Connect(function, slot: 2, pin: 1);
+        _bridge.Reset();
+        function.Reset();
+        Assert.Equal((0u, 1u, 0x80u), (function.Read(0x3c, 1), function.Read(0x3d, 1), _bridge.Read(0x60, 1)));
+        function.SetInterrupt(true);
+        Assert.DoesNotContain(_lines, static line => line.Level);
+        _bridge.Write(0x61, 1, 11);
+        Assert.True(_lines[11].Level);
+    }
+
+    [Fact]
     public void A_shared_line_is_high_while_any_pin_is()
     {
         var (first, second) = (NewFunction(slot: 2), NewFunction(slot: 6));
