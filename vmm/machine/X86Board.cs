@@ -27,9 +27,9 @@ public abstract class X86Board : IDisposable
 
     private const int RtcIrq = 8, PitIrq = 0;
 
-    // COM1, COM2.
-    private static readonly ushort[] SerialBases = [0x3f8, 0x2f8];
-    private static readonly int[] SerialIrqs = [4, 3];
+    // COM1 to COM4, of which every other one shares an interrupt.
+    private static readonly ushort[] SerialBases = [0x3f8, 0x2f8, 0x3e8, 0x2e8];
+    private static readonly int[] SerialIrqs = [4, 3, 4, 3];
 
     private readonly X86Config _config;
     private readonly ApicBus? _apicBus;
@@ -194,9 +194,13 @@ public abstract class X86Board : IDisposable
 
     private protected void AddSerialPorts()
     {
+        var lines = new Dictionary<int, SharedIrqLine>();
         for (var i = 0; i < _config.SerialPorts.Count; i++)
         {
-            var uart = new Uart16550A(Lines[SerialIrqs[i]], _config.SerialPorts[i], Machine.Clock);
+            var irq = SerialIrqs[i];
+            if (!lines.TryGetValue(irq, out var line))
+                lines[irq] = line = new SharedIrqLine(Lines[irq]);
+            var uart = new Uart16550A(line.NewEnd(), _config.SerialPorts[i], Machine.Clock);
             Machine.Add(uart);
             Machine.Bus.MapPorts(uart, 0, SerialBases[i]);
             SerialPorts.Add(uart);

@@ -99,7 +99,7 @@ public sealed class GvmmOptions
 
     public List<ChardevOption> Chardevs { get; } = [];
 
-    /// <summary>COM1, COM2: the id of each one's chardev; empty: no port.</summary>
+    /// <summary>COM1 to COM4: the id of each one's chardev; empty: no port.</summary>
     public List<string> Serial { get; } = [];
 
     public List<MonitorOption> Monitors { get; } = [];
