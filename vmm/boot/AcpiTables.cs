@@ -39,6 +39,8 @@ public static class AcpiTables
             tables.PutListed("HPET", 1, Hpet());
         if (platform.Nodes.Count > 0)
             tables.PutListed("SRAT", 3, Numa.AffinityTable(platform.Nodes, platform.LowRamBytes));
+        if (Numa.LocalityTable(platform.Nodes) is { } distances)
+            tables.PutListed("SLIT", 1, distances);
         tables.PutFacs(FacsAddress);
         tables.Finish(RsdpAddress, isExtended: false);
     }

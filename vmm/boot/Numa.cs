@@ -5,12 +5,19 @@ namespace Gauntlet.Vmm.Boot;
 /// <summary>A node of a machine whose memory is not all equally near.</summary>
 /// <param name="Cpus">Indices, ascending; every CPU is in one node.</param>
 /// <param name="Bytes">Of RAM, a multiple of 4 KiB; nodes have the machine's RAM in their order.</param>
-public sealed record NumaNode(IReadOnlyList<int> Cpus, ulong Bytes);
+public sealed record NumaNode(IReadOnlyList<int> Cpus, ulong Bytes)
+{
+    /// <summary>How far each node is: <see cref="Numa.LocalDistance"/> to 255; empty: nothing is said.</summary>
+    public IReadOnlyList<byte> Distances { get; init; } = [];
+}
 
-/// <summary>What is told of nodes: the system resource affinity table, and firmware's item.</summary>
-/// <remarks>ACPI Specification 6.4, 5.2.16 (SRAT): 5.2.16.1 (local APICs), 5.2.16.2 (memory).</remarks>
+/// <summary>What is told of nodes: the system resource affinity and locality tables, and firmware's item.</summary>
+/// <remarks>ACPI Specification 6.4, 5.2.16 (SRAT): 5.2.16.1 (local APICs), 5.2.16.2 (memory); 5.2.17 (SLIT).</remarks>
 public static class Numa
 {
+    /// <summary>Of a node from itself, and of another one of which nothing is said.</summary>
+    public const int LocalDistance = 10, RemoteDistance = 20;
+
     private const int ProcessorBytes = 16, MemoryBytes = 40;
     private const ulong HighRamAddress = 1UL << 32;
 
@@ -49,6 +56,17 @@ public static class Numa
             BinaryPrimitives.WriteUInt64LittleEndian(entry.AsSpan(16), end - start);
             body.AddRange(entry);
         }
+    }
+
+    /// <summary>The body of the table of distances; null when nothing is said of them.</summary>
+    public static byte[]? LocalityTable(IReadOnlyList<NumaNode> nodes)
+    {
+        if (nodes.Count == 0 || nodes[0].Distances.Count == 0)
+            return null;
+        var body = new List<byte>(BitConverter.GetBytes((ulong)nodes.Count));
+        foreach (var node in nodes)
+            body.AddRange(node.Distances);
+        return [.. body];
     }
 
     /// <summary>As firmware has it from fw_cfg: the number of nodes, each CPU's, each one's bytes, 64 bits each.</summary>

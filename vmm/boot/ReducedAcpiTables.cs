@@ -67,6 +67,8 @@ public static class ReducedAcpiTables
         tables.PutListed("APIC", 3, Madt.Body(platform.CpuCount, platform.HasPic, sciIrq: null));
         if (platform.Nodes.Count > 0)
             tables.PutListed("SRAT", 3, Numa.AffinityTable(platform.Nodes, platform.LowRamBytes));
+        if (Numa.LocalityTable(platform.Nodes) is { } distances)
+            tables.PutListed("SLIT", 1, distances);
         tables.Finish(AcpiTables.RsdpAddress, isExtended: true);
     }
 

@@ -38,7 +38,8 @@ internal static class Listings
           -cpu MODEL[,+flag,-flag]        host, max, qemu64 (default)
           -smp N                          or cpus=N, sockets=, cores=, threads=
           -m SIZE                         MiB, or with K, M, G, T (default 128M)
-          -numa node[,cpus=N-M][,mem=SIZE]  a node of its own, told by ACPI's SRAT
+          -numa node[,cpus=N-M][,mem=SIZE|,memdev=ID]  a node of its own, told by ACPI's SRAT; -numa dist,src=N,dst=M,val=V by SLIT
+          -object memory-backend-ram,id=ID,size=SIZE  memory of a node, or with -machine memory-backend=ID all of it
           -smbios type=N[,FIELD=TEXT]     fields of types 0, 1, 2, 3, 4, 11, 17: -smbios type=1,manufacturer=M,serial=S
           -rtc base=utc|localtime|TIME
         Boot

@@ -191,6 +191,8 @@ internal static class Program
         Chardevs = chardevs.All,
         Name = options.Name,
         Uuid = options.Uuid,
+        RamBytes = options.Machine == "none" ? 0 : options.RamBytes,
+        Nodes = options.Machine == "none" ? [] : options.Numa.Nodes(options.CpuCount, options.RamBytes),
         Quit = quit,
         IsPreconfig = options.Preconfig,
         AutoStart = !options.StartPaused,

@@ -166,17 +166,15 @@ public sealed record NetdevOption(string Id, NetdevKind Kind)
 /// <param name="KeptBytes">Of each frame, at most.</param>
 public sealed record FrameDumpOption(string Netdev, string File, int KeptBytes)
 {
-    /// <exception cref="OptionException">Not a filter-dump, or something is missing.</exception>
-    public static FrameDumpOption Parse(string argument)
+    /// <param name="list">What follows the type.</param>
+    /// <exception cref="OptionException">Something is missing.</exception>
+    public static FrameDumpOption Parse(PropertyList list)
     {
-        var list = new PropertyList("-object", argument, "qom-type");
-        if (list.Take("qom-type") is var type && type != "filter-dump")
-            throw new OptionException($"-object {type}: there is filter-dump only");
         var (netdev, file, kept) = (list.Take("netdev"), list.Take("file"), list.Take("maxlen"));
         _ = list.Take("id");
         list.ExpectEmpty("id, netdev, file, maxlen");
         if (string.IsNullOrEmpty(netdev) || string.IsNullOrEmpty(file))
-            throw new OptionException($"-object {argument}: give netdev= and file=");
+            throw new OptionException("-object filter-dump: give netdev= and file=");
         return new FrameDumpOption(netdev, file, kept is null ? FrameDump.DefaultKeptBytes : Numbers.Count("-object filter-dump: maxlen", kept, 1, FrameDump.DefaultKeptBytes));
     }
 }

@@ -11,6 +11,8 @@ public sealed partial class OptionParser
     // With the value that a PC cannot have.
     private static readonly (string Name, bool AbsentOnPc)[] s_microvmSwitches = [("acpi", false), ("pic", false), ("rtc", false), ("isa-serial", false), ("auto-kernel-cmdline", true)];
 
+    private ulong? _ramBytes;
+
     private static readonly string[] s_cpuLevels = ["sockets", "dies", "clusters", "cores", "threads"];
 
     private readonly List<Accel> _accels = [];
@@ -49,6 +51,8 @@ public sealed partial class OptionParser
         _options.HasPit = TakeSwitchOrAuto(list, "pit") ?? _options.HasPit;
         _options.HasHpet = list.TakeSwitch("hpet") ?? _options.HasHpet;
         ParseMicrovm(list);
+        ParseMachineSmp(list);
+        _options.Numa.MachineBackend = list.Take("memory-backend") ?? _options.Numa.MachineBackend;
         foreach (var absent in s_absent)
         {
             if (list.Take(absent) is "on" or "yes" or "true")
@@ -57,7 +61,7 @@ public sealed partial class OptionParser
         // Hints about the host's memory, which change nothing that a guest sees.
         _ = list.Take("mem-merge");
         _ = list.Take("dump-guest-core");
-        list.ExpectEmpty("type, accel, kernel-irqchip, kernel-format, pit, hpet, with microvm acpi, pic, rtc, isa-serial, auto-kernel-cmdline, and those that may be off: usb, vmport, smm, graphics, nvdimm");
+        list.ExpectEmpty("type, accel, kernel-irqchip, kernel-format, pit, hpet, memory-backend, smp.cpus and so on, with microvm acpi, pic, rtc, isa-serial, auto-kernel-cmdline, and those that may be off: usb, vmport, smm, graphics, nvdimm");
     }
 
     // QEMU, docs/system/i386/microvm.rst. A PC is given with its defaults, as scripts do that serve both.
@@ -114,6 +118,35 @@ public sealed partial class OptionParser
         _accels.Add(new Accel(name, ToDictionary(list)));
     }
 
+    // -machine smp.cpus=8 is -smp cpus=8.
+    private void ParseMachineSmp(PropertyList list)
+    {
+        var words = new List<string>();
+        foreach (var key in (ReadOnlySpan<string>)["cpus", "maxcpus", .. s_cpuLevels])
+        {
+            if (list.Take("smp." + key) is { } value)
+                words.Add($"{key}={value}");
+        }
+        if (words.Count > 0)
+            ParseSmp(string.Join(',', words));
+    }
+
+    private void ParseObject(string argument)
+    {
+        var list = new PropertyList("-object", argument, "qom-type");
+        switch (list.Take("qom-type"))
+        {
+            case "filter-dump":
+                _options.FrameDumps.Add(FrameDumpOption.Parse(list));
+                break;
+            case "memory-backend-ram":
+                _options.Numa.AddBackend(list);
+                break;
+            case var type:
+                throw new OptionException($"-object {type}: there are filter-dump and memory-backend-ram");
+        }
+    }
+
     private void ParseSmp(string argument)
     {
         var list = new PropertyList("-smp", argument, "cpus");
@@ -143,9 +176,15 @@ public sealed partial class OptionParser
         if (list.Take("maxmem") is { } most && Numbers.Size("-m maxmem", most, 1UL << 20) < Numbers.Size("-m", size, 1UL << 20))
             throw new OptionException($"-m {argument}: maxmem is less than the size");
         list.ExpectEmpty("size, slots, maxmem");
-        var bytes = Numbers.Size("-m", size, 1UL << 20);
+        _ramBytes = Numbers.Size("-m", size, 1UL << 20);
+    }
+
+    private void FinishMemory()
+    {
+        if (_options.Numa.RamBytes(_ramBytes) is not { } bytes)
+            return;
         if (bytes is < Machines.X86Board.MinRamBytes or > Machines.X86Board.MaxRamBytes)
-            throw new OptionException($"-m {argument}: from 1M to 1T is possible");
+            throw new OptionException($"-m: from 1M to 1T is possible, not {bytes} bytes");
         // Rounded as QEMU does, to 8 KiB.
         _options.RamBytes = (bytes + 8191) & ~8191UL;
     }

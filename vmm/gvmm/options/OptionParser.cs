@@ -143,7 +143,7 @@ public sealed partial class OptionParser
                 _options.Netdevs.Add(NetdevOption.Parse(argument));
                 break;
             case "object":
-                _options.FrameDumps.Add(FrameDumpOption.Parse(argument));
+                ParseObject(argument);
                 break;
             case "global":
                 ParseGlobal(argument);
@@ -330,6 +330,7 @@ public sealed partial class OptionParser
             ApplyToKvm("cpu-pm", _cpuPowerManagement);
         if (!_options.HasPit)
             ApplyToKvm("pit", "off");
+        FinishMemory();
         if (_options.Machine == "microvm")
             FinishMicrovm();
         AddDevicesOfDrives();

@@ -14,12 +14,31 @@ public sealed class MonitorConsole(QmpContext context)
 
     private const string Help = """
         help -- this list
-        info chardev|cpus|irq|kvm|mtree|name|pci|qtree|registers [-a]|status|uuid|version
+        info WHAT -- what there is: help info
         cont, stop, system_reset, system_powerdown, quit
         savevm FILE, loadvm FILE -- the machine's state, without its disks
         migrate file:PATH -- as savevm, and pause
         xp /COUNT{b|h|w|g} ADDRESS -- guest-physical memory
         qemu-io DISK "break EVENT TAG" -- with a disk of driver blkdebug: its next request of that kind waits; "resume TAG": it goes on
+
+        """;
+
+    private const string HelpOnInfo = """
+        info balloon -- the guest's memory, by its balloon
+        info block -- disks
+        info chardev -- character devices
+        info cpus -- vCPUs and their threads
+        info irq -- how often each interrupt was raised
+        info kvm -- whether KVM is used
+        info mtree -- what is where in memory and port space
+        info name -- the guest's name
+        info numa -- nodes of CPUs and memory
+        info pci -- functions on the PCI bus
+        info qtree -- devices
+        info registers [-a] -- the first vCPU's registers, or all vCPUs'
+        info status -- whether the machine runs
+        info uuid -- the machine's UUID
+        info version -- gvmm's version
 
         """;
 
@@ -43,6 +62,8 @@ public sealed class MonitorConsole(QmpContext context)
         {
             case []:
                 return "";
+            case ["help" or "?", "info"] or ["info"]:
+                return HelpOnInfo;
             case ["help" or "?", ..]:
                 return Help;
             case ["info", .. var what]:
@@ -108,6 +129,9 @@ public sealed class MonitorConsole(QmpContext context)
         ["chardev"] => Chardevs(),
         ["cpus"] => Cpus(),
         ["kvm"] => $"kvm support: {(context.Machine?.Accelerator.Name == "kvm" ? "enabled" : "disabled")}\n",
+        ["block"] => Disks(),
+        ["numa"] => Nodes(),
+        ["balloon"] => $"balloon: actual={new BalloonCommands(context).ActualBytes >> 20}\n",
         ["name"] => context.Name is { } name ? $"{name}\n" : "",
         ["uuid"] => $"{context.Uuid:D}\n",
         _ => $"unknown command: '{line}'\n",
@@ -196,6 +220,30 @@ public sealed class MonitorConsole(QmpContext context)
         var text = new StringBuilder();
         foreach (var chardev in context.Chardevs)
             text.Append(CultureInfo.InvariantCulture, $"{chardev.Id}: filename={chardev.FileName}\n");
+        return text.ToString();
+    }
+
+    private string Disks()
+    {
+        var text = new StringBuilder();
+        foreach (var node in context.Blocks.All)
+        {
+            var access = node.Image.IsReadOnly ? ", read-only" : "";
+            var state = node.Errors is { HasFailed: true } ? "    I/O status:       failed\n" : "";
+            text.Append(CultureInfo.InvariantCulture, $"{node.User ?? "(unattached)"} ({node.Name}): {node.File} ({node.Driver}{access})\n{state}");
+        }
+        return text.ToString();
+    }
+
+    private string Nodes()
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{context.Nodes.Count} nodes\n");
+        for (var i = 0; i < context.Nodes.Count; i++)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"node {i} cpus: {string.Join(' ', context.Nodes[i].Cpus)}\n");
+            text.Append(CultureInfo.InvariantCulture, $"node {i} size: {context.Nodes[i].Bytes >> 20} MB\nnode {i} plugged: 0 MB\n");
+        }
         return text.ToString();
     }
 

@@ -9,10 +9,14 @@ internal sealed class BalloonCommands(QmpContext context)
     public IEnumerable<QmpCommand> All =>
     [
         QmpCommand.Action("balloon", arguments => Set(arguments.Number("value")), new QmpArgument("value", "int")),
-        new("query-balloon", _ => WriteActual(Bytes - (ulong)Find().ActualPages * VirtioBalloon.PageBytes)),
+        new("query-balloon", _ => WriteActual(ActualBytes)),
     ];
 
-    private ulong Bytes => context.Needed.Memory.TotalBytes;
+    /// <summary>What the guest has.</summary>
+    /// <exception cref="QmpException">There is no balloon.</exception>
+    public ulong ActualBytes => Bytes - (ulong)Find().ActualPages * VirtioBalloon.PageBytes;
+
+    private ulong Bytes => context.RamBytes;
 
     // What the guest is to have: the rest is for the balloon.
     private void Set(long bytes)
@@ -25,7 +29,7 @@ internal sealed class BalloonCommands(QmpContext context)
 
     private VirtioBalloon Find()
     {
-        foreach (var device in context.Needed.Devices)
+        foreach (var device in context.Machine?.Devices ?? [])
         {
             if (device is VirtioPci { Device: VirtioBalloon balloon })
                 return balloon;

@@ -55,7 +55,7 @@ internal sealed class HostCommands(QmpContext context)
     private void WriteMemorySize(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();
-        writer.WriteNumber("base-memory", context.Machine?.Memory.TotalBytes ?? 0);
+        writer.WriteNumber("base-memory", context.RamBytes);
         writer.WriteNumber("plugged-memory", 0);
         writer.WriteEndObject();
     }

@@ -6,7 +6,7 @@ namespace Gauntlet.Vmm.Protocols.Qmp;
 /// <summary>Commands about QMP itself: version, commands, schema.</summary>
 public sealed class ProtocolCommands(IReadOnlyList<QmpCommand> all, QmpContext context)
 {
-    private static readonly string[] s_events = ["DEVICE_DELETED", "GUEST_PANICKED", "POWERDOWN", "RESET", "RESUME", "SHUTDOWN", "STOP"];
+    private static readonly string[] s_events = ["BLOCK_IO_ERROR", "DEVICE_DELETED", "GUEST_CRASHLOADED", "GUEST_PANICKED", "POWERDOWN", "RESET", "RESUME", "SHUTDOWN", "STOP", "SUSPEND", "WAKEUP"];
     private static readonly string[] s_builtIns = ["any", "bool", "int", "str"];
 
     public IEnumerable<QmpCommand> All =>
@@ -16,6 +16,7 @@ public sealed class ProtocolCommands(IReadOnlyList<QmpCommand> all, QmpContext c
         {
             AllowsPreconfig = true,
             TakesAny = true,
+            AnswersNothing = true,
         },
         new("query-version", _ => WriteVersion) { AllowsPreconfig = true },
         new("query-commands", _ => WriteCommands) { AllowsPreconfig = true },
@@ -62,7 +63,7 @@ public sealed class ProtocolCommands(IReadOnlyList<QmpCommand> all, QmpContext c
         writer.WriteEndArray();
     }
 
-    // SchemaInfo (QEMU QMP Reference Manual, "QMP introspection"). Answers are declared as 'any', which each of them is.
+    // SchemaInfo (QEMU QMP Reference Manual, "QMP introspection"). Answers are declared as empty, or as 'any', which each of them is.
     private void WriteSchema(Utf8JsonWriter writer)
     {
         writer.WriteStartArray();
@@ -93,7 +94,7 @@ public sealed class ProtocolCommands(IReadOnlyList<QmpCommand> all, QmpContext c
             var argumentType = command.Arguments.Length == 0 ? "q_empty" : $"q_obj_{command.Name}-arg";
             Start("command", command.Name);
             writer.WriteString("arg-type", argumentType);
-            writer.WriteString("ret-type", "any");
+            writer.WriteString("ret-type", command.AnswersNothing ? "q_empty" : "any");
             writer.WriteBoolean("allow-oob", command.AllowsOob);
             writer.WriteEndObject();
             if (command.Arguments.Length == 0)

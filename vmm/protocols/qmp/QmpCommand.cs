@@ -19,6 +19,9 @@ public sealed record QmpCommand(string Name, Func<QmpArguments, Action<Utf8JsonW
     /// <summary>May be asked for before <c>x-exit-preconfig</c>.</summary>
     public bool AllowsPreconfig { get; init; }
 
+    /// <summary>Its answer is an empty object.</summary>
+    public bool AnswersNothing { get; init; }
+
     /// <summary>Takes arguments that are not declared: <c>device_add</c>.</summary>
     public bool TakesAny { get; init; }
 
@@ -27,7 +30,10 @@ public sealed record QmpCommand(string Name, Func<QmpArguments, Action<Utf8JsonW
     {
         execute(given);
         return WriteEmpty;
-    }, arguments);
+    }, arguments)
+    {
+        AnswersNothing = true,
+    };
 
     public static void WriteEmpty(Utf8JsonWriter writer)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Gauntlet.Vmm.Boot;
 using Gauntlet.Vmm.Chardevs;
 using Gauntlet.Vmm.Devices.Interrupt;
 using Gauntlet.Vmm.Machines;
@@ -40,6 +41,12 @@ public sealed record QmpContext
     public string? Name { get; init; }
 
     public Guid Uuid { get; init; }
+
+    /// <summary>The machine's RAM in bytes, as <c>-m</c> gave it.</summary>
+    public ulong RamBytes { get => field != 0 ? field : Machine?.Memory.TotalBytes ?? 0; init; }
+
+    /// <summary>Nodes of memory; empty: there is no telling them apart.</summary>
+    public IReadOnlyList<NumaNode> Nodes { get; init; } = [];
 
     /// <summary>Ends the process.</summary>
     public required Action Quit { get; init; }

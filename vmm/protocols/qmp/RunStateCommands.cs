@@ -55,9 +55,15 @@ internal sealed class RunStateCommands(QmpContext context)
             writer.WriteNumber("thread-id", context.Machine!.VcpuThreadId(i));
             writer.WriteString("target", "x86_64");
             writer.WriteStartObject("props");
-            writer.WriteNumber("core-id", 0);
+            // As CPUID has it: one package of as many cores as there are vCPUs.
+            writer.WriteNumber("core-id", i);
             writer.WriteNumber("thread-id", 0);
-            writer.WriteNumber("socket-id", i);
+            writer.WriteNumber("socket-id", 0);
+            for (var node = 0; node < context.Nodes.Count; node++)
+            {
+                if (context.Nodes[node].Cpus.Contains(i))
+                    writer.WriteNumber("node-id", node);
+            }
             writer.WriteEndObject();
             writer.WriteEndObject();
         }

@@ -47,10 +47,38 @@ public sealed class NumaTests
     [InlineData("node,cpus=0-7", "none of the 2")]
     [InlineData("node,mem=2G", "are left of the machine's RAM")]
     [InlineData("node,mem=1M", "must add up to -m")]
-    [InlineData("node,memdev=x", "no memory back ends")]
-    [InlineData("dist,src=0", "there is only node")]
+    [InlineData("node,memdev=x", "there is no -object memory-backend-ram,id=x")]
+    [InlineData("node,memdev=x,mem=1G", "not both")]
+    [InlineData("dist,src=0", "give src=, dst= and val=")]
+    [InlineData("dist,src=0,dst=1,val=20", "there are 0 nodes")]
+    [InlineData("dist,src=0,dst=0,val=11", "10 from itself")]
+    [InlineData("dist,src=0,dst=1,val=9", "val")]
+    [InlineData("hmat-lb", "there are node and dist")]
     public void Nodes_that_make_no_machine_are_refused(string argument, string message) =>
         Assert.Contains(message, Assert.Throws<OptionException>(() => Nodes(2, GiB, argument)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_node_has_the_memory_of_its_backend_and_the_others_nothing()
+    {
+        var options = new NumaOptions();
+        options.AddBackend(new PropertyList("-object", "id=m0,size=1G,share=on", null));
+        options.Add("node,cpus=0,memdev=m0");
+        options.Add("node,cpus=1");
+        Assert.Equal([GiB, 0], options.Nodes(2, GiB).Select(static node => node.Bytes));
+        Assert.Equal([(0, 0, GiB)], Read(Numa.AffinityTable(options.Nodes(2, GiB), GiB)).Memory);
+        options.MachineBackend = "m0";
+        Assert.Equal((GiB, GiB), (options.RamBytes(null), options.RamBytes(GiB)));
+        Assert.Contains("not the", Assert.Throws<OptionException>(() => options.RamBytes(2 * GiB)).Message, StringComparison.Ordinal);
+        Assert.Contains("duplicate", Assert.Throws<OptionException>(() => options.AddBackend(new PropertyList("-object", "id=m0,size=1G", null))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_distance_holds_both_ways_until_the_other_is_said()
+    {
+        var nodes = Nodes(3, GiB, "node", "node", "node", "dist,src=0,dst=1,val=21", "dist,src=2,dst=0,val=31", "dist,src=0,dst=2,val=255");
+        Assert.Equal([3, 0, 0, 0, 0, 0, 0, 0, 10, 21, 255, 21, 10, 20, 31, 20, 10], Numa.LocalityTable(nodes)!);
+        Assert.Null(Numa.LocalityTable(Nodes(2, GiB, "node", "node")));
+    }
 
     private static IReadOnlyList<NumaNode> Nodes(int cpus, ulong ram, params string[] arguments)
     {

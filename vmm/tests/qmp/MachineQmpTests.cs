@@ -60,6 +60,52 @@ public sealed class MachineQmpTests : IDisposable
     }
 
     [Fact]
+    public async Task The_schema_tells_which_commands_answer_nothing()
+    {
+        await using var machine = await QmpClient.StartAsync();
+        var schema = (await machine.ReturnAsync("""{"execute":"query-qmp-schema"}""")).EnumerateArray().ToList();
+        Assert.Equal(("q_empty", "any"), (Answer("system_reset"), Answer("query-status")));
+        Assert.Contains(schema, entry => entry.GetProperty("meta-type").GetString() == "event" && entry.GetProperty("name").GetString() == "BLOCK_IO_ERROR");
+
+        string? Answer(string command) => schema.Single(entry => entry.GetProperty("name").GetString() == command).GetProperty("ret-type").GetString();
+    }
+
+    [Theory]
+    [InlineData("none")]
+    [InlineData("pc")]
+    [InlineData("q35")]
+    [InlineData("microvm")]
+    public async Task The_monitor_knows_every_word_that_its_help_names(string board)
+    {
+        await using var machine = await QmpClient.StartAsync("-machine", board);
+        var help = await MonitorAsync(machine, "help info");
+        var lines = help.Split("\r\n", StringSplitOptions.RemoveEmptyEntries);
+        Assert.True(lines.Length > 10, help);
+        foreach (var line in lines)
+        {
+            Assert.StartsWith("info ", line, StringComparison.Ordinal);
+            var command = string.Join(' ', line.Split(' ')[..2]);
+            Assert.DoesNotContain("unknown command", await MonitorAsync(machine, command), StringComparison.Ordinal);
+        }
+        Assert.Equal(help, await MonitorAsync(machine, "info"));
+        Assert.Contains("unknown command", await MonitorAsync(machine, "info colours"), StringComparison.Ordinal);
+    }
+
+    private static async Task<string> MonitorAsync(QmpClient machine, string command) =>
+        (await machine.ReturnAsync($$$"""{"execute":"human-monitor-command","arguments":{"command-line":"{{{command}}}"}}""")).GetString()!;
+
+    [Fact]
+    public async Task Nodes_are_told_by_the_monitor_and_with_each_cpu()
+    {
+        await using var machine = await QmpClient.StartAsync("-machine", "pc,smp.cpus=4,memory-backend=m", "-object", "memory-backend-ram,id=m,size=64M", "-numa", "node,memdev=m,cpus=0-2", "-numa", "node,cpus=3");
+        var cpus = await machine.ReturnAsync("""{"execute":"query-cpus-fast"}""");
+        Assert.Equal([(0, 0), (1, 0), (2, 0), (3, 1)], cpus.EnumerateArray().Select(static cpu => cpu.GetProperty("props")).Select(static props => (props.GetProperty("core-id").GetInt32(), props.GetProperty("node-id").GetInt32())));
+        Assert.Equal(64 << 20, (await machine.ReturnAsync("""{"execute":"query-memory-size-summary"}""")).GetProperty("base-memory").GetInt32());
+        var text = (await machine.ReturnAsync("""{"execute":"human-monitor-command","arguments":{"command-line":"info numa"}}""")).GetString();
+        Assert.Equal("2 nodes\r\nnode 0 cpus: 0 1 2\r\nnode 0 size: 64 MB\r\nnode 0 plugged: 0 MB\r\nnode 1 cpus: 3\r\nnode 1 size: 0 MB\r\nnode 1 plugged: 0 MB\r\n", text);
+    }
+
+    [Fact]
     public async Task A_device_is_plugged_found_and_pulled()
     {
         await using var machine = await QmpClient.StartAsync();
