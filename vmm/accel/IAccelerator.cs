@@ -167,6 +167,11 @@ public interface ILocalApic : IInterruptSource
     bool TryReadMsr(uint msr, out ulong value);
 
     bool TryWriteMsr(uint msr, ulong value);
+
+    /// <summary>Sends an interrupt to one CPU, as a write of the interrupt command register does, which stays as it is.</summary>
+    /// <param name="destination">Its APIC ID, in 32 bits.</param>
+    /// <param name="command">The register's lower half.</param>
+    void Send(uint destination, uint command);
 }
 
 /// <summary>

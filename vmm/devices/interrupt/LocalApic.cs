@@ -294,6 +294,17 @@ public sealed class LocalApic : IMmioDevice, ICpuLocalMmio, ILocalApic, IResetta
         }
     }
 
+    public void Send(uint destination, uint command)
+    {
+        lock (_deviceLock)
+        {
+            var kept = (_icrLow, _icrHigh);
+            (_icrLow, _icrHigh) = (command, destination);
+            SendIpi(wide: true);
+            (_icrLow, _icrHigh) = kept;
+        }
+    }
+
     public void Reset()
     {
         _base = DefaultAddress | BaseEnable | (_id == 0 ? BaseBsp : 0);

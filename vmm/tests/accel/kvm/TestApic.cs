@@ -46,5 +46,7 @@ internal sealed class TestApic : ILocalApic
 
     public bool TryWriteMsr(uint msr, ulong value) => false;
 
+    public void Send(uint destination, uint command) { }
+
     public void Connect(IVcpuSignals vcpu) => _vcpu = vcpu;
 }

@@ -550,4 +550,33 @@ public abstract class VcpuTests(TcgOptions options) : IDisposable
         });
         Assert.Equal(vector, TcgRig.VectorOf(rig.RunToHalt(state)));
     }
+
+    [Theory]
+    [InlineData(10, 0b11, 0, 0x40, 2, new[] { 0x40, 0x40 })]
+    [InlineData(10, 0b10, 0, 0x41, 1, new[] { -1, 0x41 })]
+    [InlineData(10, 0b11, 1, 0x42, 1, new[] { -1, 0x42 })]
+    [InlineData(10, 0b11, -1, 0x43, 0, new[] { -1, -1 })]
+    [InlineData(10, 0b11, 0, 0x80044, -22, new[] { -1, -1 })]
+    [InlineData(99, 0b11, 0, 0x45, -1000, new[] { -1, -1 })]
+    public void A_hypercall_sends_an_interrupt_to_many_cpus(int number, int bitmap, int first, int command, long answer, int[] vectors)
+    {
+        var (bus, clock, gate) = (new Gauntlet.Vmm.Devices.Interrupt.ApicBus(), new Machines.ManualClock(DateTime.UnixEpoch), new Lock());
+        var apics = new List<Gauntlet.Vmm.Devices.Interrupt.LocalApic>();
+        using var rig = new TcgRig(2, apic: i =>
+        {
+            apics.Add(new Gauntlet.Vmm.Devices.Interrupt.LocalApic(i, bus, clock, gate, null));
+            return apics[^1];
+        }, options: options);
+        foreach (var apic in apics)
+            apic.WriteMmio(0, 0xf0, 4, 0x1ff);
+        var state = rig.LongMode();
+        (state.Gpr[0], state.Gpr[1], state.Gpr[2], state.Gpr[3], state.Gpr[6]) = ((ulong)number, 0, unchecked((ulong)(long)first), (ulong)bitmap, (ulong)command);
+        rig.Assemble(64, a =>
+        {
+            a.vmmcall();
+            a.hlt();
+        });
+        Assert.Equal(answer, unchecked((long)rig.RunToHalt(state).Gpr[0]));
+        Assert.Equal(vectors, apics.Select(static apic => apic.Acknowledge()));
+    }
 }

@@ -11,7 +11,7 @@ public enum X86Helper : ushort
     CheckVirtual8086Iopl, ReadRflags, PopFlags, String, Decimal, Divide,
     Atomic, CompareExchange, CompareExchangeDouble,
     RotateFlags, RotateCarry, RotateCarryFlags, DoubleShift, DoubleShiftCarry, DoubleShiftFlags,
-    Fence, In, Out, SetDirection, ClearInterruptFlag, SetInterruptFlag, Halt, Cpuid, ReadTsc, ReadTscAux, ReadPerformanceCounter, ReadMsr, WriteMsr,
+    Fence, In, Out, SetDirection, ClearInterruptFlag, SetInterruptFlag, Halt, Cpuid, ReadTsc, ReadTscAux, ReadPerformanceCounter, Hypercall, ReadMsr, WriteMsr,
     ClearTaskSwitched, LoadMachineStatus, ReadSystemValue, LoadTable, LoadSystemSegment, InspectSelector,
     InvalidatePage, InvalidatePcid, SwapGs, CheckFsgsbase, CheckCanonical, SetAlignmentCheck,
     Syscall, Sysret, Sysenter, Sysexit, ReadControl, WriteControl, ReadDebug, WriteDebug,
@@ -79,6 +79,7 @@ public static unsafe class X86Helpers
         new(X86Helper.ReadTsc, All, &ReadTsc),
         new(X86Helper.ReadTscAux, Memory, &ReadTscAux),
         new(X86Helper.ReadPerformanceCounter, All, &ReadPerformanceCounter),
+        new(X86Helper.Hypercall, All, &Hypercall),
         new(X86Helper.ReadMsr, All, &ReadMsr),
         new(X86Helper.WriteMsr, All, &WriteMsr),
         new(X86Helper.ClearTaskSwitched, Faults | Memory, &ClearTaskSwitched),
@@ -304,6 +305,8 @@ public static unsafe class X86Helpers
     }
 
     private static ulong Cpuid(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).Cpuid();
+
+    private static ulong Hypercall(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).Hypercall();
 
     private static ulong ReadPerformanceCounter(TcgCore core, ulong a, ulong b, ulong c, int imm) => Cpu(core).ReadPerformanceCounter();
 

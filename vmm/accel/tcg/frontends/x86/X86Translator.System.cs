@@ -24,8 +24,7 @@ public sealed unsafe partial class X86Translator
                 LeaveToNext();
                 break;
             case Mnemonic.Vmcall or Mnemonic.Vmmcall:
-                // What KVM answers to a hypercall that it does not know, or that user code makes: -KVM_ENOSYS, -KVM_EPERM (kvm_para.h).
-                Move(X86Globals.Gpr(0), Const(unchecked((ulong)(Cpl == 0 ? -1000L : -1L))));
+                Call(X86Helper.Hypercall);
                 break;
             case Mnemonic.Cpuid:
                 Call(X86Helper.Cpuid);
