@@ -222,7 +222,9 @@ public static class DeviceCatalog
             link = new ChardevLink(Program.Take($"-device {option.Driver}", backends.Chardevs[chardev]));
         link.Connect(new HostEvent(board.Machine.Bus.DeviceLock, board.Machine.Clock, device.Poll).Raise);
         var number = option.Properties.ContainsKey("nr") ? Number(option, "nr", 0, 0, VirtioSerial.MaxPorts - 1) : (int?)null;
-        device.AddPort(number, option.Properties.TryGetValue("name", out var name) ? name : "", option.Driver == "virtconsole", link);
+        var port = device.AddPort(number, option.Properties.TryGetValue("name", out var name) ? name : "", option.Driver == "virtconsole", link);
+        if (option.Properties.TryGetValue("id", out var id))
+            backends.NotePort(id, device, port);
     }
 
     private static void AddIdeDrive(X86Board board, DeviceOption option, Drives drives)
@@ -240,7 +242,8 @@ public static class DeviceCatalog
         var hasDrive = option.Properties.TryGetValue("drive", out var id);
         if (option.Driver == "ide-cd")
         {
-            Pci(board, option).AddIdeDrive(new AtapiCdRom(hasDrive ? TakeDrive(option, id!, drives).Image : null), channel, unit);
+            var (disc, discErrors) = hasDrive ? TakeDrive(option, id!, drives) : default;
+            Pci(board, option).AddIdeDrive(new AtapiCdRom(disc, discErrors), channel, unit);
             return;
         }
         if (!hasDrive)

@@ -8,7 +8,7 @@ using Gauntlet.Vmm.Storage;
 namespace Gauntlet.Vmm.Program;
 
 /// <summary>
-/// QMP's <c>device_add</c> and <c>device_del</c> for virtio devices on PCI. A device that is pulled is gone at once: the guest is not asked, as no ACPI method
+/// QMP's <c>device_add</c> and <c>device_del</c> for virtio devices on PCI, and the ports of a virtio-serial. A device that is pulled is gone at once: the guest is not asked, as no ACPI method
 /// asks it here.
 /// </summary>
 /// <param name="onDeleted">Told of each device that is gone: its id.</param>
@@ -27,9 +27,9 @@ internal sealed class HotPlug(X86Board board, Backends backends, MachineTracing?
     {
         if (!DeviceCatalog.IsKnown(driver))
             throw new QmpException($"'{driver}' is not a valid device model name");
-        if (!IsPluggable(driver))
+        if (!IsPluggable(driver) && driver is not ("virtconsole" or "virtserialport"))
             throw new QmpException($"Device '{driver}' does not support hotplugging");
-        if (properties.TryGetValue("id", out var id) && _byId.ContainsKey(id))
+        if (properties.TryGetValue("id", out var id) && (_byId.ContainsKey(id) || backends.HasPort(id)))
             throw new QmpException($"Duplicate device ID '{id}'");
         var option = new DeviceOption(driver, properties);
         try
@@ -50,6 +50,13 @@ internal sealed class HotPlug(X86Board board, Backends backends, MachineTracing?
 
     public void Remove(string id)
     {
+        if (backends.TryTakePort(id, out var port))
+        {
+            lock (board.Machine.Bus.DeviceLock)
+                port.Device.RemovePort(port.Port);
+            onDeleted(id);
+            return;
+        }
         if (!_byId.Remove(id, out var plugged))
             throw new QmpException($"Device '{id}' not found", QmpException.DeviceNotFound);
         board.Machine.Inspect(() => ((PcBoard)board).RemoveVirtio(plugged.Device));

@@ -326,7 +326,7 @@ public abstract class AtaDrive
         _command = reader.Byte();
         var held = reader.Byte();
         if (transfer > (byte)AtaTransfer.DmaOut || Remaining is < 0 or > MaxTransferBytes || _blockBytes is < 1 or > BufferBytes && transfer != 0 || _position < 0 || _position > _length
-            || held > (byte)Held.Dma || _wanted < Remaining || _wanted > MaxTransferBytes)
+            || (held != 0 && held != (byte)HeldDuring((AtaTransfer)transfer)) || _wanted < Remaining || _wanted > MaxTransferBytes)
             throw new StateFormatException($"{TypeName}: a transfer of kind {transfer}, {Remaining} of {_wanted} bytes in blocks of {_blockBytes}, at {_position} of {_length}, held back as {held}");
         (Transfer, _held) = ((AtaTransfer)transfer, (Held)held);
     }
@@ -365,12 +365,7 @@ public abstract class AtaDrive
     /// <param name="command">What is tried again, when it moves no data.</param>
     protected void HoldBack(byte command)
     {
-        _held = Transfer switch
-        {
-            AtaTransfer.None => Held.Command,
-            AtaTransfer.PioIn or AtaTransfer.PioOut => Held.Block,
-            _ => Held.Dma,
-        };
+        _held = HeldDuring(Transfer);
         if (_held == Held.Command)
             _command = command;
         Status = Busy | Ready;
@@ -485,6 +480,13 @@ public abstract class AtaDrive
             Interrupt();
         }
     }
+
+    private static Held HeldDuring(AtaTransfer transfer) => transfer switch
+    {
+        AtaTransfer.None => Held.Command,
+        AtaTransfer.PioIn or AtaTransfer.PioOut => Held.Block,
+        _ => Held.Dma,
+    };
 
     private void FailUnlessHeld()
     {

@@ -23,6 +23,7 @@ public sealed class AtapiCdRom : AtaDrive, IDisposable
     private const ushort InvalidCommand = 0x2000, BlockOutOfRange = 0x2100, InvalidField = 0x2400, NoMedium = 0x3a00, UnrecoveredRead = 0x1100;
 
     private readonly IBlockImage? _image;
+    private readonly BlockErrors _errors;
     private readonly byte[] _reply = new byte[MaxReplyBytes];
     private int _replyLength;
 
@@ -47,9 +48,10 @@ public sealed class AtapiCdRom : AtaDrive, IDisposable
     }
 
     /// <param name="image">What is in the drive, the drive's own from here on; null when nothing is.</param>
-    public AtapiCdRom(IBlockImage? image)
+    /// <param name="errors">What is done about errors of the host; null: the guest is told.</param>
+    public AtapiCdRom(IBlockImage? image, BlockErrors? errors = null)
     {
-        _image = image;
+        (_image, _errors) = (image, errors ?? new BlockErrors());
         ResetHard();
     }
 
@@ -149,7 +151,7 @@ public sealed class AtapiCdRom : AtaDrive, IDisposable
             _at += destination.Length;
             return true;
         }
-        if (_image is null || _at < 0 || _at > _image.Bytes - destination.Length || !_image.TryRead(_at, destination))
+        if (_image is null || _at < 0 || _at > _image.Bytes - destination.Length || !TryRead(destination))
         {
             SetSense(MediumError, UnrecoveredRead);
             return false;
@@ -157,6 +159,20 @@ public sealed class AtapiCdRom : AtaDrive, IDisposable
         _at += destination.Length;
         return true;
     }
+
+    // True too when the host could not, and nobody is to know.
+    private bool TryRead(Span<byte> destination)
+    {
+        if (_image!.TryRead(_at, destination))
+            return true;
+        destination.Clear();
+        var action = _errors.Note(isWrite: false);
+        if (action == BlockErrorAction.Stop)
+            HoldBack(0);
+        return action == BlockErrorAction.Ignore;
+    }
+
+    protected override void OnRewound(long bytes) => _at -= bytes;
 
     // No packet command here takes data.
     protected override bool Consume(ReadOnlySpan<byte> source) => false;

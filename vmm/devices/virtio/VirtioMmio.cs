@@ -38,7 +38,7 @@ public sealed class VirtioMmio : IMmioDevice, IResettable, IResumable, ISaveable
 
     public VirtioDevice Device => _device;
 
-    public int StateVersion => 1;
+    public int StateVersion => 2;
 
     public ulong ReadMmio(int region, ulong offset, int size)
     {

@@ -74,7 +74,7 @@ public sealed class VirtioPci : IMmioDevice, IResettable, IResumable, ISaveable,
 
     public VirtioDevice Device => _device;
 
-    public int StateVersion => 1;
+    public int StateVersion => 2;
 
     public ulong ReadMmio(int region, ulong offset, int size)
     {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using System.Text;
 using Gauntlet.Vmm.Bus;
 using Gauntlet.Vmm.Chardevs;
@@ -27,7 +28,7 @@ public sealed class VirtioSerial : VirtioDevice, IDisposable
 
     // struct virtio_console_control.
     private const int ControlBytes = 8;
-    private const ushort DeviceReady = 0, DeviceAdd = 1, PortReady = 3, ConsolePort = 4, PortOpen = 6, PortName = 7;
+    private const ushort DeviceReady = 0, DeviceAdd = 1, DeviceRemove = 2, PortReady = 3, ConsolePort = 4, PortOpen = 6, PortName = 7;
 
     private const int ControlReceive = 2, ControlTransmit = 3;
 
@@ -36,6 +37,9 @@ public sealed class VirtioSerial : VirtioDevice, IDisposable
 
     private readonly VirtioSerialPort?[] _ports = new VirtioSerialPort?[MaxPorts];
     private readonly byte[] _piece = new byte[PieceBytes];
+
+    // Ports that are gone, by bit, of which the driver has not been told.
+    private uint _gone;
 
     public VirtioSerial(IGuestMemory memory, IClock clock)
         : base(memory, clock, (MaxPorts + 1) * 2)
@@ -60,12 +64,13 @@ public sealed class VirtioSerial : VirtioDevice, IDisposable
         new("emerg_wr", EmergencyOffset, 4, RegisterAccess.Write),
     ];
 
-    /// <summary>Adds a port, before the guest runs.</summary>
+    /// <summary>Adds a port; a driver that is there already is told. With the device lock held.</summary>
     /// <param name="wanted">Its number; null: the first free one, of which 0 is a console's.</param>
     /// <param name="name">At most <see cref="MaxNameBytes"/>; empty: none.</param>
     /// <param name="link">Its end of the stream; the caller connects it to <see cref="Poll"/>.</param>
+    /// <returns>Its number.</returns>
     /// <exception cref="InvalidOperationException">The number is taken or too high, none is free, or the name is another port's or too long.</exception>
-    public void AddPort(int? wanted, string name, bool isConsole, IStreamLink link)
+    public int AddPort(int? wanted, string name, bool isConsole, IStreamLink link)
     {
         var id = wanted ?? Array.IndexOf(_ports, null, isConsole && _ports[0] is null ? 0 : 1);
         if (id is < 0 or >= MaxPorts)
@@ -79,7 +84,22 @@ public sealed class VirtioSerial : VirtioDevice, IDisposable
             if (name.Length > 0 && other?.Name == name)
                 throw new InvalidOperationException($"port {other.Id} has the name '{name}' already");
         }
-        _ports[id] = new VirtioSerialPort(id, name, isConsole, link);
+        _ports[id] = new VirtioSerialPort(id, name, isConsole, link) { News = IsLive ? PortNews.Add : PortNews.None };
+        TellNews();
+        return id;
+    }
+
+    /// <summary>Takes a port out, of which its driver is told. With the device lock held.</summary>
+    public void RemovePort(int id)
+    {
+        if (_ports[id] is not { } port)
+            return;
+        (port.Link as IDisposable)?.Dispose();
+        _ports[id] = null;
+        if (!IsLive || !IsMultiport)
+            return;
+        _gone |= 1u << id;
+        TellNews();
     }
 
     public override byte ReadConfiguration(int offset) => offset == MaxPortsOffset ? (byte)MaxPorts : (byte)0;
@@ -118,6 +138,7 @@ public sealed class VirtioSerial : VirtioDevice, IDisposable
 
     protected override void OnReset()
     {
+        _gone = 0;
         foreach (var port in _ports)
             port?.Reset();
     }
@@ -158,12 +179,14 @@ public sealed class VirtioSerial : VirtioDevice, IDisposable
 
     protected override void SaveType(StateWriter writer)
     {
+        writer.UInt32(_gone);
         foreach (var port in _ports)
             port?.Save(writer);
     }
 
     protected override void LoadType(ref StateReader reader)
     {
+        _gone = reader.UInt32() & (1u << MaxPorts) - 1;
         foreach (var port in _ports)
             port?.Load(ref reader);
     }
@@ -266,19 +289,17 @@ public sealed class VirtioSerial : VirtioDevice, IDisposable
         var ring = Queues[ControlReceive];
         if (!IsLive || !ring.IsEnabled || !IsMultiport)
             return;
+        // First who went: another may have come to its place.
+        while (_gone != 0 && TryPopControl(ring))
+        {
+            var id = BitOperations.TrailingZeroCount(_gone);
+            _gone &= _gone - 1;
+            Tell(id, DeviceRemove, 1, "", ring);
+        }
         foreach (var port in _ports)
         {
-            while (port is { News: not PortNews.None })
+            while (port is { News: not PortNews.None } && _gone == 0 && TryPopControl(ring))
             {
-                if (!ring.TryPop())
-                {
-                    ring.SetNotification(wanted: true);
-                    if (!ring.TryPop())
-                    {
-                        Signal(ControlReceive);
-                        return;
-                    }
-                }
                 var next = port.News & (PortNews)(-(int)port.News);
                 port.News &= ~next;
                 Tell(port, next, ring);
@@ -287,10 +308,16 @@ public sealed class VirtioSerial : VirtioDevice, IDisposable
         Signal(ControlReceive);
     }
 
+    private static bool TryPopControl(Virtqueue ring)
+    {
+        if (ring.TryPop())
+            return true;
+        ring.SetNotification(wanted: true);
+        return ring.TryPop();
+    }
+
     private void Tell(VirtioSerialPort port, PortNews news, Virtqueue ring)
     {
-        Span<byte> message = stackalloc byte[ControlBytes + MaxNameBytes];
-        BinaryPrimitives.WriteInt32LittleEndian(message, port.Id);
         var (code, value) = news switch
         {
             PortNews.Add => (DeviceAdd, 1),
@@ -298,9 +325,16 @@ public sealed class VirtioSerial : VirtioDevice, IDisposable
             PortNews.Name => (PortName, 1),
             _ => (PortOpen, port.IsHostOpen ? 1 : 0),
         };
+        Tell(port.Id, code, value, news == PortNews.Name ? port.Name : "", ring);
+    }
+
+    private void Tell(int id, ushort code, int value, string name, Virtqueue ring)
+    {
+        Span<byte> message = stackalloc byte[ControlBytes + MaxNameBytes];
+        BinaryPrimitives.WriteInt32LittleEndian(message, id);
         BinaryPrimitives.WriteUInt16LittleEndian(message[4..], code);
         BinaryPrimitives.WriteUInt16LittleEndian(message[6..], (ushort)value);
-        var length = ControlBytes + (news == PortNews.Name ? Encoding.UTF8.GetBytes(port.Name, message[ControlBytes..]) : 0);
+        var length = ControlBytes + Encoding.UTF8.GetBytes(name, message[ControlBytes..]);
         ring.Push(ring.Chain.TryWrite(Memory, 0, message[..length]) ? (uint)length : 0);
     }
 }

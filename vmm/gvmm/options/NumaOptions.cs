@@ -122,11 +122,12 @@ public sealed class NumaOptions
                 owner[cpu] = id;
             }
         }
+        // As QEMU: who is in no node, where others are, is in the first.
         var isChosen = Array.Exists(owner, static id => id >= 0);
         for (var cpu = 0; cpu < cpuCount; cpu++)
         {
             if (owner[cpu] < 0)
-                owner[cpu] = isChosen ? throw new OptionException($"-numa: CPU {cpu} is in no node") : cpu % _nodes.Count;
+                owner[cpu] = isChosen ? 0 : cpu % _nodes.Count;
         }
         var left = ramBytes;
         // Where a node has a backend, those without have nothing.

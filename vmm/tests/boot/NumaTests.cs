@@ -43,7 +43,6 @@ public sealed class NumaTests
 
     [Theory]
     [InlineData("node,nodeid=1", "one of which is missing")]
-    [InlineData("node,cpus=0", "CPU 1 is in no node")]
     [InlineData("node,cpus=0-7", "none of the 2")]
     [InlineData("node,mem=2G", "are left of the machine's RAM")]
     [InlineData("node,mem=1M", "must add up to -m")]
@@ -70,6 +69,14 @@ public sealed class NumaTests
         Assert.Equal((GiB, GiB), (options.RamBytes(null), options.RamBytes(GiB)));
         Assert.Contains("not the", Assert.Throws<OptionException>(() => options.RamBytes(2 * GiB)).Message, StringComparison.Ordinal);
         Assert.Contains("duplicate", Assert.Throws<OptionException>(() => options.AddBackend(new PropertyList("-object", "id=m0,size=1G", null))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Who_is_in_no_node_is_in_the_first()
+    {
+        var nodes = Nodes(4, GiB, "node,cpus=1", "node,cpus=2");
+        Assert.Equal([0, 1, 3], nodes[0].Cpus);
+        Assert.Equal([2], nodes[1].Cpus);
     }
 
     [Fact]

@@ -90,6 +90,27 @@ public sealed class AtapiCdRomTests
         Assert.Equal(0x51, ide.Status);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_read_that_the_host_cannot_do_waits_where_that_is_wished(bool dma)
+    {
+        var image = new MemoryImage(_content.Length, isReadOnly: true);
+        _content.CopyTo(image.Content);
+        var drive = new AtapiCdRom(new BlkDebugImage(image, [new BlkDebugRule("read_aio", Once: true)]), new BlockErrors(read: BlockErrorAction.Stop));
+        var bench = DeviceCatalogue.NewIde(_memory, _irq, cdRom: drive);
+        var ide = new IdeDriver(bench.Bus);
+        BinaryPrimitives.WriteUInt64LittleEndian(_memory.Bytes.AsSpan(0x1000), 0x80000800_00008000);
+        ide.Out(1, dma ? (byte)1 : (byte)0);
+        Send(ide, 2048, 0x28, 0, 0, 0, 0, 3, 0, 0, 1);
+        if (dma)
+            ide.StartDma(0x1000, toMemory: true);
+        Assert.Equal(0x80, ide.Status & 0x89);
+        ((PiixIde)bench.Devices[1]).OnResume();
+        Assert.Equal(_content[(3 * 2048)..(4 * 2048)], dma ? _memory.Bytes[0x8000..0x8800] : ide.ReadData(2048));
+        Assert.Equal(0x50, ide.Status);
+    }
+
     private IdeDriver NewDriver(AtapiCdRom drive) => new(DeviceCatalogue.NewIde(_memory, _irq, cdRom: drive).Bus);
 
     private byte[] Ask(int bytes, params byte[] packet)

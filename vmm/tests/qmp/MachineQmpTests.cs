@@ -130,6 +130,21 @@ public sealed class MachineQmpTests : IDisposable
     }
 
     [Fact]
+    public async Task A_serial_port_is_plugged_into_its_controller_and_pulled()
+    {
+        await using var machine = await QmpClient.StartAsync("-device", "virtio-serial-pci,id=vs", "-device", "virtserialport,name=first,id=p1");
+        await machine.ReturnAsync("""{"execute":"device_add","arguments":{"driver":"virtserialport","id":"p2","bus":"vs.0","name":"second"}}""");
+        Assert.Contains("Duplicate", await machine.ErrorAsync("""{"execute":"device_add","arguments":{"driver":"virtserialport","id":"p2"}}"""), StringComparison.Ordinal);
+        Assert.Contains("'second'", await machine.ErrorAsync("""{"execute":"device_add","arguments":{"driver":"virtserialport","id":"p3","name":"second"}}"""), StringComparison.Ordinal);
+        foreach (var id in (string[])["p2", "p1"])
+        {
+            await machine.ReturnAsync($$$"""{"execute":"device_del","arguments":{"id":"{{{id}}}"}}""");
+            Assert.Equal(id, (await machine.EventAsync("DEVICE_DELETED")).GetProperty("device").GetString());
+        }
+        Assert.Contains("not found", await machine.ErrorAsync("""{"execute":"device_del","arguments":{"id":"p1"}}"""), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_network_device_announces_itself_and_stops_when_told()
     {
         var (here, there) = (Path.Combine(_folder, "here"), Path.Combine(_folder, "there"));

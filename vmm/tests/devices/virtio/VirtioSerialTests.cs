@@ -10,7 +10,7 @@ public sealed class VirtioSerialTests
 {
     private const ulong Multiport = 2, News = 0x20000, Message = 0x30000, Data = 0x31000;
     private const int ControlReceive = 2, ControlTransmit = 3;
-    private const ushort DeviceReady = 0, DeviceAdd = 1, PortReady = 3, ConsolePort = 4, PortOpen = 6, PortName = 7;
+    private const ushort DeviceReady = 0, DeviceAdd = 1, DeviceRemove = 2, PortReady = 3, ConsolePort = 4, PortOpen = 6, PortName = 7;
 
     private readonly Stream _console = new(), _agent = new();
     private readonly VirtioPciRig _rig;
@@ -83,6 +83,23 @@ public sealed class VirtioSerialTests
         _agent.IsOpen = false;
         _device.Poll();
         Assert.Equal([(1u, PortOpen, (ushort)0, "")], TakeNews());
+    }
+
+    [Fact]
+    public void A_port_that_comes_or_goes_while_the_driver_runs_is_told_of()
+    {
+        StartMultiport(packed: false);
+        Control(0xffffffff, DeviceReady, 1);
+        TakeNews();
+        var port = _device.AddPort(null, "late", isConsole: false, NullStreamLink.Instance);
+        Assert.Equal(2, port);
+        Assert.Equal([(2u, DeviceAdd, (ushort)1, "")], TakeNews());
+        _device.RemovePort(port);
+        _device.RemovePort(port);
+        Assert.Equal([(2u, DeviceRemove, (ushort)1, "")], TakeNews());
+        _device.RemovePort(1);
+        _device.AddPort(1, "agent.0", isConsole: false, NullStreamLink.Instance);
+        Assert.Equal([(1u, DeviceRemove, (ushort)1, ""), (1u, DeviceAdd, (ushort)1, "")], TakeNews());
     }
 
     [Fact]
