@@ -15,6 +15,8 @@ internal sealed class MapFeedback(int bytes) : IQemuFeedback
 
     private readonly SharedMap _map = new(bytes);
     private readonly byte[] _seen = new byte[bytes];
+    // Counts of several programs are higher than those of one: of old edges they only tell whether to look closer.
+    private readonly byte[] _together = new byte[bytes];
     private readonly byte[] _absences = new byte[bytes];
     private readonly List<(int Edge, byte Bucket)> _candidates = [];
 
@@ -25,6 +27,8 @@ internal sealed class MapFeedback(int bytes) : IQemuFeedback
     public int Unstable { get; private set; }
 
     public bool IsFull => false;
+
+    public bool IsExact => false;
 
     // Starting and idling take edges that say nothing of the device.
     public void Calibrate(QemuCommand command, IReadOnlyList<Operation> idle)
@@ -43,15 +47,13 @@ internal sealed class MapFeedback(int bytes) : IQemuFeedback
 
     public void Begin() => _map.Counts.Clear();
 
-    public int Take(IReadOnlyList<Operation> program, IReadOnlyList<ulong> replies, QemuProcess process, Action again)
+    public bool IsNew(IReadOnlyList<Operation> program, IReadOnlyList<ulong> replies, QemuProcess process)
     {
         Collect();
-        if (_candidates.Count == 0)
-            return 0;
-        Begin();
-        again();
-        return Confirm();
+        return HasCandidates;
     }
+
+    public int Take(IReadOnlyList<Operation> program, IReadOnlyList<ulong> replies, QemuProcess process, bool isSame) => Match(isSame);
 
     /// <summary>Finds what the map has that was not seen.</summary>
     internal void Collect()
@@ -71,7 +73,8 @@ internal sealed class MapFeedback(int bytes) : IQemuFeedback
     }
 
     /// <summary>Of what was found, keeps what the map has again; how much that is.</summary>
-    internal int Confirm()
+    /// <param name="isSame">The same ran again: then counts are the same too.</param>
+    internal int Match(bool isSame)
     {
         var counts = _map.Counts;
         var found = 0;
@@ -79,26 +82,40 @@ internal sealed class MapFeedback(int bytes) : IQemuFeedback
         {
             var now = CoverageMap.Bucket(counts[edge]);
             if (now == 0)
-            {
-                if (++_absences[edge] < MostAbsences)
-                    continue;
-                Unstable++;
-                _seen[edge] = Whole;
                 continue;
-            }
             // An edge that comes again is one, however often it is taken; a count that comes again is something new of an old edge.
             if (_seen[edge] == 0)
                 Features++;
-            if (_seen[edge] == 0 || now == bucket)
+            if (_seen[edge] == 0 || (isSame ? now == bucket : (now & ~_seen[edge]) != 0))
                 found++;
-            _seen[edge] |= (byte)(bucket | now);
+            _seen[edge] |= now;
+            _together[edge] |= now;
         }
         return found;
     }
 
+    /// <summary>What did not come again is left out after a few times.</summary>
+    public int Settle()
+    {
+        foreach (var (edge, bucket) in _candidates)
+        {
+            if (_seen[edge] != 0)
+            {
+                _together[edge] |= bucket;
+            }
+            else if (++_absences[edge] >= MostAbsences)
+            {
+                Unstable++;
+                _seen[edge] = _together[edge] = Whole;
+            }
+        }
+        _candidates.Clear();
+        return 0;
+    }
+
     private void Consider(int edge, byte count)
     {
-        if (count != 0 && CoverageMap.Bucket(count) is var bucket && (bucket & ~_seen[edge]) != 0)
+        if (count != 0 && CoverageMap.Bucket(count) is var bucket && (bucket & ~_together[edge]) != 0)
             _candidates.Add((edge, bucket));
     }
 
@@ -106,8 +123,10 @@ internal sealed class MapFeedback(int bytes) : IQemuFeedback
     {
         var counts = _map.Counts;
         for (var edge = 0; edge < counts.Length; edge++)
-            _seen[edge] |= CoverageMap.Bucket(counts[edge]);
+            _together[edge] = _seen[edge] |= CoverageMap.Bucket(counts[edge]);
     }
+
+    internal bool HasCandidates => _candidates.Count > 0;
 
     /// <summary>The map, as a program would count into it.</summary>
     internal SharedMap Map => _map;

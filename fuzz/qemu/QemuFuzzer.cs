@@ -9,12 +9,13 @@ namespace Gauntlet.Fuzz.Qemu;
 public readonly record struct QemuProgress(long Programs, double Seconds, int Features, int Corpus, int Deaths, int Hangs, int Unconfirmed);
 
 /// <summary>
-/// Fuzzes one device of QEMU: one process at a time, reset between programs by QMP's system_reset (half a millisecond; a fresh process costs a hundred times that)
-/// and replaced when it died, was stopped, or is old.
+/// Fuzzes one device of QEMU: one process at a time, reset by QMP's system_reset (half a millisecond, as much as some hundred operations; a fresh process costs a
+/// hundred times that) and replaced when it died, was stopped, or is old. Programs that show nothing new run several between resets: each finds the device as the one
+/// before left it, mapped again.
 /// </summary>
 public sealed class QemuFuzzer : IDisposable
 {
-    private const int ProgramsPerProcess = 4_000, MostDeathsPerSlice = 60, MostHangsPerSlice = 3, KeptHistory = 64, MostHangFiles = 20;
+    private const int ProgramsPerProcess = 4_000, MostDeathsPerSlice = 60, MostHangsPerSlice = 3, KeptOperations = 20_000, MostHangFiles = 20, MostTogether = 16;
 
     private readonly QemuDevice _device;
     private readonly OutputDirectory _output;
@@ -24,6 +25,7 @@ public sealed class QemuFuzzer : IDisposable
     private readonly IQemuFeedback _feedback;
     private readonly QemuBinary _binary;
     private readonly List<IReadOnlyList<Operation>> _corpus = [];
+    // What ran on the process, a reset behind each.
     private readonly Queue<IReadOnlyList<Operation>> _history = [];
     private readonly HashSet<(int, OperationKind, ulong)> _wordless = [];
     private readonly IReadOnlyList<Operation> _prefix;
@@ -31,6 +33,8 @@ public sealed class QemuFuzzer : IDisposable
     private double _seconds;
     private int _deaths, _hangs, _unconfirmed;
     private bool _calibrated;
+    private int _replayed, _together = 1, _operationsKept;
+    private List<List<Operation>> _sent = [];
 
     /// <param name="output">Programs that showed something are kept there as text, and read at the start.</param>
     /// <param name="binary">That the device is of; null: one without instrumentation.</param>
@@ -62,44 +66,29 @@ public sealed class QemuFuzzer : IDisposable
             _feedback.Calibrate(_device.Command, [.. _prefix, Operation.Read(Vmm.Bus.AddressSpace.Mmio, 0xd0000000, 4), Operation.Read(Vmm.Bus.AddressSpace.Port, 0x80, 1)]);
             _calibrated = true;
         }
-        var replayed = _count > 0 ? _corpus.Count : 0;
         QemuProcess? process = null;
         try
         {
-            var inProcess = 0;
+            var first = _count;
             while (watch.Elapsed < time && !cancellation.IsCancellationRequested && _deaths - deathsBefore < MostDeathsPerSlice && _hangs - hangsBefore < MostHangsPerSlice)
             {
-                if (process is null || process.IsStopped || inProcess >= ProgramsPerProcess || _feedback.IsFull)
+                if (process is null || process.IsStopped || _count - first >= ProgramsPerProcess || _feedback.IsFull)
                 {
                     process?.Dispose();
                     process = _feedback.Start(_device.Command);
-                    inProcess = 0;
+                    first = _count;
                     _history.Clear();
+                    _operationsKept = 0;
                 }
-                var body = replayed < _corpus.Count ? _corpus[replayed] : Next();
-                List<Operation> program = [.. _prefix, .. body];
-                _count++;
-                inProcess++;
                 try
                 {
-                    _feedback.Begin();
-                    var replies = process.Run(program);
-                    process.Reset();
-                    if (_feedback.Take(program, replies, process, () => { process.Run(program); process.Reset(); }) > 0 && replayed >= _corpus.Count)
-                    {
-                        _corpus.Add(body);
-                        replayed = _corpus.Count;
-                        _output.AddQueue(Encoding.UTF8.GetBytes(ProgramText.Format(body)));
-                    }
-                    replayed = Math.Min(replayed + 1, _corpus.Count);
-                    _history.Enqueue(program);
-                    if (_history.Count > KeptHistory)
-                        _history.Dequeue();
+                    Step(process);
                 }
                 catch (QemuDiedException died)
                 {
-                    replayed = Math.Min(replayed + 1, _corpus.Count);
+                    _together = 1;
                     var answered = process.Answered;
+                    var (program, before) = RunningAt(answered);
                     if (died.Hangs)
                     {
                         _hangs++;
@@ -109,7 +98,7 @@ public sealed class QemuFuzzer : IDisposable
                     else
                     {
                         _deaths++;
-                        Judge(program, process.Status, process.Errors, answered, elapsed, found);
+                        Judge(program, before, process.Status, process.Errors, CommandAt(answered), elapsed, found);
                     }
                     process.Dispose();
                     process = null;
@@ -125,6 +114,73 @@ public sealed class QemuFuzzer : IDisposable
 
     public void Dispose() => _feedback.Dispose();
 
+    // Programs, one after another, and a reset.
+    private void Step(QemuProcess process)
+    {
+        var isReplay = _replayed < _corpus.Count;
+        var bodies = isReplay ? _corpus.GetRange(_replayed, Math.Min(_together, _corpus.Count - _replayed)) : [.. Enumerable.Range(0, _together).Select(_ => Next())];
+        // One that dies is not tried again.
+        _replayed += isReplay ? bodies.Count : 0;
+        _count += bodies.Count;
+        var (all, replies) = RunAll(process, bodies);
+        var isNew = _feedback.IsNew(all, replies, process);
+        if (isNew && _feedback.IsExact && bodies is [var only])
+        {
+            _feedback.Settle();
+            Keep(only, isReplay);
+        }
+        else if (isNew)
+        {
+            foreach (var body in bodies)
+            {
+                (var program, replies) = RunAll(process, [body]);
+                if (_feedback.Take(program, replies, process, bodies.Count == 1) > 0)
+                    Keep(body, isReplay);
+            }
+            _feedback.Settle();
+        }
+        // Where much is new, running together is in vain.
+        _together = isNew || process.IsStopped ? Math.Max(_together / 2, 1) : Math.Min(_together * 2, MostTogether);
+    }
+
+    private (IReadOnlyList<Operation> Program, IReadOnlyList<ulong> Replies) RunAll(QemuProcess process, IEnumerable<IReadOnlyList<Operation>> bodies)
+    {
+        _sent = [.. bodies.Select(body => (List<Operation>)[.. _prefix, .. body])];
+        List<Operation> all = _sent is [var only] ? only : [.. _sent.SelectMany(program => program)];
+        _feedback.Begin();
+        var replies = process.Run(all);
+        process.Reset();
+        _history.Enqueue(all);
+        for (_operationsKept += all.Count; _operationsKept > KeptOperations && _history.Count > 1;)
+            _operationsKept -= _history.Dequeue().Count;
+        return (all, replies);
+    }
+
+    private void Keep(IReadOnlyList<Operation> body, bool isReplay)
+    {
+        if (isReplay)
+            return;
+        _corpus.Add(body);
+        _replayed = _corpus.Count;
+        _output.AddQueue(Encoding.UTF8.GetBytes(ProgramText.Format(body)));
+    }
+
+    // Of the programs that ran together, the one that did not get all its replies, and those before it.
+    private (List<Operation> Program, List<Operation> Before) RunningAt(int answered)
+    {
+        List<Operation> before = [];
+        foreach (var program in _sent)
+        {
+            answered -= program.Count(operation => QemuProcess.IsCommand(operation));
+            if (answered < 0 || ReferenceEquals(program, _sent[^1]))
+                return (program, before);
+            before.AddRange(program);
+        }
+        return ([], before);
+    }
+
+    private Operation CommandAt(int answered) => _sent.SelectMany(program => program).Where(operation => QemuProcess.IsCommand(operation)).ElementAtOrDefault(answered);
+
     private IReadOnlyList<Operation> Next()
     {
         if (_corpus.Count == 0 || _random.OneIn(12))
@@ -134,14 +190,13 @@ public sealed class QemuFuzzer : IDisposable
         return _programs.Mutate(_corpus[from + _random.Below(_corpus.Count - from)], _corpus[_random.Below(_corpus.Count)]);
     }
 
-    private void Judge(List<Operation> program, int status, string errors, int answered, Func<TimeSpan> elapsed, Action<QemuBucket> found)
+    private void Judge(List<Operation> program, List<Operation> before, int status, string errors, in Operation at, Func<TimeSpan> elapsed, Action<QemuBucket> found)
     {
         var words = QemuFailure.FromWords(status, errors);
         // A debugger for each death by a bare signal would take all the time.
-        var at = program.Where(operation => QemuProcess.IsCommand(operation)).ElementAtOrDefault(answered);
         if (words is not null ? !_buckets.Claim(words.Bucket) : !_wordless.Add((status, at.Kind, at.Address)))
             return;
-        var confirmed = Confirm(program, status);
+        var confirmed = Confirm(program, before, status);
         // Its names are known only now; another way to the same place is no new fault.
         if (confirmed is not null && _binary.IsInstrumented && IsKnown(confirmed))
             return;
@@ -180,13 +235,15 @@ public sealed class QemuFuzzer : IDisposable
         return (failure with { Report = report }, small, plain.IsArtefact ? QemuStanding.Artefact : QemuStanding.Confirmed);
     }
 
-    // Alone, with a reset behind it, or after what ran before it.
-    private List<Operation>? Confirm(List<Operation> program, int status)
+    // Alone, with a reset behind it, behind those that ran with it, or after what ran before it: a timer may kill long after its cause.
+    private List<Operation>? Confirm(List<Operation> program, List<Operation> before, int status)
     {
         var reset = Operation.Write(Vmm.Bus.AddressSpace.Port, 0xcf9, 1, 6);
         List<List<Operation>> tries = [program, [.. program, reset, Operation.Read(Vmm.Bus.AddressSpace.Port, 0x80, 1)]];
+        if (before.Count > 0)
+            tries.Add([.. before, .. program]);
         if (_history.Count > 0)
-            tries.Add([.. _history.SelectMany(before => before.Append(reset)), .. program]);
+            tries.Add([.. _history.SelectMany(ran => ran.Append(reset)), .. before, .. program]);
         return tries.FirstOrDefault(each => QemuScript.Play(_device.Command, QemuScript.From(each)) is { } end && end.Status == status);
     }
 }

@@ -1,6 +1,6 @@
 using System.Buffers;
+using System.Buffers.Text;
 using System.Diagnostics;
-using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
@@ -29,7 +29,6 @@ public sealed class QemuProcess : IDisposable
     private readonly Socket _qtest, _qmp;
     private readonly byte[] _buffer = new byte[1 << 16];
     private readonly StringBuilder _commands = new();
-    private readonly List<byte> _line = [];
     private readonly MemoryStream _pending = new();
 
     /// <param name="trace">Events that are traced into <see cref="TracePath"/>, as <c>-trace events=</c> reads them; null for none.</param>
@@ -121,25 +120,23 @@ public sealed class QemuProcess : IDisposable
             return replies;
         Send(_qtest, _commands.ToString());
         var deadline = Stopwatch.GetTimestamp() + (long)(Longest.TotalSeconds * Stopwatch.Frequency);
+        var kept = 0;
         while (expected > 0)
         {
-            var count = Receive(_qtest, deadline);
-            foreach (var value in _buffer.AsSpan(0, count))
+            var end = kept + Receive(_qtest, deadline, kept);
+            ReadOnlySpan<byte> left = _buffer.AsSpan(0, end);
+            for (int newline; (newline = left.IndexOf((byte)'\n')) >= 0; left = left[(newline + 1)..])
             {
-                if (value != '\n')
-                {
-                    _line.Add(value);
-                    continue;
-                }
-                var line = Encoding.ASCII.GetString([.. _line]);
-                _line.Clear();
                 // Notices of interrupt lines come between the replies.
-                if (line.StartsWith("IRQ", StringComparison.Ordinal))
+                if (left.StartsWith("IRQ"u8))
                     continue;
                 expected--;
                 Answered++;
-                replies.Add(line.StartsWith("OK 0x", StringComparison.Ordinal) && ulong.TryParse(line.AsSpan(5), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var read) ? read : 0);
+                replies.Add(left.StartsWith("OK 0x"u8) && Utf8Parser.TryParse(left[5..newline], out ulong read, out _, 'x') ? read : 0);
             }
+            // A reply may come in two pieces; a longer one than the buffer is data that a program reads, of which nothing is used.
+            kept = left.Length < _buffer.Length ? left.Length : 0;
+            left[..kept].CopyTo(_buffer);
         }
         return replies;
     }
@@ -236,14 +233,14 @@ public sealed class QemuProcess : IDisposable
         }
     }
 
-    private int Receive(Socket socket, long deadline)
+    private int Receive(Socket socket, long deadline, int at = 0)
     {
         try
         {
             var left = Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), deadline);
             if (left <= TimeSpan.Zero || !socket.Poll(left, SelectMode.SelectRead))
                 throw new QemuDiedException(true);
-            var count = socket.Receive(_buffer);
+            var count = socket.Receive(_buffer.AsSpan(at));
             return count > 0 ? count : throw new QemuDiedException(false);
         }
         catch (SocketException)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Triage;
 
@@ -7,6 +8,8 @@ namespace Gauntlet.Fuzz.Qemu;
 public sealed class QemuTriage(QemuCommand command)
 {
     private const int Confirmations = 3, MostTries = 600, MostSlowTries = 160;
+
+    private static readonly TimeSpan LongestMinimizing = TimeSpan.FromSeconds(90);
 
     /// <summary>Null when it does not happen three times of three from its script on a fresh process.</summary>
     /// <param name="status">That the process ended with.</param>
@@ -69,11 +72,11 @@ public sealed class QemuTriage(QemuCommand command)
     {
         List<Operation> commands = [.. program.Where(operation => QemuProcess.IsCommand(operation))];
         using var quick = new QuickTries(command, end => IsSame(end, status, signature));
-        var tries = 0;
+        var (tries, watch) = (0, Stopwatch.StartNew());
         // A timer or a bottom half may kill it only after a while: then each try is a fresh process that is given the time.
         var smallest = quick.IsFatal(commands)
-            ? Minimizer.Reduce(commands, candidate => tries++ < MostTries && quick.IsFatal(candidate))
-            : Minimizer.Reduce(commands, candidate => tries++ < MostSlowTries && QemuScript.Play(command, QemuScript.From(candidate)) is { } end && IsSame(end, status, signature));
+            ? Minimizer.Reduce(commands, candidate => tries++ < MostTries && watch.Elapsed < LongestMinimizing && quick.IsFatal(candidate))
+            : Minimizer.Reduce(commands, candidate => tries++ < MostSlowTries && watch.Elapsed < LongestMinimizing && QemuScript.Play(command, QemuScript.From(candidate)) is { } end && IsSame(end, status, signature));
         return smallest.Count == 0 ? program : smallest;
     }
 

@@ -12,7 +12,8 @@ public sealed class TraceFeedback : IQemuFeedback
     private const int ValuesPerAddress = 16, LoudTimes = 400, MostReadBytes = 1 << 18;
     private const long MostLogBytes = 64 << 20;
 
-    private readonly HashSet<ulong> _features = [];
+    private readonly HashSet<ulong> _features = [], _new = [];
+    private readonly Dictionary<ulong, ulong> _placeOf = [];
     private readonly Dictionary<ulong, int> _valuesOf = [];
     private readonly Dictionary<ulong, int> _countOf = [];
     private readonly Dictionary<ulong, string> _nameOf = [];
@@ -28,6 +29,8 @@ public sealed class TraceFeedback : IQemuFeedback
 
     /// <summary>Events to trace, in the form of <c>-trace events=</c>: all but those that fire without the device, or too often.</summary>
     public string EventsFile => "*\n" + string.Concat(_noise.Select(name => $"-{name}\n"));
+
+    public bool IsExact => true;
 
     public bool IsFull => _position > MostLogBytes;
 
@@ -55,9 +58,44 @@ public sealed class TraceFeedback : IQemuFeedback
         _noise.Remove("");
     }
 
-    public int Take(IReadOnlyList<Operation> program, IReadOnlyList<ulong> replies, QemuProcess process, Action again)
+    public bool IsNew(IReadOnlyList<Operation> program, IReadOnlyList<ulong> replies, QemuProcess process)
     {
-        var found = TakeEvents(process.TracePath);
+        _new.Clear();
+        Read(program, replies, process);
+        return _new.Count > 0;
+    }
+
+    public int Take(IReadOnlyList<Operation> program, IReadOnlyList<ulong> replies, QemuProcess process, bool isSame)
+    {
+        HashSet<ulong> together = [.. _new];
+        _new.Clear();
+        Read(program, replies, process);
+        var found = Settle();
+        _new.UnionWith(together.Where(feature => !_features.Contains(feature)));
+        return found;
+    }
+
+    public int Settle()
+    {
+        var found = _new.Count;
+        _features.UnionWith(_new);
+        foreach (var feature in _new)
+        {
+            if (_placeOf.Remove(feature, out var place))
+                _valuesOf[place] = _valuesOf.GetValueOrDefault(place) + 1;
+        }
+        _new.Clear();
+        _placeOf.Clear();
+        return found;
+    }
+
+    public void Dispose()
+    {
+    }
+
+    private void Read(IReadOnlyList<Operation> program, IReadOnlyList<ulong> replies, QemuProcess process)
+    {
+        ReadEvents(process.TracePath);
         var next = 0;
         foreach (var operation in program)
         {
@@ -67,23 +105,17 @@ public sealed class TraceFeedback : IQemuFeedback
             if (operation.Kind != OperationKind.Read)
                 continue;
             var place = operation.Address << 4 | (uint)operation.Space << 3;
-            if (_valuesOf.GetValueOrDefault(place) < ValuesPerAddress && _features.Add(Mix(place, reply)))
-            {
-                _valuesOf[place] = _valuesOf.GetValueOrDefault(place) + 1;
-                found++;
-            }
+            if (_valuesOf.GetValueOrDefault(place) < ValuesPerAddress && Consider(Mix(place, reply)))
+                _placeOf[Mix(place, reply)] = place;
         }
-        return found;
     }
 
-    public void Dispose()
-    {
-    }
+    private bool Consider(ulong feature) => !_features.Contains(feature) && _new.Add(feature);
 
-    private int TakeEvents(string log)
+    private void ReadEvents(string log)
     {
         if (!File.Exists(log))
-            return 0;
+            return;
         int count;
         using (var stream = new FileStream(log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0))
         {
@@ -92,7 +124,7 @@ public sealed class TraceFeedback : IQemuFeedback
             _position = stream.Length;
         }
         _countOf.Clear();
-        var (before, found) = (0UL, 0);
+        var before = 0UL;
         for (ReadOnlySpan<byte> left = _buffer.AsSpan(0, count); left.Length > 0;)
         {
             var end = left.IndexOf((byte)'\n');
@@ -107,13 +139,9 @@ public sealed class TraceFeedback : IQemuFeedback
             var key = 14695981039346656037UL;
             foreach (var letter in name)
                 key = (key ^ letter) * 1099511628211UL;
-            if (_features.Add(key))
-            {
-                _nameOf[key] = Encoding.ASCII.GetString(name);
-                found++;
-            }
-            if (_features.Add(Mix(before, key)))
-                found++;
+            if (Consider(key))
+                _nameOf.TryAdd(key, Encoding.ASCII.GetString(name));
+            Consider(Mix(before, key));
             before = key;
             _countOf[key] = _countOf.GetValueOrDefault(key) + 1;
         }
@@ -122,10 +150,8 @@ public sealed class TraceFeedback : IQemuFeedback
             // Tracing it costs more than it tells: not in the next process.
             if (times > LoudTimes && _nameOf.TryGetValue(key, out var loud))
                 _noise.Add(loud);
-            if (_features.Add(Mix(key + 1, (ulong)int.Log2(times))))
-                found++;
+            Consider(Mix(key + 1, (ulong)int.Log2(times)));
         }
-        return found;
     }
 
     private static ReadOnlySpan<char> NameOf(string line) => line.AsSpan(0, Math.Max(line.IndexOf(' ', StringComparison.Ordinal), 0));

@@ -61,7 +61,7 @@ public sealed class SharedMapTests : IDisposable
             Set(feedback, (7, 1), (9, 1));
             feedback.Collect();
             Set(feedback, (9, 1));
-            Assert.Equal(i == 0 ? 1 : 0, feedback.Confirm());
+            Assert.Equal(i == 0 ? 1 : 0, Confirm(feedback));
         }
         Assert.Equal(1, feedback.Unstable);
         Assert.Equal(0, Take(feedback, (7, 1)));
@@ -75,9 +75,25 @@ public sealed class SharedMapTests : IDisposable
         Set(feedback, (5, 1));
         feedback.Collect();
         Set(feedback, (5, 3));
-        Assert.Equal(1, feedback.Confirm());
+        Assert.Equal(1, Confirm(feedback));
         Assert.Equal(0, Take(feedback, (5, 1)));
         Assert.Equal(0, Take(feedback, (5, 3)));
+    }
+
+    // Three programs take an edge four times each, together in a higher bucket: only the first alone is something new.
+    [Fact]
+    public void Of_programs_that_ran_together_those_count_that_show_alone_what_was_new()
+    {
+        using var feedback = new MapFeedback(64);
+        Set(feedback, (5, 12), (6, 1));
+        feedback.Collect();
+        Assert.Equal([1, 0, 1], RunAlone(feedback, [(5, 4)], [(5, 4)], [(6, 1)]));
+        feedback.Settle();
+
+        Set(feedback, (5, 12), (6, 1));
+        feedback.Collect();
+        Assert.False(feedback.HasCandidates);
+        Assert.Equal(2, feedback.Features);
     }
 
     // Eight counters are looked at at once; the length need be no multiple.
@@ -97,7 +113,20 @@ public sealed class SharedMapTests : IDisposable
     {
         Set(feedback, counts);
         feedback.Collect();
-        return feedback.Confirm();
+        return Confirm(feedback);
+    }
+
+    private static int[] RunAlone(MapFeedback feedback, params (int, byte)[][] runs) => [.. runs.Select(run =>
+    {
+        Set(feedback, run);
+        return feedback.Match(isSame: false);
+    })];
+
+    private static int Confirm(MapFeedback feedback)
+    {
+        var found = feedback.Match(isSame: true);
+        feedback.Settle();
+        return found;
     }
 
     private static void Set(MapFeedback feedback, params (int Edge, byte Count)[] counts)
