@@ -87,10 +87,12 @@ public static class QemuBackends
                 bus = text[5..].Trim();
             else if (within >= 0 && text.StartsWith("type ", StringComparison.Ordinal) && ByBus.TryGetValue(text[5..].Trim(), out var children) && buses++ < MostBuses)
             {
-                foreach (var child in children)
+                // A bus of AHCI takes one device: a disk on the first, a CD on the second.
+                foreach (var each in children)
                 {
+                    var child = each == "ide-hd" && buses == MostBuses ? "ide-cd" : each;
                     var set = $"{child},bus={bus}";
-                    if (child is "scsi-hd" or "scsi-cd" or "usb-storage" or "ide-hd" or "sd-card" or "floppy")
+                    if (child is "scsi-hd" or "scsi-cd" or "usb-storage" or "ide-hd" or "ide-cd" or "sd-card" or "floppy")
                         set += ",drive=" + Drive(options, $"d{number++}");
                     if (child is "hda-duplex")
                     {

@@ -27,6 +27,9 @@ public readonly record struct PciAddress(int Bus, int Slot, int Function)
 public sealed partial record QemuDevice(
     string Name, QemuCommand Command, IReadOnlyList<Window> Windows, IReadOnlyList<PciAddress> Functions, IReadOnlyList<Operation> Setup)
 {
+    // As QEMU names the ports of configuration mechanism #1 (PCI Local Bus Specification 3.0, 3.2.2.3.2): "-idx" and "-data".
+    private const string ConfigurationRegion = "pci-conf";
+
     private const uint FirstMemory = 0xe0000000, FirstPort = 0xc000, MemoryEnd = 0xfe000000, PortEnd = 0x10000;
 
     /// <summary>Asks the binary.</summary>
@@ -62,6 +65,9 @@ public sealed partial record QemuDevice(
         }
         using var process = new QemuProcess(command);
         var (functions, setup, bars) = isDevice ? PlanPci(process, plain) : ([], [], []);
+        // The board's own functions have no setup: their configuration is the target.
+        if (name == ConfigurationRegion)
+            functions = [.. PciFunctions(process).Select(found => found.Address)];
         process.Run(setup);
         var before = Leaves(baseTree).ToHashSet();
         var leaves = Leaves(process.ExecuteHuman("info mtree"));

@@ -46,6 +46,7 @@ public sealed class QemuFuzzer : IDisposable
         _random = new FuzzRandom(seed);
         _programs = new QemuPrograms(_random, device);
         _prefix = [Operation.Fill(QemuPrograms.Arena, QemuPrograms.ArenaBytes, 0), .. device.Setup];
+        _corpus.AddRange(QemuSeeds.For(device));
         foreach (var path in output.Inputs("queue"))
             _corpus.Add(ProgramText.Parse(File.ReadAllText(path)));
     }

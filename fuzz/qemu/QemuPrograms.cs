@@ -12,12 +12,16 @@ namespace Gauntlet.Fuzz.Qemu;
 public sealed class QemuPrograms
 {
     /// <summary>Longest program, without what sets the device up.</summary>
-    public const int MaxOperations = 96;
+    public const int MaxOperations = 192;
 
     /// <summary>Where structures for the device lie: zero before each program.</summary>
     public const ulong Arena = 0x100000;
 
     public const int ArenaBytes = 0x10000;
+
+    // Memory that no device is pointed to. A long write of it takes a millisecond or two, in pieces between which timers and bottom halves run.
+    private const ulong IdleMemory = 0x1000000;
+    private const int IdleBytes = 0x8000;
 
     private const int SlotBytes = 0x1000, MostStructureBytes = 128, PatternStep = 8, MostPatternBytes = 64;
 
@@ -84,6 +88,9 @@ public sealed class QemuPrograms
         return made;
     }
 
+    /// <summary>Lets some time pass, as there is no command for it on most QEMUs.</summary>
+    internal static Operation Pause => Operation.Pattern(IdleMemory, IdleBytes, [0]);
+
     /// <summary>A value for a register or a field of this many bytes.</summary>
     internal ulong Value(int size) => Operation.MaskOf(size) & _random.Below(16) switch
     {
@@ -148,6 +155,9 @@ public sealed class QemuPrograms
                     register = 0x40;
                 QemuDevice.Config(program, function, register, 4, register == 4 ? 6 | Value(2) : Value(4));
                 break;
+            case 7 when _random.OneIn(6):
+                program.Add(Pause);
+                break;
             case 5 or 6 when _virtio is not null:
                 _virtio.Append(program);
                 break;
@@ -190,9 +200,17 @@ public sealed class QemuPrograms
                 var data = (byte[])operation.Data.Clone();
                 var size = Math.Min(1 << _random.Below(4), data.Length);
                 var place = _random.Below(data.Length / size) * size;
-                Span<byte> word = stackalloc byte[8];
-                BinaryPrimitives.WriteUInt64LittleEndian(word, Value(size));
-                word[..size].CopyTo(data.AsSpan(place));
+                if (_random.OneIn(2))
+                {
+                    // A bit of a flag, or one more or less.
+                    data[place] = _random.OneIn(2) ? (byte)(data[place] ^ 1 << _random.Below(8)) : (byte)(data[place] + (_random.OneIn(2) ? 1 : -1));
+                }
+                else
+                {
+                    Span<byte> word = stackalloc byte[8];
+                    BinaryPrimitives.WriteUInt64LittleEndian(word, Value(size));
+                    word[..size].CopyTo(data.AsSpan(place));
+                }
                 return operation.Kind == OperationKind.Pattern ? Operation.Pattern(operation.Address, operation.Size, data) : Operation.WriteMemory(operation.Address, data);
             default:
                 return operation;

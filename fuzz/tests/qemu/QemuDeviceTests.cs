@@ -94,6 +94,23 @@ public sealed class QemuDeviceTests : IDisposable
         Assert.InRange(judged!.Value.Program.Count, 1, 8);
     }
 
+    [QemuFact]
+    public void Devices_with_rings_start_from_what_a_driver_does()
+    {
+        var device = QemuDevice.Probe(Program, "q35", "nvme");
+        var seed = Assert.Single(QemuSeeds.For(device));
+        var registers = Assert.Single(device.Windows, window => window.Name == "nvme").Base;
+        using var process = new QemuProcess(device.Command);
+        // CSTS.RDY (NVM Express 1.4, 3.1.6).
+        var replies = process.Run([.. device.Setup, .. seed, Operation.Read(AddressSpace.Mmio, registers + 0x1c, 4)]);
+        Assert.Equal(1UL, replies[^1] & 1);
+        Assert.InRange(seed.Count, 1, QemuPrograms.MaxOperations);
+    }
+
+    [Fact]
+    public void A_device_that_is_not_known_has_no_first_programs() =>
+        Assert.Empty(QemuSeeds.For(new QemuDevice("edu", new QemuCommand("qemu", "q35", []), [], [], [])));
+
     private sealed class QemuFactAttribute : FactAttribute
     {
         public QemuFactAttribute()
