@@ -11,6 +11,9 @@ if (args is ["bugs", .. var wanted])
 if (args is ["rates", .. var rest])
     return await RateBench.RunAsync(rest is [var given] && double.TryParse(given, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var wantedSeconds) ? wantedSeconds : 10);
 
+if (args is ["resets", .. var qemus])
+    return ResetBench.Run(5, qemus is [] ? ["qemu-system-x86_64"] : qemus);
+
 // Programs a second of each target, coverage on, in one process with all that a session does: mutation, reset, map, corpus, files.
 var seconds = 10.0;
 var mostBytes = Mutator.MaxInputBytes;

@@ -15,6 +15,11 @@ public readonly record struct PciAddress(int Bus, int Slot, int Function)
     public uint ConfigAddress(int register) => 0x80000000u | (uint)Bus << 16 | (uint)Slot << 11 | (uint)Function << 8 | ((uint)register & 0xfc);
 }
 
+/// <summary>A capability of a PCI function (PCI Local Bus Specification 3.0, 6.7).</summary>
+/// <param name="Offset">In its configuration space.</param>
+/// <param name="Id">As in appendix H.</param>
+public readonly record struct PciCapability(PciAddress Function, int Offset, int Id);
+
 /// <summary>
 /// A device of a running QEMU: how to start it, where its registers are. Everything is told by the binary itself (device-list-properties, info qtree, query-pci,
 /// info mtree), so that a device of any version can be fuzzed by its name.
@@ -27,8 +32,15 @@ public readonly record struct PciAddress(int Bus, int Slot, int Function)
 public sealed partial record QemuDevice(
     string Name, QemuCommand Command, IReadOnlyList<Window> Windows, IReadOnlyList<PciAddress> Functions, IReadOnlyList<Operation> Setup)
 {
+    /// <summary>Of its functions.</summary>
+    public IReadOnlyList<PciCapability> Capabilities { get; init; } = [];
+
     // As QEMU names the ports of configuration mechanism #1 (PCI Local Bus Specification 3.0, 3.2.2.3.2): "-idx" and "-data".
     private const string ConfigurationRegion = "pci-conf";
+
+    // Of the status register; a space of 256 bytes has room for no more (6.2.3).
+    private const ulong HasCapabilities = 0x10;
+    private const int MostCapabilities = 48;
 
     private const uint FirstMemory = 0xe0000000, FirstPort = 0xc000, MemoryEnd = 0xfe000000, PortEnd = 0x10000;
 
@@ -79,7 +91,7 @@ public sealed partial record QemuDevice(
             .Take(Grammar.MaxWindows)];
         if (windows.Count == 0 && functions.Count == 0)
             throw new UserException($"qemu:{name}: {Path.GetFileName(program)} has no such device on {machine}, or none of its registers can be reached");
-        return new QemuDevice(name, command, windows, functions, setup);
+        return new QemuDevice(name, command, windows, functions, setup) { Capabilities = ReadCapabilities(process, functions) };
     }
 
     private static (List<PciAddress> Functions, List<Operation> Setup, List<Bar> Bars) PlanPci(QemuProcess process, QemuCommand plain)
@@ -110,6 +122,25 @@ public sealed partial record QemuDevice(
             Config(setup, address, 4, 2, 7);
         }
         return (functions, setup, bars);
+    }
+
+    private static List<PciCapability> ReadCapabilities(QemuProcess process, IReadOnlyList<PciAddress> functions)
+    {
+        var found = new List<PciCapability>();
+        foreach (var function in functions)
+        {
+            ulong Word(int register) => process.Run([Operation.Write(AddressSpace.Port, 0xcf8, 4, function.ConfigAddress(register)), Operation.Read(AddressSpace.Port, 0xcfc, 4)])[1];
+            if ((Word(4) >> 16 & HasCapabilities) == 0)
+                continue;
+            var at = (int)Word(0x34) & 0xfc;
+            for (var left = MostCapabilities; at >= 0x40 && left > 0; left--)
+            {
+                var word = Word(at);
+                found.Add(new PciCapability(function, at, (int)word & 0xff));
+                at = (int)(word >> 8) & 0xfc;
+            }
+        }
+        return found;
     }
 
     internal static void Config(List<Operation> program, in PciAddress function, int register, int size, ulong value)

@@ -15,7 +15,10 @@ public readonly record struct QemuProgress(long Programs, double Seconds, int Fe
 /// </summary>
 public sealed class QemuFuzzer : IDisposable
 {
-    private const int ProgramsPerProcess = 4_000, MostDeathsPerSlice = 60, MostHangsPerSlice = 3, KeptOperations = 20_000, MostHangFiles = 20, MostTogether = 16;
+    private const int ProgramsPerProcess = 4_000, MostDeathsPerSlice = 60, MostHangsPerSlice = 3, KeptOperations = 20_000, MostHangFiles = 20;
+
+    /// <summary>Programs between resets where nothing new shows.</summary>
+    public const int MostTogether = 16;
 
     private readonly QemuDevice _device;
     private readonly OutputDirectory _output;

@@ -26,6 +26,9 @@ public sealed class QemuProcess : IDisposable
 
     private const int MostLateTries = 8;
 
+    // No more than a socket holds: else this end would wait to send, and QEMU to reply.
+    private const int PieceCharacters = 1 << 15;
+
     private readonly string _folder;
     private readonly Process _process;
     private readonly Socket _qtest, _qmp;
@@ -107,20 +110,31 @@ public sealed class QemuProcess : IDisposable
     /// <exception cref="QemuDiedException">It did not outlive the program.</exception>
     public IReadOnlyList<ulong> Run(IReadOnlyList<Operation> program)
     {
+        var replies = new List<ulong>(program.Count);
+        Answered = 0;
         _commands.Clear();
         var expected = 0;
-        Answered = 0;
         foreach (var operation in program)
         {
             if (!IsCommand(operation))
                 continue;
             _commands.Append(QtestScript.Line(operation)).Append('\n');
             expected++;
+            if (_commands.Length < PieceCharacters)
+                continue;
+            Exchange(expected, replies);
+            expected = 0;
         }
-        var replies = new List<ulong>(expected);
+        Exchange(expected, replies);
+        return replies;
+    }
+
+    private void Exchange(int expected, List<ulong> replies)
+    {
         if (expected == 0)
-            return replies;
+            return;
         Send(_qtest, _commands.ToString());
+        _commands.Clear();
         var deadline = Stopwatch.GetTimestamp() + (long)(Longest.TotalSeconds * Stopwatch.Frequency);
         var kept = 0;
         while (expected > 0)
@@ -140,7 +154,6 @@ public sealed class QemuProcess : IDisposable
             kept = left.Length < _buffer.Length ? left.Length : 0;
             left[..kept].CopyTo(_buffer);
         }
-        return replies;
     }
 
     /// <summary>False for what qtest has no command for, or this QEMU none.</summary>

@@ -147,6 +147,9 @@ public sealed class QemuPrograms
             case 3:
                 program.Add(Pattern());
                 break;
+            case 4 when _device.Capabilities.Count > 0 && _random.OneIn(2):
+                SetCapability(program, _device.Capabilities[_random.Below(_device.Capabilities.Count)]);
+                break;
             case 4 when _device.Functions.Count > 0:
                 var function = _device.Functions[_random.Below(_device.Functions.Count)];
                 var register = _random.OneIn(2) ? 4 * _random.Below(16) : 4 * _random.Below(64);
@@ -168,6 +171,23 @@ public sealed class QemuPrograms
                     program.Add(Structure(Pointer()));
                 break;
         }
+    }
+
+    // How a function interrupts, how much power it has, its own reset: drivers change them when nothing is under way, others need not (PCI Local Bus Specification 3.0,
+    // 6.8; PCI Bus Power Management 1.2, 3.2; PCI Express Base Specification 2.0, 7.8.4).
+    private void SetCapability(List<Operation> program, in PciCapability capability)
+    {
+        const int PowerManagement = 1, Msi = 5, Express = 0x10, MsiX = 0x11;
+        const int FunctionReset = 0x8000, MsiXEnable = 0x8000, MsiXMask = 0x4000;
+        (int Register, int Value) set = capability.Id switch
+        {
+            PowerManagement => (4, _random.Below(4)),
+            Msi => (2, _random.Below(2) | (_random.OneIn(4) ? _random.Below(8) << 4 : 0)),
+            MsiX => (2, _random.OneIn(2) ? MsiXEnable : _random.OneIn(4) ? MsiXEnable | MsiXMask : 0),
+            Express when _random.OneIn(2) => (8, FunctionReset),
+            _ => (2 + 2 * _random.Below(8), (int)Value(2)),
+        };
+        QemuDevice.Config(program, capability.Function, Math.Min(capability.Offset + set.Register, 0xfe), 2, (ulong)set.Value);
     }
 
     private Operation Access()

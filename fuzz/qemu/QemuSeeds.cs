@@ -14,16 +14,18 @@ internal sealed class QemuSeeds
 
     private static readonly (string Device, Action<QemuSeeds> Write)[] ByDevice =
     [
-        ("nvme", Nvme), ("ich9-ahci", Ahci), ("megasas", seed => Megasas(seed, 0)), ("megasas-gen2", seed => Megasas(seed, 1)), ("mptsas1068", Mptsas), ("pvscsi", Pvscsi), ("sdhci-pci", Sdhci),
-        ("vmxnet3", Vmxnet3), ("e1000", E1000), ("e1000e", E1000), ("i82550", Eepro100), ("tulip", Tulip),
+        ("nvme", Nvme), ("nvme", NvmeVectors), ("ich9-ahci", Ahci), ("megasas", seed => Megasas(seed, 0)), ("megasas-gen2", seed => Megasas(seed, 1)), ("mptsas1068", Mptsas), ("pvscsi", Pvscsi), ("sdhci-pci", Sdhci),
+        ("vmxnet3", Vmxnet3), ("e1000", E1000), ("e1000e", E1000), ("e1000e", Throttling), ("i82550", Eepro100), ("tulip", Tulip),
         ("nec-usb-xhci", Xhci), ("qemu-xhci", Xhci), ("ich9-usb-ehci1", Ehci), ("usb-ehci", Ehci), ("pci-ohci", Ohci), ("piix3-usb-uhci", Uhci), ("intel-hda", Hda),
     ];
 
     private readonly Dictionary<int, (AddressSpace Space, ulong Base)> _bars = [];
     private readonly List<Operation> _program = [];
+    private readonly QemuDevice _device;
 
     private QemuSeeds(QemuDevice device)
     {
+        _device = device;
         foreach (var (register, value) in ConfigWrites(device.Setup).Where(write => write.Register is >= 0x10 and < 0x28))
         {
             // The upper half of a wide one is zero.
@@ -68,12 +70,27 @@ internal sealed class QemuSeeds
         _program.Add(Operation.Write(space, start + register, size, value));
     }
 
+    private void Read(int number, uint register)
+    {
+        var (space, start) = _bars[number];
+        _program.Add(Operation.Read(space, start + register, 4));
+    }
+
     private void Memory(uint at, params ReadOnlySpan<uint> words)
     {
         Span<byte> bytes = stackalloc byte[words.Length * 4];
         for (var i = 0; i < words.Length; i++)
             BinaryPrimitives.WriteUInt32LittleEndian(bytes[(i * 4)..], words[i]);
         _program.Add(Operation.WriteMemory(at, bytes));
+    }
+
+    // MSI-X instead of the pin (PCI Local Bus Specification 3.0, 6.8.2.3).
+    private void EnableMsiX()
+    {
+        const int MsiX = 0x11, Enable = 0x8000;
+        var capability = _device.Capabilities.FirstOrDefault(each => each.Id == MsiX);
+        if (capability.Offset != 0)
+            QemuDevice.Config(_program, capability.Function, capability.Offset + 2, 2, Enable);
     }
 
     private void Pause() => _program.Add(QemuPrograms.Pause);
@@ -101,6 +118,26 @@ internal sealed class QemuSeeds
         s.Memory(Io + 256, 0x00050005, 1, 0, 0, 0, 0, Data, 0, 0, 0, 0, 0, 0);
         s.Bar(0, 0x1008, 5);
         s.Pause();
+    }
+
+    // The same with a completion queue that interrupts by a vector of its own.
+    private static void NvmeVectors(QemuSeeds s)
+    {
+        const uint Vector = 40;
+        s.EnableMsiX();
+        s.Bar(0, 0x14, 0);
+        s.Bar(0, 0x24, 0x000f000f);
+        s.Bar(0, 0x28, Arena, 8);
+        s.Bar(0, 0x30, Arena + Page, 8);
+        s.Bar(0, 0x14, 0x00460001);
+        s.Memory(Arena, 0x00010005, 0, 0, 0, 0, 0, Arena + 2 * Page, 0, 0, 0, 0x00070001, Vector << 16 | 3);
+        s.Memory(Arena + 64, 0x00020001, 0, 0, 0, 0, 0, Arena + 3 * Page, 0, 0, 0, 0x00070001, 0x00010001);
+        s.Bar(0, 0x1000, 2);
+        s.Pause();
+        s.Memory(Arena + 3 * Page, 0x00010002, 1, 0, 0, 0, 0, Arena + 4 * Page, 0, Arena + 5 * Page, 0, 0, 0, 0, 1);
+        s.Bar(0, 0x1008, 1);
+        s.Pause();
+        s.Bar(0, 0x100c, 1);
     }
 
     // Serial ATA AHCI 1.3.1, 3.1.2, 3.3 (registers), 4.2 (command list, tables).
@@ -230,6 +267,11 @@ internal sealed class QemuSeeds
         s.Bar(1, 0x18, 0);
         s.Bar(1, 0x20, 0xcafe0000);
         s.Bar(0, 0x800, 2);
+        // Interrupts 0 and 1 are not masked.
+        s.Bar(0, 0, 0);
+        s.Bar(0, 8, 0);
+        s.Bar(0, 0x600, 1);
+        s.Read(1, 0x38);
         s.Bar(0, 0x600, 3);
         s.Bar(1, 0x20, 0xcafe0002);
         s.Bar(1, 0x20, 0xcafe0001);
@@ -259,6 +301,21 @@ internal sealed class QemuSeeds
         s.Bar(0, 0x0400, 0x0004010a);
         s.Bar(0, 0x3818, 3);
         s.Pause();
+    }
+
+    // The same, 7.4.4 and 10.2.4: all causes, the longest intervals between interrupts, each cause once more while a timer runs.
+    private static void Throttling(QemuSeeds s)
+    {
+        s.Bar(0, 0xc4, 0xffff);
+        for (var vector = 0u; vector < 5; vector++)
+            s.Bar(0, 0xe8 + 4 * vector, 0xffff);
+        s.Bar(0, 0xe4, 0x000cba98);
+        s.Bar(0, 0xd0, ~0u);
+        s.Bar(0, 0xc8, 0x01f00004);
+        s.Read(0, 0xc0);
+        s.Bar(0, 0xc8, 0x01f00004);
+        s.Pause();
+        s.Read(0, 0xc0);
     }
 
     // Intel 8255x Open Source Software Developer Manual, 6.4 (command blocks).

@@ -30,6 +30,10 @@ public sealed class QemuDeviceTests : IDisposable
         Assert.InRange(replies[^1], 1UL, 1024UL);
     }
 
+    // An NVMe drive has MSI-X (NVM Express 1.4, 2.4).
+    [QemuFact]
+    public void A_function_tells_its_capabilities() => Assert.Contains(QemuDevice.Probe(Program, "q35", "nvme").Capabilities, capability => capability.Id == 0x11 && capability.Offset >= 0x40);
+
     [QemuFact]
     public void A_part_of_the_board_is_found_by_the_name_of_its_region() =>
         Assert.Contains(QemuDevice.Probe(Program, "q35", "hpet").Windows, window => window is { Name: "hpet", Base: 0xfed00000 });
@@ -46,6 +50,22 @@ public sealed class QemuDeviceTests : IDisposable
         process.Reset();
 
         Assert.Equal([0x3412UL], process.Run([Operation.Read(AddressSpace.Mmio, QemuPrograms.Arena, 2)]));
+    }
+
+    // What a socket holds is less.
+    [QemuFact]
+    public void A_program_of_any_length_gets_all_its_replies()
+    {
+        using var process = new QemuProcess(new QemuCommand(Program, "q35", []));
+        List<Operation> program = [];
+        for (var i = 0; i < 40; i++)
+        {
+            program.AddRange(Enumerable.Repeat(Operation.Read(AddressSpace.Port, 0x80, 1), 50));
+            program.Add(QemuPrograms.Pause);
+        }
+
+        Assert.Equal(program.Count, process.Run(program).Count);
+        Assert.Equal(program.Count, process.Answered);
     }
 
     [QemuFact]
@@ -98,7 +118,7 @@ public sealed class QemuDeviceTests : IDisposable
     public void Devices_with_rings_start_from_what_a_driver_does()
     {
         var device = QemuDevice.Probe(Program, "q35", "nvme");
-        var seed = Assert.Single(QemuSeeds.For(device));
+        var seed = QemuSeeds.For(device)[0];
         var registers = Assert.Single(device.Windows, window => window.Name == "nvme").Base;
         using var process = new QemuProcess(device.Command);
         // CSTS.RDY (NVM Express 1.4, 3.1.6).
