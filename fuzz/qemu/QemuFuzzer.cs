@@ -30,6 +30,8 @@ public sealed class QemuFuzzer : IDisposable
     private readonly List<IReadOnlyList<Operation>> _corpus = [];
     // What ran on the process, a reset behind each.
     private readonly Queue<IReadOnlyList<Operation>> _history = [];
+    // The first of the corpus, which is what a driver does.
+    private readonly int _seeds;
     private readonly HashSet<(int, OperationKind, ulong)> _wordless = [];
     private readonly IReadOnlyList<Operation> _prefix;
     private long _count;
@@ -50,6 +52,7 @@ public sealed class QemuFuzzer : IDisposable
         _programs = new QemuPrograms(_random, device);
         _prefix = [Operation.Fill(QemuPrograms.Arena, QemuPrograms.ArenaBytes, 0), .. device.Setup];
         _corpus.AddRange(QemuSeeds.For(device));
+        _seeds = _corpus.Count;
         foreach (var path in output.Inputs("queue"))
             _corpus.Add(ProgramText.Parse(File.ReadAllText(path)));
     }
@@ -189,6 +192,8 @@ public sealed class QemuFuzzer : IDisposable
     {
         if (_corpus.Count == 0 || _random.OneIn(12))
             return _programs.New();
+        if (_seeds > 0 && _random.OneIn(4))
+            return _programs.Mutate(_corpus[_random.Below(_seeds)], _corpus[_random.Below(_corpus.Count)]);
         // The newest half as often as all.
         var from = _random.OneIn(2) ? _corpus.Count / 2 : 0;
         return _programs.Mutate(_corpus[from + _random.Below(_corpus.Count - from)], _corpus[_random.Below(_corpus.Count)]);
