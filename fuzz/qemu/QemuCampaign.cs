@@ -18,7 +18,8 @@ public sealed record QemuCampaignRequest(QemuBinary Binary, IReadOnlyList<(strin
 /// </summary>
 public sealed class QemuCampaign
 {
-    private const double BucketWorth = 40;
+    // In features: a first turn shows some hundreds of them.
+    private const double BucketWorth = 500;
 
     private readonly QemuCampaignRequest _request;
     private readonly QemuBuckets _buckets;
