@@ -25,16 +25,20 @@ public sealed class QemuPrograms
 
     private const int SlotBytes = 0x1000, MostStructureBytes = 128, PatternStep = 8, MostPatternBytes = 64;
 
+    private const int Msi = 5, MsiX = 0x11;
+
     private static readonly ulong[] Interesting =
         [0, 1, 2, 3, 4, 7, 8, 0xf, 0x10, 0x18, 0x1f, 0x20, 0x3f, 0x40, 0x7f, 0x80, 0xff, 0x100, 0x200, 0x7ff, 0x800, 0xfff, 0x1000, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff];
 
     private readonly FuzzRandom _random;
     private readonly QemuDevice _device;
     private readonly VirtioQueues? _virtio;
+    private readonly IReadOnlyList<PciCapability> _interrupting;
 
     public QemuPrograms(FuzzRandom random, QemuDevice device)
     {
         (_random, _device) = (random, device);
+        _interrupting = [.. device.Capabilities.Where(capability => capability.Id is Msi or MsiX)];
         _virtio = VirtioQueues.For(device, this, random);
     }
 
@@ -53,8 +57,13 @@ public sealed class QemuPrograms
         for (var left = 1 + _random.Below(5); left > 0; left--)
         {
             var at = _random.Below(made.Count + 1);
-            switch (_random.Below(10))
+            switch (_random.Below(11))
             {
+                case 10 when _device.Capabilities.Count > 0:
+                    List<Operation> set = [];
+                    SetCapability(set);
+                    made.InsertRange(at, set);
+                    break;
                 case 0 or 1 or 2:
                     var added = new List<Operation>();
                     for (var more = 1 + _random.Below(4); more > 0; more--)
@@ -148,7 +157,7 @@ public sealed class QemuPrograms
                 program.Add(Pattern());
                 break;
             case 4 when _device.Capabilities.Count > 0 && _random.OneIn(2):
-                SetCapability(program, _device.Capabilities[_random.Below(_device.Capabilities.Count)]);
+                SetCapability(program);
                 break;
             case 4 when _device.Functions.Count > 0:
                 var function = _device.Functions[_random.Below(_device.Functions.Count)];
@@ -175,9 +184,12 @@ public sealed class QemuPrograms
 
     // How a function interrupts, how much power it has, its own reset: drivers change them when nothing is under way, others need not (PCI Local Bus Specification 3.0,
     // 6.8; PCI Bus Power Management 1.2, 3.2; PCI Express Base Specification 2.0, 7.8.4).
-    private void SetCapability(List<Operation> program, in PciCapability capability)
+    private void SetCapability(List<Operation> program)
     {
-        const int PowerManagement = 1, Msi = 5, Express = 0x10, MsiX = 0x11;
+        // What is under way when it changes is what matters: mostly interrupts.
+        var some = _interrupting.Count > 0 && !_random.OneIn(3) ? _interrupting : _device.Capabilities;
+        var capability = some[_random.Below(some.Count)];
+        const int PowerManagement = 1, Express = 0x10;
         const int FunctionReset = 0x8000, MsiXEnable = 0x8000, MsiXMask = 0x4000;
         (int Register, int Value) set = capability.Id switch
         {
