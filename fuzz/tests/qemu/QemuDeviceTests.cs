@@ -127,6 +127,29 @@ public sealed class QemuDeviceTests : IDisposable
         Assert.InRange(seed.Count, 1, QemuPrograms.MaxOperations);
     }
 
+    // MSI-X Enable is bit 15 of the word at 2 (PCI Local Bus Specification 3.0, 6.8.2.3).
+    [Fact]
+    public void Programs_turn_MSI_X_on_and_off_where_a_function_has_it()
+    {
+        var function = new PciAddress(0, 1, 0);
+        var device = new QemuDevice("any", new QemuCommand("qemu", "q35", []), [], [function], []) { Capabilities = [new PciCapability(function, 0xa0, 0x11)] };
+        var programs = new QemuPrograms(new FuzzRandom(1), device);
+
+        var written = new HashSet<ulong>();
+        for (var i = 0; i < 300; i++)
+        {
+            var program = programs.Mutate(programs.New(), []);
+            for (var at = 1; at < program.Count; at++)
+            {
+                if (program[at - 1].Value == function.ConfigAddress(0xa0) && program[at] is { Kind: OperationKind.Write, Address: 0xcfe, Size: 2 } write)
+                    written.Add(write.Value);
+            }
+        }
+
+        Assert.Contains(0x8000UL, written);
+        Assert.Contains(0UL, written);
+    }
+
     [Fact]
     public void A_device_that_is_not_known_has_no_first_programs() =>
         Assert.Empty(QemuSeeds.For(new QemuDevice("edu", new QemuCommand("qemu", "q35", []), [], [], [])));
