@@ -46,6 +46,10 @@ public static class QemuBackends
                     options.AddRange(["-object", "cryptodev-backend-builtin,id=cr0"]);
                     set += ",cryptodev=cr0";
                     break;
+                case "canbus" or "canbus0" or "canbus1":
+                    options.AddRange(["-object", $"can-bus,id={property}"]);
+                    set += $",{property}={property}";
+                    break;
                 case "memdev":
                     options.AddRange(["-object", "memory-backend-ram,id=m0,size=1M,share=on"]);
                     set += ",memdev=m0";

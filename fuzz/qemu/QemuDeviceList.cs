@@ -16,7 +16,7 @@ public static class QemuDeviceList
             "ati-vga", "bochs-display", "cirrus-vga", "qxl", "VGA", "vmware-svga",
             "AC97", "ES1370", "intel-hda", "sb16", "cs4231a", "gus", "adlib",
             "edu", "i6300esb", "ib700", "pci-serial-4x", "tpci200", "ivshmem-plain", "isa-ipmi-kcs", "isa-ipmi-bt", "isa-applesmc", "pcie-root-port", "pci-bridge", "intel-iommu",
-            "amd-iommu", "hpet", "acpi", "sm-tco", "fwcfg", "pci-conf", "acpi-erst", "pvpanic-pci", "rtc", "pit", "i8042", "ioapic",
+            "amd-iommu", "hpet", "acpi", "sm-tco", "fwcfg", "pci-conf", "acpi-erst", "pvpanic-pci", "rtc", "pit", "i8042-", "ioapic",
         ]).Select(device => (device, "q35")),
         ("fdc", "pc"),
         ("piix3-ide", "pc"),
