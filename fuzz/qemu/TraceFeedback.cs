@@ -9,7 +9,7 @@ namespace Gauntlet.Fuzz.Qemu;
 /// </summary>
 public sealed class TraceFeedback : IQemuFeedback
 {
-    private const int ValuesPerAddress = 16, LoudTimes = 400, MostReadBytes = 1 << 18;
+    private const int ValuesPerAddress = 16, LoudTimes = 100 * QemuFuzzer.MostTogether, MostReadBytes = 1 << 18;
     private const long MostLogBytes = 64 << 20;
 
     private readonly HashSet<ulong> _features = [], _new = [];
