@@ -28,7 +28,7 @@ internal sealed partial record MailAddress(string Name, string NameComment, stri
             name = name.Remove(quote.Index, quote.Length);
         }
         var comments = "";
-        for (var match = Parenthesised().Match(name); match.Success; match = Parenthesised().Match(name))
+        while (name.Contains('(') && Parenthesised().Match(name) is { Success: true } match)
         {
             comments += match.Groups[1].Value.Trim();
             name = string.Concat(name.AsSpan(0, match.Index), " ", name.AsSpan(match.Index + match.Length));
