@@ -114,8 +114,9 @@ public sealed partial class GdbServer
         if (text.Length < 2 || text[1] != ',')
             return BadPacket;
         // Conditions and commands, which were not offered, come behind a semicolon.
-        var semicolon = text.IndexOf(';');
-        if (!GdbHex.TryRange(semicolon < 0 ? text[2..] : text[2..semicolon], int.MaxValue, out var address, out var length))
+        var place = text[2..];
+        var semicolon = place.IndexOf(';');
+        if (!GdbHex.TryRange(semicolon < 0 ? place : place[..semicolon], int.MaxValue, out var address, out var length))
             return BadPacket;
         BreakpointKind kind;
         switch (text[0])

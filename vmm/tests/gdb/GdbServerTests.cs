@@ -130,6 +130,13 @@ public sealed class GdbServerTests : IDisposable
         Assert.Equal("E01", Ask("vCont;s:9"));
     }
 
+    [Theory]
+    [InlineData("Z;,0")]
+    [InlineData("z;,")]
+    [InlineData("Z0,;1")]
+    [InlineData("z1,)0")]
+    public void A_breakpoint_without_a_place_is_an_error(string packet) => Assert.Equal("E01", Ask(packet));
+
     [Fact]
     public void Monitor_commands_answer_in_text()
     {
