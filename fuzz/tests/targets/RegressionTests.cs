@@ -12,6 +12,11 @@ public sealed class RegressionTests
     public void A_restored_board_keeps_the_requests_that_its_interrupt_controller_had_latched() =>
         Survives("pc", "outl 0x2000 0x90594\nsnapshot\nrestore\n");
 
+    // The pin stayed asserted when messages were turned on, until a restore took it back.
+    [Theory]
+    [InlineData("edu", "writel 0xfe000060 0xc20c9abb\npci_writel 02.0 0x40 0x4c7709bd\nsnapshot\nrestore\n")]
+    public void A_function_that_sends_messages_leaves_its_pin_alone(string target, string program) => Survives(target, program);
+
     private static void Survives(string name, string program)
     {
         using var target = TargetCatalogue.Create(name);

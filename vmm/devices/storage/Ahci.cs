@@ -146,7 +146,11 @@ public sealed class Ahci : IMmioDevice, IPortDevice, IResettable, IResumable, IS
         return false;
     }
 
-    public void OnConfigWritten(int offset, int size, uint value) => _msi.OnConfigWritten();
+    public void OnConfigWritten(int offset, int size, uint value)
+    {
+        _msi.OnConfigWritten();
+        UpdatePin();
+    }
 
     public void OnResume()
     {
@@ -181,7 +185,7 @@ public sealed class Ahci : IMmioDevice, IPortDevice, IResettable, IResumable, IS
         _msi.Load(ref reader);
         foreach (var port in _ports)
             port.Load(ref reader);
-        Function.SetInterrupt(IsInterrupting && !_msi.IsEnabled);
+        UpdatePin();
         // What was put off is still to do.
         if (Array.Exists(_ports, static port => port.HasWork))
             _continue.Arm(_clock.NowNs);
@@ -274,9 +278,11 @@ public sealed class Ahci : IMmioDevice, IPortDevice, IResettable, IResumable, IS
         // While the ports are being made.
         if (_ports[PortCount - 1] is null)
             return;
-        var isInterrupting = IsInterrupting;
-        Function.SetInterrupt(isInterrupting && !_msi.IsEnabled);
-        if (isInterrupting)
+        UpdatePin();
+        if (IsInterrupting)
             _msi.Signal(0);
     }
+
+    // PCI Local Bus Specification 3.0, 6.8.1.3: with messages on, the pin is silent.
+    private void UpdatePin() => Function.SetInterrupt(IsInterrupting && !_msi.IsEnabled);
 }

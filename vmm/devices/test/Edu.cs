@@ -148,7 +148,11 @@ public sealed class Edu : IMmioDevice, IResettable, ISaveable, IPciConfigHook
         return false;
     }
 
-    public void OnConfigWritten(int offset, int size, uint value) => _msi.OnConfigWritten();
+    public void OnConfigWritten(int offset, int size, uint value)
+    {
+        _msi.OnConfigWritten();
+        UpdatePin();
+    }
 
     public void Reset()
     {
@@ -208,6 +212,7 @@ public sealed class Edu : IMmioDevice, IResettable, ISaveable, IPciConfigHook
             UpdatePin();
     }
 
+    // PCI Local Bus Specification 3.0, 6.8.1.3: with messages on, the pin is silent.
     private void UpdatePin() => Function.SetInterrupt(_interrupts != 0 && !_msi.IsEnabled);
 
     // Modulo 2^32, where every factorial from 34 on is 0: no more steps than that.

@@ -72,6 +72,15 @@ public sealed class EduTests
     }
 
     [Fact]
+    public void The_pin_falls_silent_when_msi_is_turned_on()
+    {
+        Write(0x60, 0x40);
+        Assert.True(_pin.Level);
+        EnableMsi();
+        Assert.Equal((false, 0x40u), (_pin.Level, Read(0x24)));
+    }
+
+    [Fact]
     public void Dma_goes_to_the_buffer_and_back()
     {
         "through the device"u8.CopyTo(_memory.Bytes.AsSpan(0x1000));
