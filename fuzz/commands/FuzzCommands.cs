@@ -77,21 +77,26 @@ public sealed class FuzzCommands : ICommandModule
     private static Command Smoke(Output output)
     {
         var time = new Option<string>("--time") { Description = "For each target", DefaultValueFactory = _ => "5s" };
+        var jobs = new Option<int>("--jobs") { Description = "Targets at the same time; default one a CPU", DefaultValueFactory = _ => Environment.ProcessorCount };
         var seed = SeedOption();
-        var command = new Command("smoke", "Fuzz every target for a few seconds; exit code 1 when one fails") { time, seed };
+        var command = new Command("smoke", "Fuzz every target for a few seconds; exit code 1 when one fails") { time, jobs, seed };
         command.SetAction(async (parsed, cancellation) =>
         {
             var folder = Directory.CreateTempSubdirectory("gauntlet-smoke-").FullName;
-            var failed = false;
-            foreach (var entry in TargetCatalogue.All)
+            var (failed, gate) = (false, new Lock());
+            var limits = new ParallelOptions { MaxDegreeOfParallelism = Math.Max(parsed.GetValue(jobs), 1), CancellationToken = cancellation };
+            await Parallel.ForEachAsync(TargetCatalogue.All, limits, async (entry, cancelled) =>
             {
                 var path = Path.Combine(folder, entry.Name);
                 var request = new FuzzRequest(entry.Name, path) { Seed = parsed.GetValue(seed), Time = Duration(parsed.GetValue(time)) };
-                var last = await FuzzSession.RunAsync(request, static _ => { }, cancellation);
+                var last = await FuzzSession.RunAsync(request, static _ => { }, cancelled);
                 var bad = last.Crashes + last.Hangs > 0;
-                failed |= bad;
-                output.Out.WriteLine($"{(bad ? "FAIL" : "ok  ")} {Line(entry.Name, last)}{(bad ? $"; in {path}" : "")}");
-            }
+                lock (gate)
+                {
+                    failed |= bad;
+                    output.Out.WriteLine($"{(bad ? "FAIL" : "ok  ")} {Line(entry.Name, last)}{(bad ? $"; in {path}" : "")}");
+                }
+            });
             if (!failed)
                 Directory.Delete(folder, recursive: true);
             return failed ? ExitCode.Failure : ExitCode.Success;
