@@ -71,6 +71,7 @@ internal sealed class LocalApicTimer
             return;
         if ((mode == TscDeadline) != (_mode == TscDeadline))
             Stop();
+        ExpireIfDue();
         var current = CurrentCount;
         _mode = mode;
         if (_counting)
@@ -90,6 +91,7 @@ internal sealed class LocalApicTimer
 
     public void WriteDivide(uint value)
     {
+        ExpireIfDue();
         var current = CurrentCount;
         _divideRegister = value & 0xb;
         if (_counting)
@@ -178,6 +180,15 @@ internal sealed class LocalApicTimer
             next = Math.Max(next, now + Math.Min(MinPeriodNs, Math.Max(period, MinPeriodNs)));
         }
         _timer.Arm(next);
+    }
+
+    // The guest may read that the count is at its end before the clock's thread has come to tell: it stays there.
+    private void ExpireIfDue()
+    {
+        if (_mode != OneShot || !_counting || CurrentCount != 0)
+            return;
+        _timer.Cancel();
+        Expire();
     }
 
     private void Expire()

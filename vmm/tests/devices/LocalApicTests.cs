@@ -32,6 +32,24 @@ public sealed class LocalApicTests
         intr.Target = _apics[0].Intr;
     }
 
+    // SDM Vol. 3A, 11.5.4: the count starts again by a write to the initial count only.
+    [Theory]
+    [InlineData(LvtTimer, 0x20040)]
+    [InlineData(Divide, 3)]
+    public void A_count_that_has_run_out_stays_at_zero_though_its_timer_has_yet_to_fire(ulong register, ulong value)
+    {
+        const ulong Requested = 0x220;
+        Write(0, LvtTimer, 0x40);
+        Write(0, Divide, 0xb);
+        Write(0, InitialCount, 1_000);
+        _clock.Set(_clock.NowNs + 1_500);
+        Assert.Equal(0UL, Read(0, CurrentCount));
+        Write(0, register, value);
+        Assert.Equal((0UL, 1UL), (Read(0, CurrentCount), Read(0, Requested)));
+        _clock.Advance(10_000);
+        Assert.Equal(0UL, Read(0, CurrentCount));
+    }
+
     [Fact]
     public void After_reset_everything_is_masked_and_the_apic_is_disabled_by_software()
     {
