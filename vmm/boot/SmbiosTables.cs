@@ -21,11 +21,14 @@ public sealed record SmbiosContent
     public required ulong LowRamBytes { get; init; }
 
     /// <summary>Fields that were chosen, by structure type and by the names that <c>-smbios</c> has for them.</summary>
-    public IReadOnlyDictionary<(int Type, string Field), string> Fields { get; init; } = new Dictionary<(int, string), string>();
+    public IReadOnlyDictionary<SmbiosField, string> Fields { get; init; } = new Dictionary<SmbiosField, string>();
 
     /// <summary>Strings of type 11, in order.</summary>
     public IReadOnlyList<string> OemStrings { get; init; } = [];
 }
+
+/// <summary>A field of a structure type, by the name that <c>-smbios</c> has for it.</summary>
+public sealed record SmbiosField(int Type, string Name);
 
 /// <summary>The System Management BIOS structures of a machine, and both entry points by which they are found.</summary>
 /// <remarks>
@@ -124,7 +127,7 @@ public sealed class SmbiosTables
         return false;
     }
 
-    private string Text(int type, string field, string absent = "") => _content.Fields.TryGetValue((type, field), out var text) ? text : absent;
+    private string Text(int type, string field, string absent = "") => _content.Fields.TryGetValue(new SmbiosField(type, field), out var text) ? text : absent;
 
     private void PutBios()
     {

@@ -69,8 +69,7 @@ internal static class Program
         using var networks = new Networks(options);
         using var tracing = MachineTracing.Open(options, machine);
         var backends = new Backends(new Drives(options.Drives, tracing?.Tracer) { OnError = machine.NoteBlockError }, networks, chardevs);
-        foreach (var blockdev in options.Blockdevs)
-            BlockdevReader.Add(backends.Drives.Nodes, blockdev);
+        options.Blockdevs?.ForEach(blockdev => BlockdevReader.Add(backends.Drives.Nodes, blockdev));
         Monitors? monitors = null;
         var hotPlug = new HotPlug(board, backends, tracing, id => monitors?.OnDeviceDeleted(id));
         foreach (var device in options.Devices)
@@ -192,7 +191,7 @@ internal static class Program
         Name = options.Name,
         Uuid = options.Uuid,
         RamBytes = options.Machine == "none" ? 0 : options.RamBytes,
-        Nodes = options.Machine == "none" ? [] : options.Numa.Nodes(options.CpuCount, options.RamBytes),
+        Nodes = options.Machine == "none" ? [] : options.Numa?.Nodes(options.CpuCount, options.RamBytes) ?? [],
         Quit = quit,
         IsPreconfig = options.Preconfig,
         AutoStart = !options.StartPaused,
@@ -342,7 +341,7 @@ internal static class Program
             SerialPorts = serial,
             StartUtc = DateTime.SpecifyKind(options.RtcBase ?? now, DateTimeKind.Utc),
             HasPit = options.HasPit,
-            Nodes = options.Numa.Nodes(options.CpuCount, options.RamBytes),
+            Nodes = options.Numa?.Nodes(options.CpuCount, options.RamBytes) ?? [],
             Uuid = options.Uuid,
             SmbiosFields = options.Smbios.Fields,
             OemStrings = options.Smbios.OemStrings,

@@ -37,7 +37,7 @@ public abstract record X86Config
     public Guid Uuid { get; init; }
 
     /// <summary>Fields of SMBIOS structures that were chosen (<see cref="SmbiosContent.Fields"/>).</summary>
-    public IReadOnlyDictionary<(int Type, string Field), string> SmbiosFields { get; init; } = new Dictionary<(int, string), string>();
+    public IReadOnlyDictionary<SmbiosField, string> SmbiosFields { get; init; } = new Dictionary<SmbiosField, string>();
 
     /// <summary>Strings of SMBIOS type 11.</summary>
     public IReadOnlyList<string> OemStrings { get; init; } = [];

@@ -17,7 +17,7 @@ public enum BlockErrorAction
 /// <param name="Device">The disk, as the host's user knows it.</param>
 /// <param name="Node">Its content.</param>
 /// <param name="IsWrite">A write, or what makes writes last; else a read.</param>
-public readonly record struct BlockError(string Device, string Node, bool IsWrite, BlockErrorAction Action);
+public sealed record BlockError(string Device, string Node, bool IsWrite, BlockErrorAction Action);
 
 /// <summary>What a disk's user wants done about errors of the host, and who is told of them (QEMU's <c>rerror=</c> and <c>werror=</c>).</summary>
 /// <param name="read">After a read.</param>

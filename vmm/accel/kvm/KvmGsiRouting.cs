@@ -11,7 +11,8 @@ internal sealed unsafe class KvmGsiRouting(SafeFileHandle vm, int capacity)
 {
     private const int LineCount = 24, PicLineCount = 16;
 
-    private readonly List<KvmIrqRoutingEntry> _entries = [];
+    // Objects, whose list needs no compiling at start.
+    private readonly List<Route> _routes = [];
     private readonly SortedSet<uint> _free = [];
     private uint _next = LineCount;
 
@@ -24,8 +25,8 @@ internal sealed unsafe class KvmGsiRouting(SafeFileHandle vm, int capacity)
             if (gsi == 2)
                 continue;
             if (gsi < PicLineCount)
-                _entries.Add(ToPin(gsi, gsi < 8 ? KvmIrqChipId.PicMaster : KvmIrqChipId.PicSlave, gsi & 7));
-            _entries.Add(ToPin(gsi, KvmIrqChipId.IoApic, gsi == 0 ? 2 : gsi));
+                _routes.Add(ToPin(gsi, gsi < 8 ? KvmIrqChipId.PicMaster : KvmIrqChipId.PicSlave, gsi & 7));
+            _routes.Add(ToPin(gsi, KvmIrqChipId.IoApic, gsi == 0 ? 2 : gsi));
         }
         if (!TrySetTable())
             throw new AcceleratorException($"KVM cannot route the interrupt lines: {KvmSystem.ErrorText()}; try -accel kvm,kernel-irqchip=off, or -accel tcg");
@@ -51,49 +52,53 @@ internal sealed unsafe class KvmGsiRouting(SafeFileHandle vm, int capacity)
     }
 
     /// <summary>Has a number lead nowhere; false when KVM does not take that.</summary>
-    public bool TryClear(uint number) => _entries.RemoveAll(entry => entry.Gsi == number) == 0 || TrySetTable();
+    public bool TryClear(uint number) => _routes.RemoveAll(route => route.Entry.Gsi == number) == 0 || TrySetTable();
 
     /// <summary>Has a number send a message; false when KVM does not take it, and the number leads where it did before.</summary>
     public bool TrySetMessage(uint number, ulong address, uint data)
     {
-        var message = new KvmIrqRoutingEntry
+        var message = new Route(new KvmIrqRoutingEntry
         {
             Gsi = number,
             Type = KvmIrqRoutingEntry.TypeMsi,
             MsiAddressLo = (uint)address,
             MsiAddressHi = (uint)(address >> 32),
             MsiData = data,
-        };
-        var index = _entries.FindIndex(entry => entry.Gsi == number);
+        });
+        var index = _routes.FindIndex(route => route.Entry.Gsi == number);
         if (index < 0)
         {
-            if (_entries.Count == capacity)
+            if (_routes.Count == capacity)
                 return false;
-            _entries.Add(message);
+            _routes.Add(message);
             if (TrySetTable())
                 return true;
-            _entries.RemoveAt(_entries.Count - 1);
+            _routes.RemoveAt(_routes.Count - 1);
             return false;
         }
-        var before = _entries[index];
-        _entries[index] = message;
+        var before = _routes[index];
+        _routes[index] = message;
         if (TrySetTable())
             return true;
-        _entries[index] = before;
+        _routes[index] = before;
         return false;
     }
 
-    private static KvmIrqRoutingEntry ToPin(uint gsi, KvmIrqChipId chip, uint pin)
-        => new() { Gsi = gsi, Type = KvmIrqRoutingEntry.TypeIrqChip, IrqChip = chip, Pin = pin };
+    private sealed record Route(KvmIrqRoutingEntry Entry);
+
+    private static Route ToPin(uint gsi, KvmIrqChipId chip, uint pin)
+        => new(new KvmIrqRoutingEntry { Gsi = gsi, Type = KvmIrqRoutingEntry.TypeIrqChip, IrqChip = chip, Pin = pin });
 
     private bool TrySetTable()
     {
         const int headerBytes = KvmRequest.RoutingHeaderBytes;
-        var table = new byte[headerBytes + _entries.Count * sizeof(KvmIrqRoutingEntry)];
+        var table = new byte[headerBytes + _routes.Count * sizeof(KvmIrqRoutingEntry)];
         fixed (byte* p = table)
         {
-            *(uint*)p = (uint)_entries.Count;
-            _entries.CopyTo(new Span<KvmIrqRoutingEntry>(p + headerBytes, _entries.Count));
+            *(uint*)p = (uint)_routes.Count;
+            var entry = (KvmIrqRoutingEntry*)(p + headerBytes);
+            foreach (var route in _routes)
+                *entry++ = route.Entry;
             return Libc.ioctl(vm, KvmRequest.SetGsiRouting, p) >= 0;
         }
     }

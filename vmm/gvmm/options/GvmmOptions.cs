@@ -92,8 +92,8 @@ public sealed class GvmmOptions
 
     public List<FrameDumpOption> FrameDumps { get; } = [];
 
-    /// <summary>As <c>blockdev-add</c> takes them.</summary>
-    public List<JsonElement> Blockdevs { get; } = [];
+    /// <summary>As <c>blockdev-add</c> takes them; null: none.</summary>
+    public List<JsonElement>? Blockdevs { get; set; }
 
     public List<FwCfgOption> FwCfg { get; } = [];
 
@@ -129,7 +129,8 @@ public sealed class GvmmOptions
 
     public SmbiosOptions Smbios { get; } = new();
 
-    public NumaOptions Numa { get; } = new();
+    /// <summary>Null: neither nodes nor memory backends were given.</summary>
+    public NumaOptions? Numa { get; set; }
 
     /// <summary>What <c>-boot</c> tells firmware; null: not given.</summary>
     public BootOption? Boot { get; set; }

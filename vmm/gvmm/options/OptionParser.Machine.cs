@@ -52,7 +52,8 @@ public sealed partial class OptionParser
         _options.HasHpet = list.TakeSwitch("hpet") ?? _options.HasHpet;
         ParseMicrovm(list);
         ParseMachineSmp(list);
-        _options.Numa.MachineBackend = list.Take("memory-backend") ?? _options.Numa.MachineBackend;
+        if (list.Take("memory-backend") is { } backend)
+            (_options.Numa ??= new NumaOptions()).MachineBackend = backend;
         foreach (var absent in s_absent)
         {
             if (list.Take(absent) is "on" or "yes" or "true")
@@ -140,7 +141,7 @@ public sealed partial class OptionParser
                 _options.FrameDumps.Add(FrameDumpOption.Parse(list));
                 break;
             case "memory-backend-ram":
-                _options.Numa.AddBackend(list);
+                (_options.Numa ??= new NumaOptions()).AddBackend(list);
                 break;
             case var type:
                 throw new OptionException($"-object {type}: there are filter-dump and memory-backend-ram");
@@ -181,7 +182,7 @@ public sealed partial class OptionParser
 
     private void FinishMemory()
     {
-        if (_options.Numa.RamBytes(_ramBytes) is not { } bytes)
+        if ((_options.Numa is { } numa ? numa.RamBytes(_ramBytes) : _ramBytes) is not { } bytes)
             return;
         if (bytes is < Machines.X86Board.MinRamBytes or > Machines.X86Board.MaxRamBytes)
             throw new OptionException($"-m: from 1M to 1T is possible, not {bytes} bytes");

@@ -170,7 +170,7 @@ public sealed partial class OptionParser
                 SetGdb(argument);
                 break;
             case "blockdev":
-                _options.Blockdevs.Add(BlockdevOption.Parse(argument));
+                (_options.Blockdevs ??= []).Add(BlockdevOption.Parse(argument));
                 break;
             case "trace":
                 ParseTrace(argument);
@@ -179,7 +179,7 @@ public sealed partial class OptionParser
                 _options.Smbios.Add(argument);
                 break;
             case "numa":
-                _options.Numa.Add(argument);
+                (_options.Numa ??= new NumaOptions()).Add(argument);
                 break;
             case "overcommit":
                 ParseOvercommit(argument);

@@ -6,10 +6,10 @@ namespace Gauntlet.Vmm.Program.Options;
 /// <summary><c>-smbios</c>: fields of SMBIOS structures.</summary>
 public sealed class SmbiosOptions
 {
-    private readonly Dictionary<(int Type, string Field), string> _fields = [];
+    private readonly Dictionary<SmbiosField, string> _fields = [];
     private readonly List<string> _strings = [];
 
-    public IReadOnlyDictionary<(int Type, string Field), string> Fields => _fields;
+    public IReadOnlyDictionary<SmbiosField, string> Fields => _fields;
 
     public IReadOnlyList<string> OemStrings => _strings;
 
@@ -30,7 +30,7 @@ public sealed class SmbiosOptions
             if (field == "value")
                 _strings.Add(value);
             else
-                _fields[(type, field)] = value;
+                _fields[new SmbiosField(type, field)] = value;
         }
         if (_strings.Count > byte.MaxValue)
             throw new OptionException($"-smbios type=11: more than {byte.MaxValue} strings");

@@ -37,14 +37,14 @@ public sealed class SmbiosTablesTests : IDisposable
     {
         var content = Content() with
         {
-            Fields = new Dictionary<(int, string), string>
+            Fields = new Dictionary<SmbiosField, string>
             {
-                [(0, "vendor")] = "V",
-                [(0, "release")] = "3.4",
-                [(1, "serial")] = "S-1",
-                [(1, "version")] = "",
-                [(2, "product")] = "board",
-                [(17, "speed")] = "3200",
+                [new SmbiosField(0, "vendor")] = "V",
+                [new SmbiosField(0, "release")] = "3.4",
+                [new SmbiosField(1, "serial")] = "S-1",
+                [new SmbiosField(1, "version")] = "",
+                [new SmbiosField(2, "product")] = "board",
+                [new SmbiosField(17, "speed")] = "3200",
             },
             OemStrings = ["first", "second"],
         };
@@ -73,7 +73,7 @@ public sealed class SmbiosTablesTests : IDisposable
     public void What_does_not_fit_or_is_no_release_is_refused()
     {
         Assert.Throws<BootException>(() => new SmbiosTables(Content() with { OemStrings = [.. Enumerable.Repeat(new string('x', 255), 200)] }));
-        Assert.Throws<BootException>(() => new SmbiosTables(Content() with { Fields = new Dictionary<(int, string), string> { [(0, "release")] = "1" } }));
+        Assert.Throws<BootException>(() => new SmbiosTables(Content() with { Fields = new Dictionary<SmbiosField, string> { [new SmbiosField(0, "release")] = "1" } }));
     }
 
     private static SmbiosContent Content() =>

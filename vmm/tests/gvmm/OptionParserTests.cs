@@ -179,7 +179,7 @@ public sealed class OptionParserTests
     public void Firmware_comes_by_a_flash_drive_too()
     {
         Assert.Equal("fw.bin", Parse("-drive if=pflash,format=raw,file=fw.bin").Bios);
-        Assert.Equal("node", Parse("-blockdev driver=file,node-name=node,filename=a.img").Blockdevs[0].GetProperty("node-name").GetString());
+        Assert.Equal("node", Parse("-blockdev driver=file,node-name=node,filename=a.img").Blockdevs![0].GetProperty("node-name").GetString());
     }
 
     [Fact]
