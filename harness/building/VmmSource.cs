@@ -127,6 +127,10 @@ public sealed record QemuSource(string Checkout, QemuOptions Options) : VmmSourc
     /// <summary>Where distributions put firmware that they left out of QEMU's sources.</summary>
     private const string InstalledFirmware = "/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu";
 
+    // QEMU finds its files relative to its program. It compares as many bytes of each folder of firmware as the prefix has, and AddressSanitizer ends it
+    // at once where a folder's name is shorter (util/cutils.c of 7.2, starts_with_prefix).
+    private const string Prefix = "/opt/qemu";
+
     protected override string Program(string arch) => $"bin/qemu-system-{(arch == "i386" ? "x86_64" : arch)}";
 
     protected override async Task BuildAsync(string arch, string sources, string result, Stream log, CancellationToken cancellation)
@@ -137,10 +141,13 @@ public sealed record QemuSource(string Checkout, QemuOptions Options) : VmmSourc
         var variables = Options.Coverage ? QemuOptions.CoverageVariables() : CompilerCache(sources);
         if (Options.Coverage)
             await ExternalTool.RunAsync(["afl-clang-fast", "--version"], "Install AFL++'s compiler: apt-get install afl++ clang", cancellation, variables: variables, log: log);
-        await ExternalTool.RunAsync(["../configure", $"--prefix={result}", $"--firmwarepath={result}/share/qemu:{InstalledFirmware}", .. Options.Configure()], hint, cancellation, build, variables, log);
+        await ExternalTool.RunAsync(["../configure", $"--prefix={Prefix}", $"--firmwarepath={Prefix}/share/qemu:{InstalledFirmware}", .. Options.Configure()], hint, cancellation, build, variables, log);
         // Its tests are about as much to compile as it is itself: only what is installed gets built.
         await ExternalTool.RunAsync(["ninja", .. await InstalledTargetsAsync(build, cancellation)], "Install it: apt-get install ninja-build", cancellation, build, variables, log);
-        await ExternalTool.RunAsync([.. Meson(build), "install", "--no-rebuild"], hint, cancellation, build, variables, log);
+        var installed = Path.Combine(build, "installed");
+        await ExternalTool.RunAsync([.. Meson(build), "install", "--no-rebuild", "--destdir", installed], hint, cancellation, build, variables, log);
+        Directory.Delete(result);
+        Directory.Move(installed + Prefix, result);
     }
 
     /// <summary>What meson says that it would install of what is built, relative to the build's folder (Meson's manual, "IDE integration").</summary>

@@ -107,7 +107,14 @@ public sealed class SourcesTests
     {
         using var repository = new SmallRepository();
         void Write(string name, string text) => File.WriteAllText(Path.Combine(repository.Path, name), text);
-        Write("configure", "#!/bin/sh\nfor word; do case $word in --prefix=*) prefix=$word ;; esac; done\nmeson setup . .. $prefix && echo MESON=meson >config-host.mak\n");
+        Write("configure", """
+            #!/bin/sh
+            for word; do case $word in --prefix=*) prefix=${word#*=} ;; --firmwarepath=*) folders=${word#*=} ;; esac; done
+            IFS=:
+            for folder in $folders; do [ ${#folder} -ge ${#prefix} ] || { echo "$folder is shorter than $prefix: AddressSanitizer ends QEMU for that"; exit 1; }; done
+            meson setup . .. --prefix=$prefix && echo MESON=meson >config-host.mak
+
+            """);
         File.SetUnixFileMode(Path.Combine(repository.Path, "configure"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         Write("meson.build", "project('small', 'c')\nexecutable('qemu-system-x86_64', 'main.c', install: true)\nexecutable('self-test', 'broken.c')\n");
         Write("main.c", "int main(void) { return 0; }\n");
