@@ -27,6 +27,8 @@ internal static class QemuRun
         var campaign = new QemuCampaign(request, output.Out.WriteLine);
         campaign.Run(cancellation);
         var (programs, seconds) = campaign.Totals;
+        if (programs == 0 && campaign.IsOutOfTargets)
+            throw new UserException($"none of the {targets.Count} devices can be fuzzed with {binary.Program}; why is above", ExitCode.Environment);
         var all = campaign.Buckets.All;
         int Of(QemuStanding standing) => all.Count(bucket => bucket.Standing == standing);
         var sanitized = binary.IsInstrumented ? $" {Of(QemuStanding.OnlySanitizer)} only with the sanitizer," : "";

@@ -51,6 +51,9 @@ public sealed class QemuCampaign
 
     public QemuBuckets Buckets => _buckets;
 
+    /// <summary>Each device was skipped.</summary>
+    public bool IsOutOfTargets => _turns.All(turn => turn.IsOut);
+
     /// <summary>Of fuzzing in this directory, over all its sessions.</summary>
     public TimeSpan Elapsed => TimeSpan.FromSeconds(_before) + _watch.Elapsed;
 

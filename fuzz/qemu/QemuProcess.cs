@@ -72,7 +72,8 @@ public sealed class QemuProcess : IDisposable
         catch (Exception exception)
         {
             // A sanitizer warns of what it does not follow, at each start.
-            var said = string.Join('\n', Errors.Split('\n').Where(line => !line.Contains("WARNING: ASan", StringComparison.Ordinal)));
+            var said = SanitizerReport.Parse(Errors)?.Bucket
+                ?? string.Join('\n', Errors.Split('\n').Where(line => !line.Contains("WARNING: ASan", StringComparison.Ordinal)));
             if (started && !_process!.HasExited)
                 _process.Kill();
             Directory.Delete(_folder, recursive: true);
