@@ -78,13 +78,21 @@ public abstract unsafe partial class TcgCore : IDisposable
 
     public CoreHeader* Header => (CoreHeader*)Base;
 
-    /// <summary>What <see cref="FaultKind.Fatal"/> means this time.</summary>
-    public string? FatalMessage { get; protected set; }
+    /// <summary>What <see cref="FaultKind.Fatal"/> means this time; null: nobody said it yet, or it was taken.</summary>
+    public string? FatalMessage { get; private set; }
 
     public void Fatal(string message)
     {
         FatalMessage ??= message;
         Header->Fault = (int)FaultKind.Fatal;
+    }
+
+    /// <summary>Why it stopped, once: a CPU that is reset or gets another state goes on.</summary>
+    public string? TakeFatalMessage()
+    {
+        var message = FatalMessage;
+        FatalMessage = null;
+        return message;
     }
 
     /// <summary>Leaves translated code before the next block, for this reason. From any thread.</summary>

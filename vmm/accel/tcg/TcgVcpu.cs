@@ -175,7 +175,11 @@ public sealed unsafe partial class TcgVcpu : IVcpu
 
     public void GetState(out X86State state) => X86StateTransfer.Save(_core, out state);
 
-    public void SetState(in X86State state) => X86StateTransfer.Load(_core, state);
+    public void SetState(in X86State state)
+    {
+        Failure = null;
+        X86StateTransfer.Load(_core, state);
+    }
 
     public void Dispose()
     {
@@ -367,7 +371,7 @@ public sealed unsafe partial class TcgVcpu : IVcpu
     private VcpuStop Stopped()
     {
         _core.Header->Fault = 0;
-        if (_core.FatalMessage is { } message)
+        if (_core.TakeFatalMessage() is { } message)
         {
             Failure = message;
             _recent.Add(message);

@@ -290,17 +290,6 @@ public abstract class VcpuTests(TcgOptions options) : IDisposable
     }
 
     [Fact]
-    public void What_is_valid_but_not_implemented_fails_by_its_name()
-    {
-        var state = _rig.ProtectedMode();
-        state.Rflags |= 0x4000; // NT
-        _rig.Assemble(32, a => a.iretd());
-        _rig.Vcpu.SetState(state);
-        Assert.Equal(VcpuStop.Failed, _rig.Vcpu.Run());
-        Assert.Contains("IRET with NT set: hardware task switches are not implemented", _rig.Vcpu.Failure, StringComparison.Ordinal);
-    }
-
-    [Fact]
     public void What_cpuid_does_not_tell_of_is_undefined()
     {
         var after = Run64(a => a.vaddps(xmm0, xmm1, xmm2));

@@ -64,9 +64,11 @@ public sealed unsafe partial class X86Core
         _nextRip = nextRip;
     }
 
-    /// <summary>Delivers what is pending. False: triple fault, or a fatal failure (<see cref="TcgCore.FatalMessage"/>).</summary>
+    /// <summary>Delivers what is pending. False: triple fault.</summary>
     internal bool DeliverPending()
     {
+        if (_isInNewTask)
+            GoOnInNewTask();
         var at = S->Rip;
         if (_source is EventSource.Software or EventSource.PrivilegedSoftware or EventSource.Trap)
             S->Rip = _nextRip;
@@ -76,7 +78,7 @@ public sealed unsafe partial class X86Core
         return Deliver(_vector, _error, _source, at);
     }
 
-    /// <summary>Delivers an NMI or interrupt. False: triple fault or fatal failure.</summary>
+    /// <summary>Delivers an NMI or interrupt. False: triple fault.</summary>
     internal bool DeliverExternal(int vector) => Deliver(vector, NoError, EventSource.External, S->Rip);
 
     /// <param name="at">RIP of the instruction that a fault while delivering belongs to.</param>
@@ -87,6 +89,7 @@ public sealed unsafe partial class X86Core
         while (true)
         {
             Header->Fault = 0;
+            _isInNewTask = false;
             if (vector == Vector.PF && source == EventSource.Fault)
                 S->Cr2 = _faultAddress;
             if (vector == Vector.DB && source != EventSource.Software)
@@ -95,10 +98,8 @@ public sealed unsafe partial class X86Core
             var done = !ProtectedMode ? DeliverReal(vector) : LongMode ? DeliverLong(vector, error, source, external) : DeliverProtected(vector, error, source, external);
             if (done)
                 return true;
-            if (Header->Fault == (int)FaultKind.Fatal)
-                return false;
             // A fault while delivering: serially, as a double fault, or the end (Tables 6-4 and 6-5).
-            if (source is EventSource.Software or EventSource.PrivilegedSoftware)
+            if (source is EventSource.Software or EventSource.PrivilegedSoftware && !_isInNewTask)
                 S->Rip = at;
             var hardware = source is EventSource.Fault or EventSource.Trap;
             if (hardware && vector == Vector.DF)
@@ -165,10 +166,7 @@ public sealed unsafe partial class X86Core
         if ((gate >> 47 & 1) == 0)
             return Refuse(Vector.NP, selectorError);
         if (type == 5)
-        {
-            Fatal($"interrupt {vector} through a task gate (selector 0x{gate >> 16 & 0xffff:x4}): hardware task switches are not implemented");
-            return false;
-        }
+            return SwitchByEvent(gate, error, PushedFlags(source), external);
         var selector = (ushort)(gate >> 16);
         var offset = gate & 0xffff | gate >> 32 & 0xffff0000;
         if (!TryReadHandlerSegment(selector, external, out var cs))

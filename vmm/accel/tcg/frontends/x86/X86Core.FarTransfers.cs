@@ -4,7 +4,8 @@ namespace Gauntlet.Vmm.Accel.Tcg.Frontends.X86;
 public sealed unsafe partial class X86Core
 {
     /// <param name="size">Operand size in bytes: 2, 4 or 8.</param>
-    internal void FarJump(ushort selector, ulong offset, int size)
+    /// <param name="nextRip">Of the instruction behind: where a task that is left goes on.</param>
+    internal void FarJump(ushort selector, ulong offset, int size, ulong nextRip)
     {
         if (!ProtectedMode || Virtual8086)
         {
@@ -17,6 +18,11 @@ public sealed unsafe partial class X86Core
         if ((target.Attributes & 0x10) != 0)
         {
             EnterCode(selector, target, descriptor, offset, Cpl);
+            return;
+        }
+        if (IsTask(target))
+        {
+            SwitchByTransfer(selector, target, descriptor, TaskSwitch.Jump, nextRip);
             return;
         }
         if (!TryReadGate(selector, target, descriptor, out var code, out var codeSelector, out var codeDescriptor, out var gateOffset, out _, out _))
@@ -50,6 +56,11 @@ public sealed unsafe partial class X86Core
                 return;
             if (EnterCode(selector, target, descriptor, offset, Cpl))
                 stack.Commit();
+            return;
+        }
+        if (IsTask(target))
+        {
+            SwitchByTransfer(selector, target, descriptor, TaskSwitch.Call, nextRip);
             return;
         }
         if (!TryReadGate(selector, target, descriptor, out var code, out var codeSelector, out var codeDescriptor, out var gateOffset, out var gateSize, out var parameters))
@@ -188,7 +199,8 @@ public sealed unsafe partial class X86Core
         return true;
     }
 
-    internal void Iret(int size)
+    /// <param name="nextRip">Of the instruction behind: where a nested task goes on when it is entered again.</param>
+    internal void Iret(int size, ulong nextRip)
     {
         if (!ProtectedMode || Virtual8086)
         {
@@ -200,7 +212,7 @@ public sealed unsafe partial class X86Core
             if (LongMode)
                 Raise(Vector.GP, 0);
             else
-                Fatal("IRET with NT set: hardware task switches are not implemented");
+                ReturnToTask(nextRip);
             return;
         }
         var stack = new Stack(this, MmuIndex);
@@ -429,7 +441,7 @@ public sealed unsafe partial class X86Core
         return true;
     }
 
-    /// <summary>A call gate and the code segment it names. Task gates and TSSs are not implemented: fatal.</summary>
+    /// <summary>A call gate and the code segment it names.</summary>
     private bool TryReadGate(ushort selector, in X86SegmentCache gate, ulong descriptor, out X86SegmentCache code, out ushort codeSelector,
         out ulong codeDescriptor, out ulong offset, out int size, out int parameters)
     {
@@ -441,13 +453,6 @@ public sealed unsafe partial class X86Core
         size = LongMode ? 8 : type == 0xc ? 4 : 2;
         parameters = (int)(descriptor >> 32) & 31;
         var error = selector & 0xfffc;
-        if (!LongMode && type is 1 or 5 or 9)
-        {
-            if (gate.Dpl < Cpl || gate.Dpl < (selector & 3))
-                return Refuse(Vector.GP, error);
-            Fatal($"far transfer to a task (selector 0x{selector:x4}): hardware task switches are not implemented");
-            return false;
-        }
         if (LongMode ? type != 0xc : type is not (4 or 0xc))
             return Refuse(Vector.GP, error);
         if (gate.Dpl < Cpl || gate.Dpl < (selector & 3))

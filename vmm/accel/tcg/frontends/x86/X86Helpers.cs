@@ -187,7 +187,7 @@ public static unsafe class X86Helpers
 
     private static ulong FarJump(TcgCore core, ulong a, ulong b, ulong c, int imm)
     {
-        Cpu(core).FarJump((ushort)a, b, imm);
+        Cpu(core).FarJump((ushort)a, b, imm, c);
         return 0;
     }
 
@@ -205,7 +205,7 @@ public static unsafe class X86Helpers
 
     private static ulong InterruptReturn(TcgCore core, ulong a, ulong b, ulong c, int imm)
     {
-        Cpu(core).Iret(imm);
+        Cpu(core).Iret(imm, a);
         return 0;
     }
 

@@ -274,7 +274,7 @@ public sealed unsafe partial class X86Translator
     private void InterruptReturn()
     {
         SyncFlags();
-        Call(X86Helper.InterruptReturn, imm: _instruction.Mnemonic switch { Mnemonic.Iret => 2, Mnemonic.Iretd => 4, _ => 8 });
+        Call(X86Helper.InterruptReturn, a: NextPc, imm: _instruction.Mnemonic switch { Mnemonic.Iret => 2, Mnemonic.Iretd => 4, _ => 8 });
         _cc = CcOp.Dynamic;
         Leave();
     }
