@@ -105,8 +105,8 @@ public sealed partial record QemuFailure(string Bucket, string Report, bool IsAr
 
     private static ulong Number(string text) => ulong.Parse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
-    // GCC tells a function's name, Clang its type and parameters as well.
-    [GeneratedRegex(@"(?:\.\./)*(?<file>[\w./-]+):\d+: (?:[^:()]*?[ *])?(?<function>[\w.]+)(?:\([^()]*\))?: Assertion [`'](?<what>.*)' failed")]
+    // GCC tells a function's name, Clang its type and parameters as well. Headers come with the folder that they were compiled in.
+    [GeneratedRegex(@"(?:/\S*/(?=include/)|(?:\.{1,2}/)*)(?<file>[\w./-]+):\d+: (?:[^:()]*?[ *])?(?<function>[\w.]+)(?:\([^()]*\))?: Assertion [`'](?<what>.*)' failed")]
     private static partial Regex Assertion();
 
     [GeneratedRegex(@"ERROR:(?:\.\./)*(?<file>[\w./-]+):\d+:(?<function>\w+): (?<what>.*)")]

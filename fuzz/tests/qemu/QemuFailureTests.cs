@@ -8,6 +8,8 @@ public sealed class QemuFailureTests
     [InlineData("qemu-system-x86_64: ../../util/iov.c:88: iov_copy: Assertion `offset == 0' failed.", "assertion util/iov.c: iov_copy: offset == 0")]
     [InlineData("qemu-system-x86_64: ../hw/virtio/virtio-iommu.c:793: void virtio_iommu_handle_command(VirtIODevice *, VirtQueue *): Assertion `sz == output_size' failed.", "assertion hw/virtio/virtio-iommu.c: virtio_iommu_handle_command: sz == output_size")]
     [InlineData("qemu: ../util/iov.c:9: size_t *iov_size(const struct iovec *, const unsigned int): Assertion `a' failed.", "assertion util/iov.c: iov_size: a")]
+    [InlineData("qemu: /src/build-1/include/exec/memory_ldst_cached.h.inc:77: void address_space_stw_le_cached(MemoryRegionCache *, hwaddr): Assertion `addr < cache->len' failed.", "assertion include/exec/memory_ldst_cached.h.inc: address_space_stw_le_cached: addr < cache->len")]
+    [InlineData("qemu: ./include/exec/memory_ldst_cached.h.inc:77: address_space_stw_le_cached: Assertion `addr < cache->len' failed.", "assertion include/exec/memory_ldst_cached.h.inc: address_space_stw_le_cached: addr < cache->len")]
     [InlineData("ERROR:../../hw/net/rocker.c:7:rocker_io: code should not be reached", "assertion hw/net/rocker.c: rocker_io: code should not be reached")]
     [InlineData("qemu: hardware error: EDU: DMA range 0x00001000-0x00002000 out of bounds", "hardware error: EDU: DMA range N-N out of bounds")]
     public void The_words_of_an_abort_are_its_bucket_without_line_numbers_addresses_and_where_it_was_built(string errors, string bucket) =>
