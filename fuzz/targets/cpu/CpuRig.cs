@@ -22,8 +22,9 @@ public sealed unsafe class CpuRig : IDisposable
     private const int GdtLimit = 0x4f, Vectors = 256, HandlerBytes = 16, Page = CpuProgram.PageBytes;
     private const byte Hlt = 0xf4;
 
-    // A program has two dozen instructions: one that ran this many goes round. One that repeats a single instruction without end may count as one for ever.
+    // A program has two dozen instructions: one that ran this many goes round. One that repeats a string instruction counts as one for ever, and soon leaves memory.
     private const long MostInstructions = 100_000;
+    private const int MostAccesses = 4_096;
     private const int MostLooks = 100;
     private static readonly TimeSpan LooksApart = TimeSpan.FromMilliseconds(20);
 
@@ -44,6 +45,7 @@ public sealed unsafe class CpuRig : IDisposable
         _accelerator = accelerator;
         accelerator.SetMemory([_ram]);
         _vcpu = accelerator.CreateVcpu(new VcpuSetup(0, 1, model, _io, apic));
+        _io.TooMany = _vcpu.Kick;
         Fill();
         _fresh.CopyTo(new Span<byte>(_ram.HostPointer, RamBytes));
         _vcpu.Reset();
@@ -64,7 +66,7 @@ public sealed unsafe class CpuRig : IDisposable
         if (program.Mode == CpuMode.Real16)
             state.Gpr[4] &= 0xffff;
         _vcpu.SetState(state);
-        _io.Hash = 0;
+        _io.Begin();
         _running++;
         var stop = _vcpu.Run();
         _running++;
@@ -209,7 +211,14 @@ public sealed unsafe class CpuRig : IDisposable
     /// <summary>No devices: what was accessed goes into a sum, reads give its low bits.</summary>
     private sealed class CountingIo : IVcpuIo
     {
-        public ulong Hash { get; set; }
+        private int _left;
+
+        public ulong Hash { get; private set; }
+
+        /// <summary>Called at the access after <see cref="MostAccesses"/> of a run.</summary>
+        public Action? TooMany { get; set; }
+
+        public void Begin() => (Hash, _left) = (0, MostAccesses);
 
         public uint ReadPort(ushort port, int size) => (uint)Mix(port, size, 1) & (uint)(ulong.MaxValue >> (64 - size * 8));
 
@@ -223,6 +232,8 @@ public sealed unsafe class CpuRig : IDisposable
         {
             Hash = (Hash ^ address * 31 ^ (ulong)size << 60 ^ value) * 0x9e3779b97f4a7c15;
             Hash ^= Hash >> 29;
+            if (--_left == 0)
+                TooMany?.Invoke();
             return Hash;
         }
     }
