@@ -30,8 +30,11 @@ public sealed class FuzzEngine
     // Making finds small and trying their neighbours: so many runs, and one of so many. Where a run takes a millisecond nothing else would be done for minutes.
     private const long FreeRefinements = 1_024, RefinementShare = 2;
 
-    // One input of so many grows from nothing, where the target knows how; in so many steps, or in more when nothing guides.
-    private const int AnewShare = 8, MostStepsAnew = 4, MostBlindSteps = 16;
+    // Steps in which an input grows from nothing, where the target knows how; or in more when nothing guides.
+    private const int MostStepsAnew = 4, MostBlindSteps = 16;
+
+    // Ways to make an input where the target has a form: those that find something are used more.
+    private const int Anew = 0, ByForm = 1, ByBytes = 2, FirstWeight = 16, Reward = 4, MostWeight = 256;
 
     private static readonly long StatsTicks = Stopwatch.Frequency;
     private static readonly TimeSpan LooksApart = TimeSpan.FromMilliseconds(1);
@@ -51,6 +54,7 @@ public sealed class FuzzEngine
     private readonly long _mostExecs;
     private readonly HashSet<string> _buckets = [];
     private readonly List<int> _hit = [];
+    private readonly int[] _ways = [FirstWeight, FirstWeight, FirstWeight];
     private readonly long _startUnix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
     private readonly long _startTicks = Stopwatch.GetTimestamp();
     private long _execs, _refinements, _nextLook, _lookEvery = 1, _lastLook, _nextStats, _allocated, _lastFind;
@@ -105,11 +109,17 @@ public sealed class FuzzEngine
             for (var left = energy; left > 0 && !IsSpent; left--)
             {
                 var other = _corpus.Entries[_random.Below(_corpus.Entries.Count)];
-                if (_form is not null && _random.OneIn(AnewShare))
-                    Try(MakeAnew(MostStepsAnew));
-                else if (_form is not null && _random.OneIn(2))
-                    Try(_form.Mutate(_random, entry.Input, other.Input, _budget.InputBytes));
-                else if (Try(_mutator.Mutate(entry.Input, other.Input)))
+                var way = ChooseWay();
+                var found = way switch
+                {
+                    Anew => Try(MakeAnew(MostStepsAnew)),
+                    ByForm => Try(_form!.Mutate(_random, entry.Input, other.Input, _budget.InputBytes)),
+                    _ => Try(_mutator.Mutate(entry.Input, other.Input)),
+                };
+                if (!found)
+                    continue;
+                _ways[way] = Math.Min(_ways[way] + Reward, MostWeight);
+                if (way == ByBytes)
                     _mutator.Succeeded();
             }
             _cycles += entry.Id == _corpus.Entries.Count - 1 ? 1 : 0;
@@ -120,6 +130,14 @@ public sealed class FuzzEngine
     private bool IsSpent => _isTimeOver || _mostExecs <= _execs;
 
     private bool MayRefine => _refinements < FreeRefinements + _execs / RefinementShare;
+
+    private int ChooseWay()
+    {
+        if (_form is null)
+            return ByBytes;
+        var at = _random.Below(_ways[Anew] + _ways[ByForm] + _ways[ByBytes]);
+        return at < _ways[Anew] ? Anew : at < _ways[Anew] + _ways[ByForm] ? ByForm : ByBytes;
+    }
 
     // What the mutations make of nothing, or of one of the target's own inputs.
     private byte[] MakeAnew(int mostSteps)
