@@ -6,7 +6,11 @@
 #include "report.h"
 #include "sbi.h"
 
+#define SBI_ALREADY_AVAILABLE	-6
+
 void secondary_start(void);
+/* By hart, of those that came in by themselves: the index to go on with. */
+extern u32 parked_index[MAX_CPUS];
 
 struct cpu cpus[MAX_CPUS];
 static u32 count = 1;
@@ -45,7 +49,9 @@ u32 smp_start(void)
 	for (u32 i = 1; i < count; i++) {
 		s64 error = sbi_call(SBI_HSM, SBI_HSM_START, cpus[i].hart, (u64)secondary_start, i, 0).error;
 
-		if (error)
+		if (error == SBI_ALREADY_AVAILABLE && cpus[i].hart < MAX_CPUS)
+			__atomic_store_n(&parked_index[cpus[i].hart], i, __ATOMIC_RELEASE);
+		else if (error)
 			abort_test("hart_start of hart %lu returned %ld", cpus[i].hart, error);
 	}
 	smp_wait_online(count);

@@ -7,6 +7,10 @@
 	.section .text.start, "ax"
 	.globl _start, secondary_start
 _start:
+	la t0, boot_lottery
+	li t1, 1
+	amoadd.w.aqrl t1, t1, (t0)
+	bnez t1, parked
 	la t0, boot_fdt
 	sd a1, 0(t0)
 	la t0, boot_hart
@@ -25,12 +29,30 @@ secondary_start:
 	mv ra, zero
 	j cpu_start
 
+/* A starved host's firmware has let a second hart in: to be started, it is told its index. */
+parked:
+	li t0, MAX_CPUS
+	bgeu a0, t0, 2f
+	slli a0, a0, 2
+	la t0, parked_index
+	add t0, t0, a0
+1:	lw a1, 0(t0)
+	beqz a1, 1b
+	fence
+	j secondary_start
+2:	wfi
+	j 2b
+
 	.bss
 	.balign 16
 cpu_stacks:
 	.skip MAX_CPUS * CPU_STACK_SIZE
-	.globl boot_fdt, boot_hart
+	.globl boot_fdt, boot_hart, parked_index
 boot_fdt:
 	.skip 8
 boot_hart:
 	.skip 8
+parked_index:
+	.skip MAX_CPUS * 4
+boot_lottery:
+	.skip 4
