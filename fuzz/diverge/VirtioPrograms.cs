@@ -161,10 +161,6 @@ internal static class VirtioPrograms
 
     private static Operation Write(int offset, int size, ulong value) => Operation.Write(AddressSpace.Mmio, Modern + (ulong)offset, size, value);
 
-    private static List<Operation> Config(int register, int size, ulong value)
-    {
-        var program = new List<Operation>();
-        QemuDevice.Config(program, new PciAddress(0, 2, 0), register, size, value);
-        return program;
-    }
+    // As port accesses: these are compared one by one.
+    private static IEnumerable<Operation> Config(int register, int size, ulong value) => Operation.PciWrite(2 << 3, register, size, value).Plain();
 }

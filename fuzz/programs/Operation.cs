@@ -162,6 +162,18 @@ public readonly record struct Operation
         _ => [this],
     };
 
+    /// <summary>The configuration access that two accesses of ports are, the other way round; null when they are none, or of another bus than 0.</summary>
+    public static Operation? FromPorts(in Operation select, in Operation access)
+    {
+        if (select is not { Kind: OperationKind.Write, Space: AddressSpace.Port, Address: PciSelector, Size: 4 } || access is not { Kind: OperationKind.Read or OperationKind.Write, Space: AddressSpace.Port })
+            return null;
+        var (address, offset) = (select.Value - PciEnable, access.Address - PciData);
+        if (address > ushort.MaxValue || (address & 3) != 0 || offset > 3 || offset % (ulong)access.Size != 0)
+            return null;
+        var (function, register) = ((int)address >> 8, (int)(address & byte.MaxValue | offset));
+        return access.Kind == OperationKind.Read ? PciRead(function, register, access.Size) : PciWrite(function, register, access.Size, access.Value);
+    }
+
     /// <summary>The writes that a pattern stands for.</summary>
     public IEnumerable<Operation> Writes()
     {

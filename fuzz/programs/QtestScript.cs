@@ -34,7 +34,11 @@ public sealed record QtestScript(string Text, int Dropped)
         return new QtestScript(text.ToString(), dropped);
     }
 
-    /// <summary>One operation as qtest has it: a pattern is a long write.</summary>
+    /// <summary>One operation as qtest has it: a pattern is a long write, a configuration access two of ports.</summary>
+    public static IEnumerable<string> Lines(Operation operation) =>
+        operation.Kind is OperationKind.PciRead or OperationKind.PciWrite ? operation.Plain().Select(static access => Line(access)) : [Line(operation)];
+
+    /// <summary>One operation that is one command of qtest.</summary>
     public static string Line(in Operation operation) => operation.Kind == OperationKind.Pattern
         ? $"write 0x{operation.Address:x} 0x{operation.Size:x} 0x{Convert.ToHexStringLower(operation.Repeated())}"
         : ProgramText.Line(operation);
@@ -48,7 +52,8 @@ public sealed record QtestScript(string Text, int Dropped)
 
     /// <summary>
     /// Reads a script: plain commands, or the log of a session, whose <c>[R +0.01]</c> lines are the commands and whose <c>[S +0.01]</c> lines the replies.
-    /// Writes of more bytes than one operation has become several.
+    /// Writes of more bytes than one operation has become several. A selector written to port 0xcf8 with the access of its data behind it is a configuration
+    /// access, where it is one of bus 0 (PCI Local Bus Specification 3.0, 3.2.2.3.2).
     /// </summary>
     /// <exception cref="ProgramFormatException">A line that is no command that a program can have.</exception>
     public static IReadOnlyList<Operation> Import(string script)
@@ -76,7 +81,19 @@ public sealed record QtestScript(string Text, int Dropped)
             else
                 program.Add(ProgramText.ParseLine(words, number));
         }
-        return program;
+        return Folded(program);
+    }
+
+    private static List<Operation> Folded(List<Operation> program)
+    {
+        var folded = new List<Operation>(program.Count);
+        for (var i = 0; i < program.Count; i++)
+        {
+            var access = i + 1 < program.Count ? Operation.FromPorts(program[i], program[i + 1]) : null;
+            folded.Add(access ?? program[i]);
+            i += access is null ? 0 : 1;
+        }
+        return folded;
     }
 
     private static void AddLongWrite(List<Operation> program, string length, string address, string data, int line)

@@ -5,21 +5,6 @@ using Gauntlet.Vmm.Bus;
 
 namespace Gauntlet.Fuzz.Qemu;
 
-/// <summary>A PCI function that belongs to a device under test.</summary>
-/// <param name="Bus">0 to 255.</param>
-/// <param name="Slot">0 to 31.</param>
-/// <param name="Function">0 to 7.</param>
-public readonly record struct PciAddress(int Bus, int Slot, int Function)
-{
-    /// <summary>What goes to port 0xcf8 for a register (PCI Local Bus Specification 3.0, 3.2.2.3.2).</summary>
-    public uint ConfigAddress(int register) => 0x80000000u | (uint)Bus << 16 | (uint)Slot << 11 | (uint)Function << 8 | ((uint)register & 0xfc);
-}
-
-/// <summary>A capability of a PCI function (PCI Local Bus Specification 3.0, 6.7).</summary>
-/// <param name="Offset">In its configuration space.</param>
-/// <param name="Id">As in appendix H.</param>
-public readonly record struct PciCapability(PciAddress Function, int Offset, int Id);
-
 /// <summary>
 /// A device of a running QEMU: how to start it, where its registers are. Everything is told by the binary itself (device-list-properties, info qtree, query-pci,
 /// info mtree), so that a device of any version can be fuzzed by its name.
@@ -27,20 +12,19 @@ public readonly record struct PciCapability(PciAddress Function, int Offset, int
 /// <param name="Name">As <c>-device</c> takes it, or a part of the name of a region that the machine has anyhow.</param>
 /// <param name="Command">That starts it.</param>
 /// <param name="Windows">Its registers, leaf regions of the memory tree.</param>
-/// <param name="Functions">Its PCI functions.</param>
+/// <param name="Functions">Its PCI functions, on bus 0: device number times 8 plus function.</param>
 /// <param name="Setup">Gives its BARs addresses and lets it decode and master: what firmware would do.</param>
 public sealed partial record QemuDevice(
-    string Name, QemuCommand Command, IReadOnlyList<Window> Windows, IReadOnlyList<PciAddress> Functions, IReadOnlyList<Operation> Setup)
+    string Name, QemuCommand Command, IReadOnlyList<Window> Windows, IReadOnlyList<int> Functions, IReadOnlyList<Operation> Setup)
 {
     /// <summary>Of its functions.</summary>
     public IReadOnlyList<PciCapability> Capabilities { get; init; } = [];
 
+    /// <summary>Of its functions' configuration spaces, as they tell themselves.</summary>
+    public IReadOnlyList<PciRegister> Registers { get; init; } = [];
+
     // As QEMU names the ports of configuration mechanism #1 (PCI Local Bus Specification 3.0, 3.2.2.3.2): "-idx" and "-data".
     private const string ConfigurationRegion = "pci-conf";
-
-    // Of the status register; a space of 256 bytes has room for no more (6.2.3).
-    private const ulong HasCapabilities = 0x10;
-    private const int MostCapabilities = 48;
 
     private const uint FirstMemory = 0xe0000000, FirstPort = 0xc000, MemoryEnd = 0xfe000000, PortEnd = 0x10000;
 
@@ -79,7 +63,7 @@ public sealed partial record QemuDevice(
         var (functions, setup, bars) = isDevice ? PlanPci(process, plain) : ([], [], []);
         // The board's own functions have no setup: their configuration is the target.
         if (name == ConfigurationRegion)
-            functions = [.. PciFunctions(process).Select(found => found.Address)];
+            functions = [.. PciFunctions(process).Select(static found => found.Function)];
         process.Run(setup);
         var before = Leaves(baseTree).ToHashSet();
         var leaves = Leaves(process.ExecuteHuman("info mtree"));
@@ -91,21 +75,22 @@ public sealed partial record QemuDevice(
             .Take(Grammar.MaxWindows)];
         if (windows.Count == 0 && functions.Count == 0)
             throw new UserException($"qemu:{name}: {Path.GetFileName(program)} has no such device on {machine}, or none of its registers can be reached");
-        return new QemuDevice(name, command, windows, functions, setup) { Capabilities = ReadCapabilities(process, functions) };
+        var maps = functions.Select(function => PciFunctionMap.Read(function, register => (uint)process.Run([Operation.PciRead(function, register, 4)])[0])).ToList();
+        return new QemuDevice(name, command, windows, functions, setup) { Capabilities = [.. maps.SelectMany(static map => map.Capabilities)], Registers = [.. maps.SelectMany(static map => map.Registers)] };
     }
 
-    private static (List<PciAddress> Functions, List<Operation> Setup, List<Bar> Bars) PlanPci(QemuProcess process, QemuCommand plain)
+    private static (List<int> Functions, List<Operation> Setup, List<Bar> Bars) PlanPci(QemuProcess process, QemuCommand plain)
     {
-        HashSet<PciAddress> old;
+        HashSet<int> old;
         using (var bare = new QemuProcess(plain))
-            old = [.. PciFunctions(bare).Select(found => found.Address)];
-        var (functions, setup, bars) = (new List<PciAddress>(), new List<Operation>(), new List<Bar>());
+            old = [.. PciFunctions(bare).Select(static found => found.Function)];
+        var (functions, setup, bars) = (new List<int>(), new List<Operation>(), new List<Bar>());
         var (memory, port) = ((ulong)FirstMemory, (ulong)FirstPort);
-        foreach (var (address, regions) in PciFunctions(process))
+        foreach (var (function, regions) in PciFunctions(process))
         {
-            if (old.Contains(address) || address.Bus != 0)
+            if (old.Contains(function))
                 continue;
-            functions.Add(address);
+            functions.Add(function);
             foreach (var (number, isPort, size, is64) in regions)
             {
                 ref var next = ref isPort ? ref port : ref memory;
@@ -113,45 +98,21 @@ public sealed partial record QemuDevice(
                 if (at + size > (isPort ? PortEnd : MemoryEnd))
                     continue;
                 next = at + size;
-                Config(setup, address, 0x10 + 4 * number, 4, at);
+                setup.Add(Operation.PciWrite(function, PciRegister.FirstBar + 4 * number, 4, at));
                 if (is64)
-                    Config(setup, address, 0x14 + 4 * number, 4, 0);
+                    setup.Add(Operation.PciWrite(function, PciRegister.FirstBar + 4 * (number + 1), 4, at >> 32));
                 bars.Add(new Bar(isPort ? AddressSpace.Port : AddressSpace.Mmio, at, size));
             }
             // I/O, memory and mastering (6.2.2).
-            Config(setup, address, 4, 2, 7);
+            setup.Add(Operation.PciWrite(function, PciRegister.Command, 2, 7));
         }
         return (functions, setup, bars);
     }
 
-    private static List<PciCapability> ReadCapabilities(QemuProcess process, IReadOnlyList<PciAddress> functions)
+    // On bus 0: no firmware numbers what is behind bridges.
+    private static IEnumerable<(int Function, List<(int Number, bool IsPort, ulong Size, bool Is64)> Regions)> PciFunctions(QemuProcess process)
     {
-        var found = new List<PciCapability>();
-        foreach (var function in functions)
-        {
-            ulong Word(int register) => process.Run([Operation.Write(AddressSpace.Port, 0xcf8, 4, function.ConfigAddress(register)), Operation.Read(AddressSpace.Port, 0xcfc, 4)])[1];
-            if ((Word(4) >> 16 & HasCapabilities) == 0)
-                continue;
-            var at = (int)Word(0x34) & 0xfc;
-            for (var left = MostCapabilities; at >= 0x40 && left > 0; left--)
-            {
-                var word = Word(at);
-                found.Add(new PciCapability(function, at, (int)word & 0xff));
-                at = (int)(word >> 8) & 0xfc;
-            }
-        }
-        return found;
-    }
-
-    internal static void Config(List<Operation> program, in PciAddress function, int register, int size, ulong value)
-    {
-        program.Add(Operation.Write(AddressSpace.Port, 0xcf8, 4, function.ConfigAddress(register)));
-        program.Add(Operation.Write(AddressSpace.Port, (ulong)(0xcfc + (register & 3)), size, value));
-    }
-
-    private static IEnumerable<(PciAddress Address, List<(int Number, bool IsPort, ulong Size, bool Is64)> Regions)> PciFunctions(QemuProcess process)
-    {
-        foreach (var bus in process.Execute("query-pci").EnumerateArray())
+        foreach (var bus in process.Execute("query-pci").EnumerateArray().Where(static bus => bus.GetProperty("bus").GetInt32() == 0))
         {
             foreach (var device in bus.GetProperty("devices").EnumerateArray())
             {
@@ -160,7 +121,7 @@ public sealed partial record QemuDevice(
                     .Select(region => (region.GetProperty("bar").GetInt32(), region.GetProperty("type").GetString() == "io", region.GetProperty("size").GetUInt64(),
                         region.TryGetProperty("mem_type_64", out var wide) && wide.GetBoolean()))
                     .ToList();
-                yield return (new PciAddress(device.GetProperty("bus").GetInt32(), device.GetProperty("slot").GetInt32(), device.GetProperty("function").GetInt32()), regions);
+                yield return (device.GetProperty("slot").GetInt32() << 3 | device.GetProperty("function").GetInt32(), regions);
             }
         }
     }

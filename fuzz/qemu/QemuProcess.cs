@@ -34,6 +34,8 @@ public sealed class QemuProcess : IDisposable
     private readonly Socket _qtest, _qmp;
     private readonly byte[] _buffer = new byte[1 << 16];
     private readonly StringBuilder _commands = new();
+    // Of those commands: it ends an operation, whose reply it has. A configuration access is two.
+    private readonly Queue<bool> _endings = new();
     private readonly MemoryStream _pending = new();
 
     /// <param name="trace">Events that are traced into <see cref="TracePath"/>, as <c>-trace events=</c> reads them; null for none.</param>
@@ -101,7 +103,7 @@ public sealed class QemuProcess : IDisposable
         }
     }
 
-    /// <summary>How many commands of the last program it replied to.</summary>
+    /// <summary>How many operations of the last program it replied to, of those that are commands.</summary>
     public int Answered { get; private set; }
 
     /// <summary>A guest can stop or power off its machine: then it answers, but is of no use.</summary>
@@ -114,31 +116,40 @@ public sealed class QemuProcess : IDisposable
         var replies = new List<ulong>(program.Count);
         Answered = 0;
         _commands.Clear();
-        var expected = 0;
+        _endings.Clear();
         foreach (var operation in program)
         {
             if (!IsCommand(operation))
                 continue;
-            _commands.Append(QtestScript.Line(operation)).Append('\n');
-            expected++;
-            if (_commands.Length < PieceCharacters)
-                continue;
-            Exchange(expected, replies);
-            expected = 0;
+            if (operation.Kind is OperationKind.PciRead or OperationKind.PciWrite)
+            {
+                foreach (var access in operation.Plain())
+                {
+                    _commands.Append(QtestScript.Line(access)).Append('\n');
+                    _endings.Enqueue(access.Address != Operation.PciSelector);
+                }
+            }
+            else
+            {
+                _commands.Append(QtestScript.Line(operation)).Append('\n');
+                _endings.Enqueue(true);
+            }
+            if (_commands.Length >= PieceCharacters)
+                Exchange(replies);
         }
-        Exchange(expected, replies);
+        Exchange(replies);
         return replies;
     }
 
-    private void Exchange(int expected, List<ulong> replies)
+    private void Exchange(List<ulong> replies)
     {
-        if (expected == 0)
+        if (_endings.Count == 0)
             return;
         Send(_qtest, _commands.ToString());
         _commands.Clear();
         var deadline = Stopwatch.GetTimestamp() + (long)(Longest.TotalSeconds * Stopwatch.Frequency);
         var kept = 0;
-        while (expected > 0)
+        while (_endings.Count > 0)
         {
             var end = kept + Receive(_qtest, deadline, kept);
             ReadOnlySpan<byte> left = _buffer.AsSpan(0, end);
@@ -147,7 +158,8 @@ public sealed class QemuProcess : IDisposable
                 // Notices of interrupt lines come between the replies.
                 if (left.StartsWith("IRQ"u8))
                     continue;
-                expected--;
+                if (!_endings.TryDequeue(out var isEnding) || !isEnding)
+                    continue;
                 Answered++;
                 replies.Add(left.StartsWith("OK 0x"u8) && Utf8Parser.TryParse(left[5..newline], out ulong read, out _, 'x') ? read : 0);
             }
@@ -159,7 +171,8 @@ public sealed class QemuProcess : IDisposable
 
     /// <summary>False for what qtest has no command for, or this QEMU none.</summary>
     public static bool IsCommand(in Operation operation) =>
-        operation.Kind is OperationKind.Read or OperationKind.Write or OperationKind.Fill or OperationKind.WriteMemory or OperationKind.ReadMemory or OperationKind.Pattern;
+        operation.Kind is OperationKind.Read or OperationKind.Write or OperationKind.Fill or OperationKind.WriteMemory or OperationKind.ReadMemory or OperationKind.Pattern
+            or OperationKind.PciRead or OperationKind.PciWrite;
 
     /// <summary>RESET of the whole machine, as its button; memory keeps its contents.</summary>
     /// <exception cref="QemuDiedException">It did not outlive it.</exception>

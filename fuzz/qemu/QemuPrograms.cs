@@ -25,8 +25,6 @@ public sealed class QemuPrograms
 
     private const int SlotBytes = 0x1000, MostStructureBytes = 128, PatternStep = 8, MostPatternBytes = 64;
 
-    private const int Msi = 5, MsiX = 0x11;
-
     private static readonly ulong[] Interesting =
         [0, 1, 2, 3, 4, 7, 8, 0xf, 0x10, 0x18, 0x1f, 0x20, 0x3f, 0x40, 0x7f, 0x80, 0xff, 0x100, 0x200, 0x7ff, 0x800, 0xfff, 0x1000, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff];
 
@@ -38,7 +36,7 @@ public sealed class QemuPrograms
     public QemuPrograms(FuzzRandom random, QemuDevice device)
     {
         (_random, _device) = (random, device);
-        _interrupting = [.. device.Capabilities.Where(capability => capability.Id is Msi or MsiX)];
+        _interrupting = [.. device.Capabilities.Where(capability => capability.Id is PciCapability.Msi or PciCapability.MsiX)];
         _virtio = VirtioQueues.For(device, this, random);
     }
 
@@ -160,12 +158,7 @@ public sealed class QemuPrograms
                 SetCapability(program);
                 break;
             case 4 when _device.Functions.Count > 0:
-                var function = _device.Functions[_random.Below(_device.Functions.Count)];
-                var register = _random.OneIn(2) ? 4 * _random.Below(16) : 4 * _random.Below(64);
-                // Its BARs stay, mostly: elsewhere nothing would reach it.
-                if (register is >= 0x10 and < 0x28 && !_random.OneIn(4))
-                    register = 0x40;
-                QemuDevice.Config(program, function, register, 4, register == 4 ? 6 | Value(2) : Value(4));
+                program.Add(ConfigAccess());
                 break;
             case 7 when _random.OneIn(6):
                 program.Add(Pause);
@@ -189,17 +182,30 @@ public sealed class QemuPrograms
         // What is under way when it changes is what matters: mostly interrupts.
         var some = _interrupting.Count > 0 && !_random.OneIn(3) ? _interrupting : _device.Capabilities;
         var capability = some[_random.Below(some.Count)];
-        const int PowerManagement = 1, Express = 0x10;
         const int FunctionReset = 0x8000, MsiXEnable = 0x8000, MsiXMask = 0x4000;
         (int Register, int Value) set = capability.Id switch
         {
-            PowerManagement => (4, _random.Below(4)),
-            Msi => (2, _random.Below(2) | (_random.OneIn(4) ? _random.Below(8) << 4 : 0)),
-            MsiX => (2, _random.OneIn(2) ? MsiXEnable : _random.OneIn(4) ? MsiXEnable | MsiXMask : 0),
-            Express when _random.OneIn(2) => (8, FunctionReset),
+            PciCapability.PowerManagement => (4, _random.Below(4)),
+            PciCapability.Msi => (2, _random.Below(2) | (_random.OneIn(4) ? _random.Below(8) << 4 : 0)),
+            PciCapability.MsiX => (2, _random.OneIn(2) ? MsiXEnable : _random.OneIn(4) ? MsiXEnable | MsiXMask : 0),
+            PciCapability.Express when _random.OneIn(2) => (8, FunctionReset),
             _ => (2 + 2 * _random.Below(8), (int)Value(2)),
         };
-        QemuDevice.Config(program, capability.Function, Math.Min(capability.Offset + set.Register, 0xfe), 2, (ulong)set.Value);
+        program.Add(Operation.PciWrite(capability.Function, Math.Min(capability.Offset + set.Register, 0xfe), 2, (ulong)set.Value));
+    }
+
+    // Of the registers that the function tells of, or anywhere.
+    private Operation ConfigAccess()
+    {
+        const int Enabled = 6;
+        var register = _device.Registers.Count > 0 && !_random.OneIn(4)
+            ? _device.Registers[_random.Below(_device.Registers.Count)]
+            : new PciRegister(_device.Functions[_random.Below(_device.Functions.Count)], 4 * _random.Below(64), 4);
+        // Its BARs stay, mostly: elsewhere nothing would reach it.
+        if (_random.OneIn(5) || (register.IsBar && !_random.OneIn(4)))
+            return Operation.PciRead(register.Function, register.Offset, register.Size);
+        var value = Value(register.Size);
+        return Operation.PciWrite(register.Function, register.Offset, register.Size, register.Offset == PciRegister.Command ? Enabled | value : value);
     }
 
     private Operation Access()
@@ -220,14 +226,19 @@ public sealed class QemuPrograms
     {
         switch (operation.Kind)
         {
-            case OperationKind.Write when operation.Address is 0xcf8 && operation.Space == AddressSpace.Port:
+            case OperationKind.PciWrite when _random.OneIn(4):
+                return Operation.PciWrite((int)operation.Address >> 8, Neighbour((int)operation.Address & byte.MaxValue, operation.Size), operation.Size, operation.Value);
+            case OperationKind.PciWrite:
+                return Operation.PciWrite((int)operation.Address >> 8, (int)operation.Address & byte.MaxValue, operation.Size, OtherValue(operation));
+            // Of programs that were kept before configuration accesses were operations of their own.
+            case OperationKind.Write when operation.Address is Operation.PciSelector && operation.Space == AddressSpace.Port:
                 return operation;
             case OperationKind.Write when _random.OneIn(4):
                 var step = (ulong)(operation.Size * (1 + _random.Below(4)));
                 var to = _random.OneIn(2) ? operation.Address + step : operation.Address - step;
                 return operation.Space == AddressSpace.Port && to > ushort.MaxValue ? operation : Operation.Write(operation.Space, to, operation.Size, operation.Value);
             case OperationKind.Write:
-                return Operation.Write(operation.Space, operation.Address, operation.Size, _random.OneIn(2) ? Value(operation.Size) : operation.Value ^ 1UL << _random.Below(operation.Size * 8));
+                return Operation.Write(operation.Space, operation.Address, operation.Size, OtherValue(operation));
             case OperationKind.WriteMemory or OperationKind.Pattern:
                 var data = (byte[])operation.Data.Clone();
                 var size = Math.Min(1 << _random.Below(4), data.Length);
@@ -247,5 +258,14 @@ public sealed class QemuPrograms
             default:
                 return operation;
         }
+    }
+
+    private ulong OtherValue(in Operation write) => _random.OneIn(2) ? Value(write.Size) : write.Value ^ 1UL << _random.Below(write.Size * 8);
+
+    // Some steps before or behind a register, in a space of 256 bytes.
+    private int Neighbour(int register, int size)
+    {
+        var step = size * (1 + _random.Below(4));
+        return (_random.OneIn(2) ? register + step : register - step) & byte.MaxValue;
     }
 }

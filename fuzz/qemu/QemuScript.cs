@@ -8,8 +8,9 @@ public static class QemuScript
 {
     private static readonly TimeSpan LongestRun = TimeSpan.FromSeconds(40), Settling = TimeSpan.FromMilliseconds(400), Symbolizing = TimeSpan.FromSeconds(60);
 
-    /// <summary>One command a line.</summary>
-    public static string From(IEnumerable<Operation> program) => string.Concat(program.Where(operation => QemuProcess.IsCommand(operation)).Select(operation => $"{QtestScript.Line(operation)}\n"));
+    /// <summary>One command a line; a configuration access is two, by ports.</summary>
+    public static string From(IEnumerable<Operation> program) =>
+        string.Concat(program.Where(static operation => QemuProcess.IsCommand(operation)).SelectMany(static operation => QtestScript.Lines(operation)).Select(static line => $"{line}\n"));
 
     /// <summary>Status and standard error when the process ended by itself; null when it outlived the script.</summary>
     /// <param name="symbolize">A sanitizer's report has names of functions.</param>

@@ -57,10 +57,10 @@ internal sealed class QemuSeeds
     // What the setup wrote, by the register of the first function that it names.
     private static IEnumerable<(int Register, ulong Value)> ConfigWrites(IReadOnlyList<Operation> setup)
     {
-        for (var i = 0; i + 1 < setup.Count; i += 2)
+        foreach (var write in setup.Where(static operation => operation.Kind == OperationKind.PciWrite))
         {
-            if (setup[i].Value >> 8 == setup[0].Value >> 8)
-                yield return ((int)(setup[i].Value & 0xfc), setup[i + 1].Value);
+            if (write.Address >> 8 == setup[0].Address >> 8)
+                yield return ((int)write.Address & byte.MaxValue, write.Value);
         }
     }
 
@@ -87,10 +87,10 @@ internal sealed class QemuSeeds
     // MSI-X instead of the pin (PCI Local Bus Specification 3.0, 6.8.2.3).
     private void EnableMsiX()
     {
-        const int MsiX = 0x11, Enable = 0x8000;
-        var capability = _device.Capabilities.FirstOrDefault(each => each.Id == MsiX);
+        const int Enable = 0x8000;
+        var capability = _device.Capabilities.FirstOrDefault(static each => each.Id == PciCapability.MsiX);
         if (capability.Offset != 0)
-            QemuDevice.Config(_program, capability.Function, capability.Offset + 2, 2, Enable);
+            _program.Add(Operation.PciWrite(capability.Function, capability.Offset + 2, 2, Enable));
     }
 
     private void Pause() => _program.Add(QemuPrograms.Pause);

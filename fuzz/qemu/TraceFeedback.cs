@@ -102,9 +102,10 @@ public sealed class TraceFeedback : IQemuFeedback
             if (!QemuProcess.IsCommand(operation) || next >= replies.Count)
                 continue;
             var reply = replies[next++];
-            if (operation.Kind != OperationKind.Read)
+            if (operation.Kind is not (OperationKind.Read or OperationKind.PciRead))
                 continue;
-            var place = operation.Address << 4 | (uint)operation.Space << 3;
+            // A configuration space is none of the two others.
+            var place = operation.Address << 4 | (uint)operation.Space << 3 | (operation.Kind == OperationKind.PciRead ? 4u : 0);
             if (_valuesOf.GetValueOrDefault(place) < ValuesPerAddress && Consider(Mix(place, reply)))
                 _placeOf[Mix(place, reply)] = place;
         }
