@@ -126,9 +126,11 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say, 
         if (folder is null || !Directory.Exists(folder))
             yield break;
         using var target = TargetCatalogue.Create(name);
+        // What once ended its process may do it again, and the night goes on.
+        using var process = new ReplayProcess(name);
         foreach (var path in Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal))
         {
-            if (Replay.Run(target, Replay.Load(path, target.Grammar)) is { } finding)
+            if (process.Run(Replay.Load(path, target.Grammar)) is { } finding)
                 yield return $"{Path.GetFileName(path)}: {finding.Bucket}";
         }
     }

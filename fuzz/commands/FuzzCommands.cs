@@ -1,9 +1,6 @@
 using System.CommandLine;
-using Gauntlet.Fuzz.Engine;
-using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Qemu;
 using Gauntlet.Fuzz.Targets;
-using Gauntlet.Fuzz.Triage;
 using Gauntlet.Fuzz.Worker;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Terminal;
@@ -17,7 +14,7 @@ public sealed class FuzzCommands : ICommandModule
     {
         yield return new Command("fuzz", "Fuzz device models and parsers, guided by coverage")
         {
-            List(output), Run(output), Smoke(output), Repro(output), Minimize(output), Triage(output),
+            List(output), Run(output), Smoke(output), TriageCommands.Triage(output), TriageCommands.Show(output), TriageCommands.Repro(output), TriageCommands.Minimize(output),
             CampaignCommands.Campaign(output), CampaignCommands.Report(output), DivergeCommand.Create(output),
             CorpusCommands.CMin(output), CorpusCommands.Merge(output), CorpusCommands.Export(output), CorpusCommands.Import(output), Afl(),
         };
@@ -112,74 +109,7 @@ public sealed class FuzzCommands : ICommandModule
         return command.WithExample("AFL_SKIP_BIN_CHECK=1 afl-fuzz -i seeds -o out -- gauntlet fuzz afl isa-serial", "AFL++ on the UART");
     }
 
-    private static Command Repro(Output output)
-    {
-        var (target, input) = (TargetArgument(), InputArgument());
-        var command = new Command("repro", "Run one input again, each operation with its reply; exit code 1 when it fails") { target, input };
-        command.SetAction(parsed =>
-        {
-            using var made = TargetCatalogue.Create(parsed.GetValue(target)!);
-            var bytes = Replay.Load(parsed.GetValue(input)!, made.Grammar);
-            var finding = Replay.Run(made, bytes, (operation, reply) => output.Out.WriteLine($"{ProgramText.Line(operation)}  # {Reply(operation, reply)}"));
-            output.Out.WriteLine(finding is null ? "nothing is wrong" : $"{finding.Bucket}\n{finding.Report}");
-            return finding is null ? ExitCode.Success : ExitCode.Failure;
-        });
-        return command.WithExample("gauntlet fuzz repro isa-serial fuzz-out/isa-serial/crashes/id:000000", "a crash that a run found");
-    }
-
-    private static Command Minimize(Output output)
-    {
-        var (target, input) = (TargetArgument(), InputArgument());
-        var command = new Command("minimize", "The smallest input that fails in the same way, with its regression tests beside it") { target, input };
-        command.SetAction(parsed =>
-        {
-            var (name, path) = (parsed.GetValue(target)!, parsed.GetValue(input)!);
-            using var made = TargetCatalogue.Create(name);
-            var bytes = Replay.Load(path, made.Grammar);
-            var finding = Replay.Run(made, bytes) ?? throw new UserException($"minimizing {path}: it does not fail on {name}");
-            foreach (var written in Smallest(made, name, bytes, finding, path + ".min"))
-                output.Out.WriteLine(written);
-            return ExitCode.Success;
-        });
-        return command.WithExample("gauntlet fuzz minimize isa-serial fuzz-out/isa-serial/crashes/id:000000", "what is left is in files beside it");
-    }
-
-    private static Command Triage(Output output)
-    {
-        var target = TargetArgument();
-        var folder = new Argument<string>("directory") { Description = "What `gauntlet fuzz run` wrote" };
-        var command = new Command("triage", "Crashes by bucket, each minimised, with regression tests; exit code 1 when there are any") { target, folder };
-        command.SetAction(parsed =>
-        {
-            var (name, path) = (parsed.GetValue(target)!, parsed.GetValue(folder)!);
-            if (!Directory.Exists(path))
-                throw new UserException($"triage: there is no directory {path}");
-            using var made = TargetCatalogue.Create(name);
-            var crashes = OutputDirectory.Parts(path).SelectMany(part => new OutputDirectory(part).Inputs("crashes")).Select(file => (File: file, Finding: Replay.Run(made, File.ReadAllBytes(file)))).ToList();
-            var triaged = Path.Combine(path, "triage");
-            Directory.CreateDirectory(triaged);
-            var number = 0;
-            foreach (var bucket in crashes.GroupBy(crash => crash.Finding?.Bucket))
-            {
-                var first = bucket.First();
-                output.Out.WriteLine($"{bucket.Count(),4}  {bucket.Key ?? "does not fail again (fixed, or only in its own process)"}");
-                output.Out.WriteLine($"      gauntlet fuzz repro {name} {first.File}");
-                if (first.Finding is null)
-                    continue;
-                foreach (var written in Smallest(made, name, File.ReadAllBytes(first.File), first.Finding, Path.Combine(triaged, $"{number++:d3}")))
-                    output.Out.WriteLine($"      {written}");
-            }
-            return crashes.Count == 0 ? ExitCode.Success : ExitCode.Failure;
-        });
-        return command.WithExample("gauntlet fuzz triage isa-serial fuzz-out/isa-serial", "buckets of a night, smallest inputs, tests");
-    }
-
-    private static IReadOnlyList<string> Smallest(IFuzzTarget target, string name, byte[] input, Finding finding, string stem) =>
-        Regression.Write(stem, name, Minimizer.Minimize(input, target, bytes => Replay.Run(target, bytes)?.Bucket == finding.Bucket), target.Grammar, finding);
-
     private static Argument<string> TargetArgument() => new("target") { Description = "As `gauntlet fuzz list` names it" };
-
-    private static Argument<string> InputArgument() => new("input") { Description = "A file of the queue or the crashes, or a device program as text" };
 
     private static Option<ulong> SeedOption() => new("--seed") { Description = "Of all that is random", DefaultValueFactory = _ => 1 };
 
@@ -193,13 +123,6 @@ public sealed class FuzzCommands : ICommandModule
     private static TimeSpan? Duration(string? text) => text is null ? null
         : DurationText.TryParse(text, out var duration) ? duration
         : throw new UserException($"--time {text}: a number with s, m, h or d is expected, as in 30s");
-
-    private static string Reply(in Operation operation, ulong? reply) => reply switch
-    {
-        null => "left out: this target has no such thing",
-        { } value when operation.Kind is OperationKind.Read or OperationKind.SampleInterrupts => $"0x{value:x}",
-        _ => "done",
-    };
 
     private static string Line(string name, in FuzzProgress at) =>
         $"{name,-16} {at.Execs,10} runs {at.ExecsPerSecond,8}/s {at.Edges,6}/{at.EdgesTotal} edges {at.Corpus,5} corpus {at.Crashes,3} crashes {at.Hangs,3} hangs";

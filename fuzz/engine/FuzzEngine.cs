@@ -229,7 +229,7 @@ public sealed class FuzzEngine
             var before = _allocated;
             _allocated = GC.GetAllocatedBytesForCurrentThread();
             if (_allocated - before is > MaxRunBytes and var bytes)
-                throw new OracleException("allocation", $"{bytes} bytes allocated in one run, {MaxRunBytes} are the limit");
+                throw OracleException.Allocation(bytes, MaxRunBytes);
         }
         catch (Exception exception)
         {
@@ -239,8 +239,11 @@ public sealed class FuzzEngine
         _current.End();
         if (finding is null)
             return true;
+        // Those that were not kept are not counted either: a target that fails in ever new ways must not fill memory.
         if (_buckets.Count < MostCrashBuckets && _buckets.Add(finding.Bucket))
-            _output.AddCrash(input, $"{finding.Bucket}\n{finding.Report}\n");
+            _output.AddCrash(input, $"{finding.Bucket}\n{finding.Report}\n", _output.FuzzedBefore + Stopwatch.GetElapsedTime(_startTicks), _execs);
+        if (_buckets.Contains(finding.Bucket))
+            _output.Count(finding.Bucket);
         return false;
     }
 

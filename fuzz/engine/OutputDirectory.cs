@@ -9,18 +9,23 @@ namespace Gauntlet.Fuzz.Engine;
 /// </summary>
 public sealed class OutputDirectory
 {
+    /// <summary>In the directory: the input that is being run.</summary>
+    public const string CurrentInputFile = ".cur_input";
+
     // ENOSPC.
     private const int NoSpace = 28;
 
     private static readonly TimeSpan BetweenTries = TimeSpan.FromSeconds(2);
 
-    private const string SourcesFile = "source_coverage";
+    private const string SourcesFile = "source_coverage", CountsFile = "bucket_counts", StatsFile = "fuzzer_stats", RunTimeKey = "run_time", BannerKey = "afl_banner";
 
     private readonly string _path;
     private readonly Action<string, byte[]> _write;
     private readonly Action<string> _tell;
     private readonly TimeSpan _betweenTries;
+    private readonly Dictionary<string, long> _counts;
     private int _queue, _crashes, _hangs;
+    private bool _areCountsWritten = true;
 
     /// <summary>Makes what is not there.</summary>
     public OutputDirectory(string path) : this(path, File.WriteAllBytes, Console.Error.WriteLine, BetweenTries)
@@ -35,6 +40,8 @@ public sealed class OutputDirectory
         foreach (var folder in (string[])["queue", "crashes", "hangs"])
             Directory.CreateDirectory(Path.Combine(path, folder));
         (_queue, _crashes, _hangs) = (Inputs("queue").Count, Inputs("crashes").Count, Inputs("hangs").Count);
+        FuzzedBefore = TimeSpan.FromSeconds(long.TryParse(Stat(path, RunTimeKey), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? seconds : 0);
+        _counts = ReadCounts(path);
     }
 
     /// <summary>The directory, where something was written to it, and those of several workers below it.</summary>
@@ -43,17 +50,38 @@ public sealed class OutputDirectory
         : [];
 
     /// <summary>The input that is being run, in a mapping that outlives a killed process.</summary>
-    public string CurrentInput => Path.Combine(_path, ".cur_input");
+    public string CurrentInput => Path.Combine(_path, CurrentInputFile);
 
     public string Folder => _path;
+
+    /// <summary>How long the directory was fuzzed when it was opened, over all sessions.</summary>
+    public TimeSpan FuzzedBefore { get; }
+
+    /// <summary>What is fuzzed in a directory; null when its statistics do not tell.</summary>
+    public static string? Target(string path) => Stat(path, BannerKey);
+
+    /// <summary>How many runs fell into each bucket of a directory; those of a worker's last second may be missing.</summary>
+    public static Dictionary<string, long> ReadCounts(string path)
+    {
+        var (counts, file) = (new Dictionary<string, long>(StringComparer.Ordinal), Path.Combine(path, CountsFile));
+        foreach (var words in File.Exists(file) ? File.ReadLines(file).Select(static line => line.Split('\t', 2)) : [])
+        {
+            if (words is [var number, var bucket] && long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var count))
+                counts[bucket] = count;
+        }
+        return counts;
+    }
 
     public int Crashes => _crashes;
 
     public int Hangs => _hangs;
 
     /// <summary>Paths of the inputs in <c>queue</c>, <c>crashes</c> or <c>hangs</c>, in order of finding.</summary>
-    public IReadOnlyList<string> Inputs(string folder) =>
-        [.. Directory.EnumerateFiles(Path.Combine(_path, folder), "id:*").Where(path => !path.EndsWith(".txt", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+    public IReadOnlyList<string> Inputs(string folder) => InputsOf(_path, folder);
+
+    /// <summary>The same of a directory that is only read.</summary>
+    public static IReadOnlyList<string> InputsOf(string path, string folder) =>
+        [.. Directory.EnumerateFiles(Path.Combine(path, folder), "id:*").Where(static file => !file.EndsWith(".txt", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
 
     /// <summary>Of the crashes: the first lines of their reports.</summary>
     public IEnumerable<string> Buckets() => Inputs("crashes").Select(path => File.ReadLines(path + ".txt").FirstOrDefault(""));
@@ -64,9 +92,19 @@ public sealed class OutputDirectory
     public void AddQueue(ReadOnlySpan<byte> input) => Write(Path.Combine(_path, "queue", $"id:{_queue++:d6}"), input);
 
     /// <summary>With its report beside it.</summary>
-    public void AddCrash(ReadOnlySpan<byte> input, string report) => AddFinding("crashes", _crashes++, input, report);
+    /// <param name="report">Its first line is the bucket.</param>
+    /// <param name="after">Of fuzzing in this directory, over all sessions.</param>
+    /// <param name="execs">Of the session; null: not counted.</param>
+    public void AddCrash(ReadOnlySpan<byte> input, string report, TimeSpan after, long? execs = null) => AddFinding("crashes", new FindingName(_crashes++, after, execs), input, report);
 
-    public void AddHang(ReadOnlySpan<byte> input, string report) => AddFinding("hangs", _hangs++, input, report);
+    public void AddHang(ReadOnlySpan<byte> input, string report, TimeSpan after, long? execs = null) => AddFinding("hangs", new FindingName(_hangs++, after, execs), input, report);
+
+    /// <summary>One more run fell into a bucket; written with the statistics.</summary>
+    public void Count(string bucket)
+    {
+        _counts[bucket] = _counts.GetValueOrDefault(bucket) + 1;
+        _areCountsWritten = false;
+    }
 
     /// <summary>Replaces <c>fuzzer_stats</c> and adds a line to <c>plot_data</c>.</summary>
     public void WriteStats(in FuzzStats stats, string target)
@@ -75,7 +113,8 @@ public sealed class OutputDirectory
         var percent = stats.EdgesTotal == 0 ? 0 : 100.0 * stats.Edges / stats.EdgesTotal;
         Line("start_time", stats.StartUnix);
         Line("last_update", stats.NowUnix);
-        Line("run_time", stats.NowUnix - stats.StartUnix);
+        var runTime = (long)FuzzedBefore.TotalSeconds + stats.NowUnix - stats.StartUnix;
+        Line(RunTimeKey, runTime);
         Line("fuzzer_pid", Environment.ProcessId);
         Line("cycles_done", stats.Cycles);
         Line("execs_done", stats.Execs);
@@ -92,19 +131,22 @@ public sealed class OutputDirectory
         Line("last_find", stats.LastFindUnix);
         Line("edges_found", stats.Edges);
         Line("total_edges", stats.EdgesTotal);
-        Line("afl_banner", target);
+        Line(BannerKey, target);
         Line("afl_version", "gauntlet");
         Line("target_mode", "in-process");
         Line("command_line", $"gauntlet fuzz run {target}");
-        Write(Path.Combine(_path, "fuzzer_stats"), Encoding.UTF8.GetBytes(text.ToString()));
+        Write(Path.Combine(_path, StatsFile), Encoding.UTF8.GetBytes(text.ToString()));
 
         // The columns are AFL's; of them the depth is not kept.
         var plot = Path.Combine(_path, "plot_data");
         if (!File.Exists(plot))
             Patiently(() => File.AppendAllText(plot, "# relative_time, cycles_done, cur_item, corpus_count, pending_total, pending_favs, map_size, saved_crashes, saved_hangs, max_depth, execs_per_sec, total_execs, edges_found\n"));
         var row = string.Create(CultureInfo.InvariantCulture,
-            $"{stats.NowUnix - stats.StartUnix}, {stats.Cycles}, {stats.Current}, {stats.Corpus}, {stats.Pending}, {stats.PendingFavoured}, {percent:0.00}%, {_crashes}, {_hangs}, 0, {stats.ExecsPerSecond:0.00}, {stats.Execs}, {stats.Edges}\n");
+            $"{runTime}, {stats.Cycles}, {stats.Current}, {stats.Corpus}, {stats.Pending}, {stats.PendingFavoured}, {percent:0.00}%, {_crashes}, {_hangs}, 0, {stats.ExecsPerSecond:0.00}, {stats.Execs}, {stats.Edges}\n");
         Patiently(() => File.AppendAllText(plot, row));
+        if (!_areCountsWritten)
+            Write(Path.Combine(_path, CountsFile), Encoding.UTF8.GetBytes(string.Concat(_counts.Select(static count => string.Create(CultureInfo.InvariantCulture, $"{count.Value}\t{count.Key}\n")))));
+        _areCountsWritten = true;
 
         void Line(string key, object value) => text.Append(CultureInfo.InvariantCulture, $"{key,-18}: {value}\n");
     }
@@ -115,9 +157,14 @@ public sealed class OutputDirectory
     /// <summary>Source lines that runs reached and did not; empty where nothing is known.</summary>
     public IReadOnlyList<SourceFile> Sources() => Path.Combine(_path, SourcesFile) is var path && File.Exists(path) ? SourceFile.Parse(File.ReadAllText(path)) : [];
 
-    private void AddFinding(string folder, int id, ReadOnlySpan<byte> input, string report)
+    // A line of fuzzer_stats.
+    private static string? Stat(string path, string key) => Path.Combine(path, StatsFile) is var file && File.Exists(file)
+        ? File.ReadLines(file).Select(static line => line.Split(':', 2, StringSplitOptions.TrimEntries)).FirstOrDefault(words => words.Length == 2 && words[0] == key)?[1]
+        : null;
+
+    private void AddFinding(string folder, in FindingName name, ReadOnlySpan<byte> input, string report)
     {
-        var path = Path.Combine(_path, folder, $"id:{id:d6}");
+        var path = Path.Combine(_path, folder, name.ToString());
         Write(path + ".txt", Encoding.UTF8.GetBytes(report));
         Write(path, input);
     }

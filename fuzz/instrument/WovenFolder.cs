@@ -13,7 +13,8 @@ public static class WovenFolder
 
     private const string EdgesFile = "edges", SourcesFile = "sources", WordsFile = "words";
 
-    private const string RuntimeConfig =
+    /// <summary>Of a worker's process.</summary>
+    internal const string RuntimeConfig =
         """
         {
           "runtimeOptions": {

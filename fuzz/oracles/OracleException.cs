@@ -6,4 +6,7 @@ namespace Gauntlet.Fuzz.Oracles;
 public sealed class OracleException(string rule, string message) : Exception(message)
 {
     public string Rule { get; } = rule;
+
+    /// <summary>A run allocated more than it may.</summary>
+    public static OracleException Allocation(long bytes, long limit) => new("allocation", $"{bytes} bytes allocated in one run, {limit} are the limit");
 }

@@ -29,7 +29,11 @@ public sealed record QemuBucket(int Number, string Signature, string Device, lon
     /// <summary>Behind the signature, for people; empty for what counts.</summary>
     public string Remark => Standing switch { QemuStanding.Artefact => " (artefact)", QemuStanding.OnlySanitizer => " (only with the sanitizer)", _ => "" };
 
+    /// <summary>Deaths that fell into it, those that were told apart without a debugger.</summary>
     public long Count { get; internal set; } = 1;
+
+    /// <summary>When it was first found.</summary>
+    public DateTime SeenUtc { get; init; }
 }
 
 /// <summary>
@@ -39,7 +43,7 @@ public sealed record QemuBucket(int Number, string Signature, string Device, lon
 public sealed class QemuBuckets
 {
     private const int MostReleases = 4;
-    private const string ArtefactWord = "artefact", SanitizerWord = "only with the sanitizer";
+    private const string ArtefactWord = "artefact", SanitizerWord = "only with the sanitizer", CountsFile = "counts";
 
     private readonly string _folder;
     private readonly Dictionary<string, QemuBucket> _buckets = new(StringComparer.Ordinal);
@@ -52,13 +56,24 @@ public sealed class QemuBuckets
     {
         _folder = folder;
         Directory.CreateDirectory(folder);
+        var counts = ReadCounts();
         foreach (var file in Directory.EnumerateFiles(folder, "*.txt").Order(StringComparer.Ordinal))
         {
             if (File.ReadLines(file).Take(4).ToArray() is [var signature, var device, var seconds, var standing]
-                && long.TryParse(seconds, NumberStyles.None, CultureInfo.InvariantCulture, out var at))
-                _buckets[signature] = new QemuBucket(_buckets.Count, signature, device, at, standing switch { ArtefactWord => QemuStanding.Artefact, SanitizerWord => QemuStanding.OnlySanitizer, _ => QemuStanding.Confirmed });
+                && long.TryParse(seconds, NumberStyles.None, CultureInfo.InvariantCulture, out var at)
+                && int.TryParse(Path.GetFileNameWithoutExtension(file), NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+            {
+                _buckets[signature] = new QemuBucket(number, signature, device, at, standing switch { ArtefactWord => QemuStanding.Artefact, SanitizerWord => QemuStanding.OnlySanitizer, _ => QemuStanding.Confirmed })
+                {
+                    Count = counts.GetValueOrDefault(number, 1),
+                    SeenUtc = File.GetLastWriteTimeUtc(file),
+                };
+            }
         }
     }
+
+    /// <summary>Path of a bucket's files, without extension: <c>.program</c>, <c>.qtest</c>, <c>.sh</c>, <c>.txt</c>.</summary>
+    public string Stem(int number) => Path.Combine(_folder, number.ToString("d3", CultureInfo.InvariantCulture));
 
     /// <summary>By the time of finding.</summary>
     public IReadOnlyList<QemuBucket> All
@@ -77,8 +92,18 @@ public sealed class QemuBuckets
         lock (_lock)
         {
             if (_buckets.TryGetValue(signature, out var known))
-                known.Count++;
+                CountOne(known);
             return known is null && (isAgain || _claimed.Add(signature));
+        }
+    }
+
+    /// <summary>One more death of a bucket that is known.</summary>
+    public void Count(string signature)
+    {
+        lock (_lock)
+        {
+            if (_buckets.TryGetValue(signature, out var known))
+                CountOne(known);
         }
     }
 
@@ -101,13 +126,14 @@ public sealed class QemuBuckets
         {
             if (_buckets.TryGetValue(failure.Bucket, out var known))
             {
-                known.Count++;
+                CountOne(known);
                 return known;
             }
-            var bucket = new QemuBucket(_buckets.Count, failure.Bucket, device.Name, (long)after.TotalSeconds, standing);
+            var number = _buckets.Count == 0 ? 0 : _buckets.Values.Max(static other => other.Number) + 1;
+            var bucket = new QemuBucket(number, failure.Bucket, device.Name, (long)after.TotalSeconds, standing) { SeenUtc = DateTime.UtcNow };
             var command = device.Command with { Program = standing == QemuStanding.OnlySanitizer ? binary.Program : binary.Plain };
             var with = standing == QemuStanding.OnlySanitizer ? $"# Only a QEMU with AddressSanitizer dies of it: {binary.Program}\n" : "";
-            var stem = Path.Combine(_folder, bucket.Number.ToString("d3", CultureInfo.InvariantCulture));
+            var stem = Stem(bucket.Number);
             var script = QemuScript.From(program);
             File.WriteAllText($"{stem}.program", $"# {failure.Bucket}\n# {string.Join(' ', device.Command.Arguments("hlt.bin"))}\n{ProgramText.Format(program)}");
             File.WriteAllText($"{stem}.qtest", script);
@@ -118,5 +144,25 @@ public sealed class QemuBuckets
             _buckets[failure.Bucket] = bucket;
             return bucket;
         }
+    }
+
+    // A death costs a process: a file more is nothing beside it.
+    private void CountOne(QemuBucket bucket)
+    {
+        bucket.Count++;
+        var file = Path.Combine(_folder, CountsFile);
+        File.WriteAllLines(file + ".tmp", _buckets.Values.OrderBy(static each => each.Number).Select(static each => string.Create(CultureInfo.InvariantCulture, $"{each.Number:d3} {each.Count}")));
+        File.Move(file + ".tmp", file, overwrite: true);
+    }
+
+    private Dictionary<int, long> ReadCounts()
+    {
+        var (counts, file) = (new Dictionary<int, long>(), Path.Combine(_folder, CountsFile));
+        foreach (var words in File.Exists(file) ? File.ReadLines(file).Select(static line => line.Split(' ')) : [])
+        {
+            if (words is [var number, var count] && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var of) && long.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out var many))
+                counts[of] = many;
+        }
+        return counts;
     }
 }

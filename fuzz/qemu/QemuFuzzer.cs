@@ -32,7 +32,8 @@ public sealed class QemuFuzzer : IDisposable
     private readonly Queue<IReadOnlyList<Operation>> _history = [];
     // The first of the corpus, which is what a driver does.
     private readonly int _seeds;
-    private readonly HashSet<(int, OperationKind, ulong)> _wordless = [];
+    // Deaths without words, by what was going on: the bucket that a debugger told, or nothing.
+    private readonly Dictionary<(int Status, OperationKind Kind, ulong Address), string?> _wordless = [];
     private readonly IReadOnlyList<Operation> _prefix;
     private long _count;
     private double _seconds;
@@ -100,7 +101,7 @@ public sealed class QemuFuzzer : IDisposable
                     {
                         _hangs++;
                         if (_output.Hangs < MostHangFiles)
-                            _output.AddHang(Encoding.UTF8.GetBytes(ProgramText.Format(program)), $"hang: no reply to operation {answered}\n");
+                            _output.AddHang(Encoding.UTF8.GetBytes(ProgramText.Format(program)), $"hang: no reply to operation {answered}\n{_device.Command.ShellCommand(QemuScript.From(program))}", elapsed(), _count);
                     }
                     else
                     {
@@ -203,8 +204,17 @@ public sealed class QemuFuzzer : IDisposable
     {
         var words = QemuFailure.FromWords(status, errors);
         // A debugger for each death by a bare signal would take all the time.
-        if (words is not null ? !_buckets.Claim(words.Bucket) : !_wordless.Add((status, at.Kind, at.Address)))
+        var silent = (status, at.Kind, at.Address);
+        if (words is null && _wordless.TryGetValue(silent, out var told))
+        {
+            if (told is not null)
+                _buckets.Count(told);
             return;
+        }
+        if (words is not null && !_buckets.Claim(words.Bucket))
+            return;
+        if (words is null)
+            _wordless[silent] = null;
         var confirmed = Confirm(program, before, status);
         // Its names are known only now; another way to the same place is no new fault.
         if (confirmed is not null && _binary.IsInstrumented && IsKnown(confirmed))
@@ -220,10 +230,12 @@ public sealed class QemuFuzzer : IDisposable
         var standing = failure.IsArtefact ? QemuStanding.Artefact : QemuStanding.Confirmed;
         if (_binary.IsInstrumented)
             (failure, small, standing) = OnPlain(confirmed, failure, small);
-        _output.AddCrash(Encoding.UTF8.GetBytes(ProgramText.Format(small)), $"{failure.Bucket}\n{failure.Report}\n");
-        var known = _buckets.All.Count;
+        _output.AddCrash(Encoding.UTF8.GetBytes(ProgramText.Format(small)), $"{failure.Bucket}\n{failure.Report}\n", elapsed(), _count);
+        if (words is null)
+            _wordless[silent] = failure.Bucket;
+        var isNew = _buckets.All.All(bucket => bucket.Signature != failure.Bucket);
         var bucket = _buckets.Add(failure, _device, small, elapsed(), standing, _binary);
-        if (bucket.Number >= known)
+        if (isNew)
             found(bucket);
     }
 

@@ -1,4 +1,6 @@
 using System.Text;
+using Gauntlet.Fuzz.Engine;
+using Gauntlet.Fuzz.Oracles;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Targets;
 using Gauntlet.Terminal;
@@ -36,12 +38,15 @@ public static class Replay
     /// <param name="replied">Given each operation and its reply, for targets of device programs.</param>
     public static Finding? Run(IFuzzTarget target, byte[] input, Action<Operation, ulong?>? replied = null)
     {
+        var before = GC.GetAllocatedBytesForCurrentThread();
         try
         {
             if (replied is not null && target is DeviceTarget devices)
                 devices.Run(ProgramBytes.Decode(input, devices.Grammar), replied);
             else
                 target.Run(input);
+            if (GC.GetAllocatedBytesForCurrentThread() - before is > FuzzEngine.MaxRunBytes and var bytes)
+                throw OracleException.Allocation(bytes, FuzzEngine.MaxRunBytes);
             return null;
         }
         catch (Exception exception)

@@ -3,6 +3,7 @@ using System.Globalization;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Instrument;
 using Gauntlet.Fuzz.Targets;
+using Gauntlet.Fuzz.Triage;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Fuzz.Worker;
@@ -26,8 +27,11 @@ public sealed record FuzzRequest(string Target, string Output)
     /// <summary>By the clock a run may take this many times what it may take of the processor.</summary>
     public const int MostWaiting = 8;
 
+    /// <summary>Where nothing else is asked for.</summary>
+    public static readonly TimeSpan UsualHang = TimeSpan.FromSeconds(2);
+
     /// <summary>Longest that one run may take, of the processor.</summary>
-    public TimeSpan Hang { get; init; } = TimeSpan.FromSeconds(2);
+    public TimeSpan Hang { get; init; } = UsualHang;
 
     /// <summary>Processes at the same time, 1 or more. Several have a directory each below <see cref="Output"/>, and take over what the others find.</summary>
     public int Jobs { get; init; } = 1;
@@ -108,14 +112,15 @@ public static class FuzzSession
 
     private static async Task<FuzzProgress> RunWorkersAsync(FuzzRequest request, string woven, string? shared, Action<FuzzProgress> progress, CancellationToken cancellation)
     {
-        var output = new OutputDirectory(request.Output);
+        var before = new OutputDirectory(request.Output).FuzzedBefore;
+        var current = Path.Combine(request.Output, OutputDirectory.CurrentInputFile);
         var watch = Stopwatch.StartNew();
         var last = default(FuzzProgress);
         long execsBefore = 0;
         for (var seed = request.Seed; ; seed++)
         {
             var left = request.Time is { } time ? time - watch.Elapsed : (TimeSpan?)null;
-            File.Delete(output.CurrentInput);
+            File.Delete(current);
             var (status, error) = await RunWorkerAsync(request, woven, shared, seed, left, request.Execs - execsBefore, said =>
             {
                 last = said with { Execs = said.Execs + execsBefore };
@@ -123,12 +128,15 @@ public static class FuzzSession
             }, cancellation);
             if (status == 0)
                 return last;
-            if (status == Killed || CurrentRun.Left(output.CurrentInput) is not { } input)
+            if (status == Killed || CurrentRun.Left(current) is not { } input)
                 throw new UserException($"fuzzing {request.Target}: the worker ended with status {status}: {error}", ExitCode.Environment);
+            // Opened again: the worker wrote to it as well.
+            var output = new OutputDirectory(request.Output);
+            var finding = status == Program.HangStatus ? Finding.Hang(request.Hang) : Finding.FromDeath(status, error);
             if (status == Program.HangStatus)
-                output.AddHang(input, $"hang: longer than {request.Hang.TotalSeconds:0.0} s\n");
+                output.AddHang(input, $"{finding.Bucket}\n", before + watch.Elapsed, last.Execs);
             else
-                output.AddCrash(input, $"process ended with status {status}\n{error}\n");
+                output.AddCrash(input, $"{finding.Bucket}\n{finding.Report}\n", before + watch.Elapsed, last.Execs);
             execsBefore = last.Execs;
             if (seed - request.Seed + 1 >= (ulong)request.Deaths || left < TimeSpan.Zero || request.Execs <= execsBefore)
                 return last with { Crashes = output.Crashes, Hangs = output.Hangs };

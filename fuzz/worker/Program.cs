@@ -18,8 +18,6 @@ public static class Program
     /// <summary>Ended because whoever started it did.</summary>
     internal const int OrphanStatus = 72;
 
-    private const int LooksAtOneRun = 4;
-
     /// <remarks>An engine lives as long as standard input is open, which says nothing.</remarks>
     /// <param name="arguments">Target, output directory, seed, milliseconds or -1, runs or -1, milliseconds that one run may take, longest input, shared directory or nothing, anything for a run without guidance.</param>
     public static int Main(string[] arguments)
@@ -31,6 +29,9 @@ public static class Program
                 return 0;
             case [CorpusTools.DistilWorker, var distilled, var taken, var candidates]:
                 CorpusTools.Work(distilled, taken, candidates);
+                return 0;
+            case [ReplayProcess.Worker, var replayed, var longest]:
+                ReplayProcess.Work(replayed, TimeSpan.FromMilliseconds(Number(longest)));
                 return 0;
             case ["afl", var served]:
                 return AflServer.Serve(served);
@@ -45,7 +46,7 @@ public static class Program
         using var coverage = new CoverageMap(WovenFolder.Edges);
         using var target = TargetCatalogue.Create(name);
         using var current = new CurrentRun(output.CurrentInput);
-        Watch(current, TimeSpan.FromMilliseconds(Number(hang)));
+        Watchdog.Start(() => (current.Generation, current.IsRunning), TimeSpan.FromMilliseconds(Number(hang)));
         var budget = new FuzzBudget(
             ulong.Parse(seed, CultureInfo.InvariantCulture),
             Number(milliseconds) < 0 ? null : TimeSpan.FromMilliseconds(Number(milliseconds)),
@@ -70,23 +71,4 @@ public static class Program
         Descriptors.ExitNow(OrphanStatus);
     })
     { IsBackground = true, Name = "starter" }.Start();
-
-    // Ends the process when one run lasts too long; the input stays behind in its file. On a busy host a run that waits for its turn is none that hangs.
-    private static void Watch(CurrentRun current, TimeSpan longest)
-    {
-        new Thread(() =>
-        {
-            var (last, cpu, looks) = (-1L, TimeSpan.Zero, 0);
-            while (true)
-            {
-                Thread.Sleep(longest / LooksAtOneRun);
-                var (now, used) = (current.Generation, Environment.CpuUsage.TotalTime);
-                if (now != last || !current.IsRunning)
-                    (last, cpu, looks) = (now, used, 0);
-                else if (used - cpu >= longest || ++looks >= LooksAtOneRun * FuzzRequest.MostWaiting)
-                    Descriptors.ExitNow(HangStatus);
-            }
-        })
-        { IsBackground = true, Name = "watchdog" }.Start();
-    }
 }
