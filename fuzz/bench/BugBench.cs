@@ -35,7 +35,7 @@ internal static class BugBench
     }
 
     /// <param name="arguments">
-    /// --time SECONDS, --peers: AFL++ and random programs too; --results FILE: a line for each bug as soon as it is measured, and those that it has are not measured again;
+    /// --time SECONDS, --peers: AFL++ and random programs too; --schedules: the power schedules beside each other; --results FILE: a line for each bug as soon as it is measured, and those that it has are not measured again;
     /// names of bugs.
     /// </param>
     /// <returns>0 when at least nine of ten were found.</returns>
@@ -43,7 +43,7 @@ internal static class BugBench
     {
         var limit = TimeSpan.FromSeconds(60);
         var names = new List<string>();
-        var hasPeers = false;
+        var (hasPeers, hasSchedules) = (false, false);
         string? results = null;
         for (var i = 0; i < arguments.Count; i++)
         {
@@ -53,6 +53,8 @@ internal static class BugBench
                 (results, i) = (arguments[i + 1], i + 1);
             else if (arguments[i] == "--peers")
                 hasPeers = true;
+            else if (arguments[i] == "--schedules")
+                hasSchedules = true;
             else
                 names.Add(arguments[i]);
         }
@@ -71,7 +73,7 @@ internal static class BugBench
         try
         {
             Run("git", ["-C", root, "worktree", "add", "--quiet", "--detach", tree]);
-            List<Finder> finders = [new("ours", FindAsync)];
+            List<Finder> finders = hasSchedules ? [.. Enum.GetValues<PowerSchedule>().Select(schedule => new Finder(schedule.ToString().ToLowerInvariant(), (bug, program, own, longest) => TimeToFindAsync(bug, program, own, longest, isBlind: false, schedule)))] : [new("ours", FindAsync)];
             if (hasPeers)
                 finders.AddRange([new("AFL++", FindByAflAsync), new("random", FindBlindAsync)]);
             var known = results is not null && File.Exists(results) ? File.ReadAllLines(results).Select(static line => line.Split('\t')).Where(words => words.Length == finders.Count + 1).ToDictionary(static words => words[0]) : [];
@@ -144,13 +146,13 @@ internal static class BugBench
     private static Task<TimeSpan?> FindBlindAsync(Bug bug, string program, string folder, TimeSpan limit) => TimeToFindAsync(bug, program, folder, limit, isBlind: true);
 
     // From the first program on; weaving is not counted, the worker's start is.
-    private static async Task<TimeSpan?> TimeToFindAsync(Bug bug, string program, string folder, TimeSpan limit, bool isBlind)
+    private static async Task<TimeSpan?> TimeToFindAsync(Bug bug, string program, string folder, TimeSpan limit, bool isBlind, PowerSchedule? schedule = null)
     {
         var woven = folder + ".woven";
         WovenFolder.Create(woven, TargetCatalogue.UnderTest(bug.Target), [], program);
         var output = new OutputDirectory(folder);
         using var ending = new CancellationTokenSource();
-        var session = FuzzSession.RunAsync(new FuzzRequest(bug.Target, folder) { Woven = woven, IsBlind = isBlind }, static _ => { }, ending.Token);
+        var session = FuzzSession.RunAsync(new FuzzRequest(bug.Target, folder) { Woven = woven, IsBlind = isBlind, Schedule = schedule }, static _ => { }, ending.Token);
         var found = await WaitAsync(limit, session, () => output.Inputs("crashes").Count + output.Inputs("hangs").Count > 0);
         await ending.CancelAsync();
         try

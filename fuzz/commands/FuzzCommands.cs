@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Qemu;
 using Gauntlet.Fuzz.Targets;
 using Gauntlet.Fuzz.Worker;
@@ -44,18 +45,25 @@ public sealed class FuzzCommands : ICommandModule
         var qemu = new Option<string>("--qemu") { Description = "QEMU's program, or qemu@DIR: built from sources with coverage and AddressSanitizer, once", DefaultValueFactory = _ => "qemu-system-x86_64" };
         var plain = new Option<string>("--plain") { Description = "QEMU without instrumentation: what an instrumented one finds counts when this dies of it too", DefaultValueFactory = _ => "qemu-system-x86_64" };
         var jobs = new Option<int?>("--jobs") { Description = "Processes at the same time, sharing what they find; default 1, for qemu one a CPU" };
-        var command = new Command("run", "Fuzz one target; exit code 1 when a crash or hang is in the directory") { target, folder, time, execs, seed, machine, qemu, plain, jobs };
+        var schedule = new Option<string?>("--schedule")
+        {
+            Description = $"How many mutations an input of the corpus has in its turn: explore (as AFL++), fast (AFLFast: more where few runs went), rare (more for the rarest edges); default {Name(Corpus.UsualSchedule)}, of several jobs each another",
+        };
+        schedule.AcceptOnlyFromAmong([.. Enum.GetValues<PowerSchedule>().Select(Name)]);
+        var command = new Command("run", "Fuzz one target; exit code 1 when a crash or hang is in the directory") { target, folder, time, execs, seed, machine, qemu, plain, jobs, schedule };
         command.SetAction(async (parsed, cancellation) =>
         {
             if (QemuRun.IsFor(parsed.GetValue(target)!))
             {
+                if (parsed.GetValue(schedule) is not null)
+                    throw new UserException("--schedule is for targets in process: programs for QEMU's devices have no energy");
                 var binary = await QemuBinary.FindAsync(parsed.GetValue(qemu)!, parsed.GetValue(plain)!, cancellation);
                 return QemuRun.Run(output, parsed.GetValue(target)!, binary, parsed.GetValue(machine), parsed.GetValue(folder), Duration(parsed.GetValue(time)),
                     Math.Max(parsed.GetValue(jobs) ?? Environment.ProcessorCount, 1), parsed.GetValue(seed), cancellation);
             }
             var name = Known(parsed.GetValue(target)!);
             var path = parsed.GetValue(folder) ?? Path.Combine("fuzz-out", name);
-            var request = new FuzzRequest(name, path) { Seed = parsed.GetValue(seed), Time = Duration(parsed.GetValue(time)), Execs = parsed.GetValue(execs), Jobs = Math.Max(parsed.GetValue(jobs) ?? 1, 1) };
+            var request = new FuzzRequest(name, path) { Seed = parsed.GetValue(seed), Time = Duration(parsed.GetValue(time)), Execs = parsed.GetValue(execs), Jobs = Math.Max(parsed.GetValue(jobs) ?? 1, 1), Schedule = parsed.GetValue(schedule) is { } power ? Enum.Parse<PowerSchedule>(power, ignoreCase: true) : null };
             var last = await FuzzSession.RunAsync(request, progress => Show(output, name, progress), cancellation);
             if (output.Live)
                 output.Error.WriteLine();
@@ -68,6 +76,7 @@ public sealed class FuzzCommands : ICommandModule
             .WithExample("gauntlet fuzz run qemu --time 30m --jobs 2", "QEMU's usual devices, the time shared among them")
             .WithExample("gauntlet fuzz run qemu --qemu qemu@$HOME/qemu-7.2 --time 30m", "the same, guided by coverage and with AddressSanitizer")
             .WithExample("gauntlet fuzz run pc --jobs 2 --time 8h", "two processes that share a corpus")
+            .WithExample("gauntlet fuzz run ahci --schedule fast --time 10m", "more of the time where few runs went")
             .WithExample("gauntlet fuzz run pc --execs 100000 --seed 7 --output pc-7", "the same run every time, in a new directory");
     }
 
@@ -110,6 +119,8 @@ public sealed class FuzzCommands : ICommandModule
     }
 
     private static Argument<string> TargetArgument() => new("target") { Description = "As `gauntlet fuzz list` names it" };
+
+    private static string Name(PowerSchedule schedule) => schedule.ToString().ToLowerInvariant();
 
     private static Option<ulong> SeedOption() => new("--seed") { Description = "Of all that is random", DefaultValueFactory = _ => 1 };
 

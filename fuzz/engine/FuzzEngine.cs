@@ -14,6 +14,9 @@ namespace Gauntlet.Fuzz.Engine;
 /// <param name="Shared">A directory whose other parts' finds are taken over, about once a second; null: none.</param>
 public sealed record FuzzBudget(ulong Seed, TimeSpan? Time, long? Execs, int InputBytes = Mutator.MaxInputBytes, string? Shared = null)
 {
+    /// <summary>How many mutations an input has in its turn.</summary>
+    public PowerSchedule Schedule { get; init; } = Corpus.UsualSchedule;
+
     /// <summary>Coverage guides nothing: random inputs only, for comparison.</summary>
     public bool IsBlind { get; init; }
 }
@@ -61,13 +64,15 @@ public sealed class FuzzEngine
     private readonly Dictionary<string, int> _takenFrom = [];
     private readonly IReadOnlyList<SourceBlock> _sources = WovenFolder.Sources();
     private bool _isTimeOver, _isShareDue;
+    // That mutations are made of; null for what is made of nothing.
+    private CorpusEntry? _parent;
     private int _edgesWritten;
     private int _cycles, _picked;
 
     public FuzzEngine(IFuzzTarget target, string name, OutputDirectory output, CurrentRun current, FuzzBudget budget, int edges, CoverageMap coverage, Action<FuzzStats> progress)
     {
         (_target, _name, _output, _current, _budget, _edges, _coverage, _progress) = (target, name, output, current, budget, edges, coverage, progress);
-        _corpus = new Corpus(coverage.Length);
+        _corpus = new Corpus(coverage.Length, budget.Schedule);
         _random = new FuzzRandom(budget.Seed);
         _mutator = new Mutator(_random, target.Grammar, budget.InputBytes, WovenFolder.Words());
         _form = target.Form;
@@ -87,7 +92,7 @@ public sealed class FuzzEngine
         foreach (var input in kept)
         {
             if (Execute(input) && _coverage.TakeNew(_hit))
-                _corpus.Add(input, _hit);
+                _corpus.Add(input, _hit, _coverage.Hash());
         }
         Try([]);
         foreach (var seed in _target.Seeds)
@@ -101,18 +106,18 @@ public sealed class FuzzEngine
             if (_isShareDue)
                 TakeFromOthers();
             var entry = _corpus.Pick(_random);
-            _picked = entry.Id;
+            (_picked, _parent) = (entry.Id, entry);
             if (!entry.IsStepped && MayRefine)
                 TrySmallSteps(entry);
             var energy = _corpus.EnergyOf(entry);
-            entry.Picks++;
+            Corpus.TakeTurn(entry);
             for (var left = energy; left > 0 && !IsSpent; left--)
             {
                 var other = _corpus.Entries[_random.Below(_corpus.Entries.Count)];
                 var way = ChooseWay();
                 var found = way switch
                 {
-                    Anew => Try(MakeAnew(MostStepsAnew)),
+                    Anew => TryWithoutParent(MakeAnew(MostStepsAnew)),
                     ByForm => Try(_form!.Mutate(_random, entry.Input, other.Input, _budget.InputBytes)),
                     _ => Try(_mutator.Mutate(entry.Input, other.Input)),
                 };
@@ -185,12 +190,21 @@ public sealed class FuzzEngine
     {
         if (!Execute(input) || !_coverage.TakeNew(_hit))
             return false;
-        var edges = _hit.ToArray();
+        var (edges, path) = (_hit.ToArray(), _coverage.Hash());
         var trimmed = Trim(input.ToArray());
-        var entry = _corpus.Add(trimmed, edges);
+        _corpus.Add(trimmed, edges, path, _parent);
         _output.AddQueue(trimmed);
         _lastFind = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         return true;
+    }
+
+    private bool TryWithoutParent(ReadOnlySpan<byte> input)
+    {
+        var parent = _parent;
+        _parent = null;
+        var found = Try(input);
+        _parent = parent;
+        return found;
     }
 
     private byte[] Trim(byte[] input)
@@ -238,7 +252,11 @@ public sealed class FuzzEngine
         // The watchdog looks at the target's time, not at a disk's.
         _current.End();
         if (finding is null)
+        {
+            if (_corpus.CountsRuns)
+                _corpus.CountRun(_coverage.Hash());
             return true;
+        }
         // Those that were not kept are not counted either: a target that fails in ever new ways must not fill memory.
         if (_buckets.Count < MostCrashBuckets && _buckets.Add(finding.Bucket))
             _output.AddCrash(input, $"{finding.Bucket}\n{finding.Report}\n", _output.FuzzedBefore + Stopwatch.GetElapsedTime(_startTicks), _execs);
@@ -276,7 +294,7 @@ public sealed class FuzzEngine
             while (!IsSpent && OutputDirectory.Queued(part, next) is { } input)
             {
                 next++;
-                Try(input);
+                TryWithoutParent(input);
             }
             _takenFrom[part] = next;
         }
@@ -287,7 +305,7 @@ public sealed class FuzzEngine
         var seconds = Stopwatch.GetElapsedTime(_startTicks).TotalSeconds;
         var stats = new FuzzStats(_startUnix, DateTimeOffset.UtcNow.ToUnixTimeSeconds(), _lastFind, _execs, seconds > 0 ? _execs / seconds : 0, _cycles, _picked,
             _corpus.Entries.Count, _corpus.Favoured, _corpus.Entries.Count(entry => entry.Picks == 0), _corpus.Entries.Count(entry => entry is { Picks: 0, Favoured: true }), _coverage.EdgesSeen, _edges);
-        _output.WriteStats(stats, _name);
+        _output.WriteStats(stats, _name, _budget.Schedule);
         if (_sources.Count > 0 && _coverage.EdgesSeen != _edgesWritten)
             _output.WriteSources(SourceFile.From(_sources, _coverage.IsSeen));
         _edgesWritten = _coverage.EdgesSeen;

@@ -107,7 +107,7 @@ public sealed class OutputDirectory
     }
 
     /// <summary>Replaces <c>fuzzer_stats</c> and adds a line to <c>plot_data</c>.</summary>
-    public void WriteStats(in FuzzStats stats, string target)
+    public void WriteStats(in FuzzStats stats, string target, PowerSchedule schedule = Corpus.UsualSchedule)
     {
         var text = new StringBuilder();
         var percent = stats.EdgesTotal == 0 ? 0 : 100.0 * stats.Edges / stats.EdgesTotal;
@@ -134,7 +134,7 @@ public sealed class OutputDirectory
         Line(BannerKey, target);
         Line("afl_version", "gauntlet");
         Line("target_mode", "in-process");
-        Line("command_line", $"gauntlet fuzz run {target}");
+        Line("command_line", $"gauntlet fuzz run {target} --schedule {schedule.ToString().ToLowerInvariant()}");
         Write(Path.Combine(_path, StatsFile), Encoding.UTF8.GetBytes(text.ToString()));
 
         // The columns are AFL's; of them the depth is not kept.

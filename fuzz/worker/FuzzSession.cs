@@ -36,6 +36,9 @@ public sealed record FuzzRequest(string Target, string Output)
     /// <summary>Processes at the same time, 1 or more. Several have a directory each below <see cref="Output"/>, and take over what the others find.</summary>
     public int Jobs { get; init; } = 1;
 
+    /// <summary>How many mutations an input has in its turn; null: the usual one, and of several processes each the next one.</summary>
+    public PowerSchedule? Schedule { get; init; }
+
     /// <summary>Random inputs only, which coverage does not guide: for comparison.</summary>
     public bool IsBlind { get; init; }
 
@@ -89,6 +92,7 @@ public static class FuzzSession
                 Output = Path.Combine(request.Output, $"worker-{number:d2}"),
                 Seed = request.Seed + (ulong)number * SeedsApart,
                 Execs = request.Execs / request.Jobs,
+                Schedule = request.Schedule ?? ScheduleOf(number),
             };
             at[number] = await RunWorkersAsync(one, woven, Path.GetFullPath(request.Output), said => Say(number, said), cancellation);
         }));
@@ -109,6 +113,9 @@ public static class FuzzSession
             at.Sum(one => one.Execs), at.Sum(one => one.ExecsPerSecond), at.Max(one => one.Edges), at.Max(one => one.EdgesTotal), at.Max(one => one.Corpus),
             OutputDirectory.Parts(request.Output).SelectMany(part => new OutputDirectory(part).Buckets()).Distinct().Count(), at.Sum(one => one.Hangs));
     }
+
+    // What one does not come upon another may: so afl-fuzz's users mix them (AFL++, docs/fuzzing_in_depth.md, "Using multiple cores").
+    private static PowerSchedule ScheduleOf(int job) => (PowerSchedule)(((int)Corpus.UsualSchedule + job) % Enum.GetValues<PowerSchedule>().Length);
 
     private static async Task<FuzzProgress> RunWorkersAsync(FuzzRequest request, string woven, string? shared, Action<FuzzProgress> progress, CancellationToken cancellation)
     {
@@ -150,7 +157,7 @@ public static class FuzzSession
         [
             "exec", Path.Combine(woven, WovenFolder.Program), request.Target, Path.GetFullPath(request.Output), seed.ToString(CultureInfo.InvariantCulture),
             Number(time is { } limit ? Math.Max((long)limit.TotalMilliseconds, 0) : -1), Number(execs ?? -1), Number((long)request.Hang.TotalMilliseconds),
-            Number(request.InputBytes), shared ?? "", request.IsBlind ? "blind" : "",
+            Number(request.InputBytes), shared ?? "", request.IsBlind ? "blind" : "", (request.Schedule ?? Corpus.UsualSchedule).ToString(),
         ];
         using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })
             ?? throw new IOException("starting dotnet: it did not start");

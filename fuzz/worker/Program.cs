@@ -19,7 +19,7 @@ public static class Program
     internal const int OrphanStatus = 72;
 
     /// <remarks>An engine lives as long as standard input is open, which says nothing.</remarks>
-    /// <param name="arguments">Target, output directory, seed, milliseconds or -1, runs or -1, milliseconds that one run may take, longest input, shared directory or nothing, anything for a run without guidance.</param>
+    /// <param name="arguments">Target, output directory, seed, milliseconds or -1, runs or -1, milliseconds that one run may take, longest input, shared directory or nothing, anything for a run without guidance, power schedule.</param>
     public static int Main(string[] arguments)
     {
         switch (arguments)
@@ -36,7 +36,7 @@ public static class Program
             case ["afl", var served]:
                 return AflServer.Serve(served);
         }
-        if (arguments is not [var name, var folder, var seed, var milliseconds, var execs, var hang, var inputBytes, var shared, var blind])
+        if (arguments is not [var name, var folder, var seed, var milliseconds, var execs, var hang, var inputBytes, var shared, var blind, var schedule] || !Enum.TryParse(schedule, out PowerSchedule power))
         {
             Console.Error.WriteLine("this is a part of gauntlet: use `gauntlet fuzz`");
             return 2;
@@ -53,7 +53,7 @@ public static class Program
             Number(execs) < 0 ? null : Number(execs),
             (int)Number(inputBytes),
             shared.Length == 0 ? null : shared)
-        { IsBlind = blind.Length > 0 };
+        { IsBlind = blind.Length > 0, Schedule = power };
         new FuzzEngine(target, name, output, current, budget, WovenFolder.Edges, coverage, stats => Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{stats.Execs} {stats.ExecsPerSecond:0} {stats.Edges} {stats.EdgesTotal} {stats.Corpus} {output.Crashes} {output.Hangs}"))).Run();
         return 0;

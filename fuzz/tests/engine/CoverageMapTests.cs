@@ -32,4 +32,27 @@ public sealed unsafe class CoverageMapTests
         }
         Assert.Equal(seen.Select(one => one.Item1).Distinct().Count(), map.EdgesSeen);
     }
+
+    [Fact]
+    public void The_hash_is_the_same_for_the_same_edges_and_buckets_and_another_for_any_other()
+    {
+        const int Edges = 1_000;
+        using var map = new CoverageMap(Edges);
+        var hashes = new Dictionary<ulong, (int, byte)>();
+        for (var edge = 0; edge < Edges; edge++)
+        {
+            foreach (var count in (byte[])[1, 2, 3, 4, 8, 16, 32, 128])
+            {
+                map.Clear();
+                CoverageRuntime.Map[edge] = count;
+                Assert.True(hashes.TryAdd(map.Hash(), (edge, count)), $"edge {edge}, {count} times: as another");
+            }
+            // 255 times is as often as 128.
+            var before = map.Hash();
+            CoverageRuntime.Map[edge] = 255;
+            Assert.Equal(before, map.Hash());
+        }
+        // By these bits paths are told apart: with 8,000 of them most must differ.
+        Assert.True(hashes.Keys.Select(static hash => hash % (1 << 18)).Distinct().Count() > 7_500);
+    }
 }

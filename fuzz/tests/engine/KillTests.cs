@@ -82,7 +82,7 @@ public sealed class KillTests : IDisposable
 
     private static Process StartWorker(string woven, string output, int seed)
     {
-        string[] arguments = ["exec", Path.Combine(woven, WovenFolder.Program), "isa-serial", output, $"{seed}", "-1", "-1", "2000", "4096", "", ""];
+        string[] arguments = ["exec", Path.Combine(woven, WovenFolder.Program), "isa-serial", output, $"{seed}", "-1", "-1", "2000", "4096", "", "", "Rare"];
         return Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
     }
 }

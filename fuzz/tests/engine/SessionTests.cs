@@ -59,6 +59,18 @@ public sealed class SessionTests : IDisposable
     }
 
     [Fact]
+    public async Task Jobs_have_schedules_of_their_own_unless_one_is_asked_for()
+    {
+        foreach (var (asked, expected) in ((PowerSchedule?, string[])[])[(null, ["rare", "explore"]), (PowerSchedule.Fast, ["fast", "fast"])])
+        {
+            var path = Path.Combine(_folder, $"{asked}");
+            await FuzzSession.RunAsync(new FuzzRequest("isa-debug-exit", path) { Execs = 2_000, Jobs = 2, Schedule = asked }, static _ => { }, CancellationToken.None);
+
+            Assert.Equal(expected, OutputDirectory.Parts(path).Select(static part => File.ReadLines(Path.Combine(part, "fuzzer_stats")).Last().Split(' ')[^1]));
+        }
+    }
+
+    [Fact]
     public async Task A_killed_session_leaves_a_directory_that_the_next_one_goes_on_from()
     {
         var before = Array.Empty<string>();
