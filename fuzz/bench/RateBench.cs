@@ -126,7 +126,7 @@ internal static class RateBench
     private static double Bare(string client, string work, QemuCommand command, double seconds)
     {
         var (socket, firmware) = (Path.Combine(work, $"q{Guid.NewGuid():n}"[..8]), Path.Combine(work, "hlt.bin"));
-        File.WriteAllBytes(firmware, QemuCommand.Firmware);
+        File.WriteAllBytes(firmware, QtestMachine.Firmware);
         using var process = Process.Start(new ProcessStartInfo(client,
             [socket, seconds.ToString("0.0", CultureInfo.InvariantCulture), OperationsAtOnce.ToString(CultureInfo.InvariantCulture), command.Program, .. command.Arguments(firmware), "-qtest", $"unix:{socket}", "-qtest-log", "none"])
         {

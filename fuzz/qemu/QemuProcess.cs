@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Gauntlet.Fuzz.Programs;
+using Gauntlet.Harness.Drivers;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Fuzz.Qemu;
@@ -48,7 +49,7 @@ public sealed class QemuProcess : IDisposable
         try
         {
             var firmware = Path.Combine(_folder, "hlt.bin");
-            File.WriteAllBytes(firmware, QemuCommand.Firmware);
+            File.WriteAllBytes(firmware, QtestMachine.Firmware);
             using var qtest = Listen("qtest");
             using var qmp = Listen("qmp");
             List<string> arguments = ["-c", "exec \"$0\" \"$@\" 2>\"$ERRORS\"", command.Program, .. command.Arguments(firmware)];

@@ -1,12 +1,13 @@
 using System.Diagnostics;
 using Gauntlet.Fuzz.Programs;
+using Gauntlet.Harness.Drivers;
 
 namespace Gauntlet.Fuzz.Qemu;
 
 /// <summary>A program as a script of qtest, played on a fresh process as a person would play it: from standard input.</summary>
 public static class QemuScript
 {
-    private static readonly TimeSpan LongestRun = TimeSpan.FromSeconds(40), Settling = TimeSpan.FromMilliseconds(400), Symbolizing = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan LongestRun = TimeSpan.FromSeconds(40), Symbolizing = TimeSpan.FromSeconds(60);
 
     /// <summary>One command a line; a configuration access is two, by ports.</summary>
     public static string From(IEnumerable<Operation> program) =>
@@ -20,7 +21,7 @@ public static class QemuScript
         try
         {
             var (firmware, input, errors) = (Path.Combine(folder, "hlt.bin"), Path.Combine(folder, "script"), Path.Combine(folder, "errors"));
-            File.WriteAllBytes(firmware, QemuCommand.Firmware);
+            File.WriteAllBytes(firmware, QtestMachine.Firmware);
             File.WriteAllText(input, script);
             var start = new ProcessStartInfo("/bin/sh", ["-c", "exec \"$0\" \"$@\" <\"$SCRIPT\" 2>\"$ERRORS\"", command.Program, .. command.Arguments(firmware), "-qtest", "stdio", "-qtest-log", "none"])
             {
@@ -41,7 +42,7 @@ public static class QemuScript
                 });
                 reading.Wait(LongestRun);
                 // What the last command started ends a little later.
-                return process.WaitForExit(symbolize ? Symbolizing : Settling) ? (process.ExitCode, File.ReadAllText(errors)) : null;
+                return process.WaitForExit(symbolize ? Symbolizing : QtestMachine.Settling) ? (process.ExitCode, File.ReadAllText(errors)) : null;
             }
             finally
             {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Triage;
+using Gauntlet.Harness.Drivers;
 
 namespace Gauntlet.Fuzz.Qemu;
 
@@ -56,7 +57,7 @@ public sealed class QemuTriage(QemuCommand command)
         var firmware = Path.GetTempFileName();
         try
         {
-            File.WriteAllBytes(firmware, QemuCommand.Firmware);
+            File.WriteAllBytes(firmware, QtestMachine.Firmware);
             return QemuFailure.Debug(command, firmware, script, end.Status);
         }
         finally

@@ -39,6 +39,8 @@ public sealed class CommandDriver(VmmDeclaration declaration, RevisionBuilder? r
         var probe = await ProbeAsync(job.Cell.Arch, job.Cell.VmmVersion, cancellation);
         if (probe.Problem is not null)
             throw new CannotRunException(probe.Problem);
+        if (job.Convention == GuestConvention.Qtest)
+            throw new CannotRunException($"{Name} is declared by a command that runs guests, and this case is a qtest script: gvmm and qemu play those");
         if (job.Append is not null && !_command.Has("append"))
             throw new CannotRunException($"the command of {Name} has no place for {{append}}, and this case has a guest command line");
         if (job.VmmArguments.Count > 0 && !_command.TakesArguments)

@@ -72,6 +72,9 @@ public sealed record LaunchPlan
     /// <summary>Resident memory it may need in bytes: what the scheduler's memory budget counts and the limit is derived from.</summary>
     public long MemoryBytes { get; init; }
 
+    /// <summary>Commands of qtest that it reads, and answers each with a line; null: it runs a guest.</summary>
+    public int? QtestCommands { get; init; }
+
     /// <summary>It may reach the host's network. Else it gets none, where the host permits that.</summary>
     public bool Network { get; init; }
 

@@ -62,6 +62,8 @@ public sealed class QemuStyleDriver(
         var probe = await ProbeAsync(job.Cell.Arch, job.Cell.VmmVersion, cancellation);
         if (probe.Problem is not null)
             throw new CannotRunException(probe.Problem);
+        if (job.Convention == GuestConvention.Qtest)
+            return PlanQtest(job, probe, scratch);
         if (job.Cell.Accel == L1Supply.Accel)
             return await PlanInL1Async(job, probe, cancellation);
         // Not below the scratch folder: a command line that is run again by hand must find a place for it.
@@ -80,6 +82,21 @@ public sealed class QemuStyleDriver(
             BusyThreads = job.Smp,
             MemoryBytes = QemuCommandLine.MemoryBytes(line),
             SymbolFile = SymbolFile(job.Image),
+        };
+    }
+
+    private static LaunchPlan PlanQtest(Job job, VmmProbe probe, string scratch)
+    {
+        var (line, commands) = QtestMachine.Build(job, probe, scratch);
+        return new LaunchPlan
+        {
+            CommandLine = line,
+            Environment = new Dictionary<string, string>(job.Environment) { ["TMPDIR"] = scratch },
+            WorkingDirectory = scratch,
+            TimeLimitByCpu = true,
+            BusyThreads = 1,
+            MemoryBytes = QemuCommandLine.MemoryBytes(line),
+            QtestCommands = commands,
         };
     }
 

@@ -78,14 +78,15 @@ public static class JobMaker
         {
             if (options.Group is { } group && !testCase.Groups.Contains(group))
                 continue;
+            var hasGuest = testCase.Convention != GuestConvention.Qtest;
             jobs.Add(new Job
             {
                 Suite = suite.Name,
                 Case = testCase.Name,
                 Cell = status.Cell,
                 Image = testCase.Image,
-                Initrd = testCase.Initrd ?? initrd,
-                EnvironmentFile = testCase.Initrd is null ? environment : null,
+                Initrd = testCase.Initrd ?? (hasGuest ? initrd : null),
+                EnvironmentFile = testCase.Initrd is null && hasGuest ? environment : null,
                 Append = testCase.Append,
                 VmmArguments = Arguments(suite, testCase, status.Cell),
                 Smp = testCase.Smp,
@@ -116,6 +117,8 @@ public static class JobMaker
             return $"machine {wanted} only, this cell has {machine}";
         if (testCase.Accel is { } accel && !MatchesAccel(accel, AccelText(suite, cell)))
             return $"accel {accel} only, this cell has {cell.Accel}";
+        if (testCase.Convention == GuestConvention.Qtest && cell.Accel != "tcg")
+            return $"a qtest script has no guest code for {cell.Accel} to run; cells of tcg play it";
         if (cell.Accel == NestedGuest.Accel && testCase.Smp > 1)
             return NestedGuest.OneCpuOnly;
         return Disabled(suite, testCase, cell)
@@ -190,7 +193,7 @@ public static class JobMaker
     private static string? MissingFile(TestCase testCase)
     {
         if (!FileKind.IsRegular(testCase.Image))
-            return $"the image {testCase.Image} is not there; build the suite";
+            return testCase.Convention == GuestConvention.Qtest ? $"the qtest script {testCase.Image} is not there" : $"the image {testCase.Image} is not there; build the suite";
         return testCase.Initrd is { } initrd && !FileKind.IsRegular(initrd) ? $"the initrd {initrd} is not there; build the suite" : null;
     }
 

@@ -5,6 +5,7 @@ using Gauntlet.Harness.Verdicts;
 using Gauntlet.Linux;
 using Gauntlet.Results.Records;
 using Gauntlet.Results.Store;
+using Gauntlet.Terminal;
 
 namespace Gauntlet.Harness.Scheduling;
 
@@ -101,7 +102,7 @@ public sealed class JobRunner(DriverRegistry drivers, IAttemptLauncher launcher,
                     File.Delete(plan.QmpSocket);
             }
         }
-        catch (Exception e) when (e is LinuxException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is LinuxException or IOException or UnauthorizedAccessException or UserException)
         {
             return new Attempt
             {
@@ -116,7 +117,7 @@ public sealed class JobRunner(DriverRegistry drivers, IAttemptLauncher launcher,
 
     private async Task<Attempt> RunProcessAsync(LaunchPlan plan, Job job, int number, DateTimeOffset started, JobLoad? load, CancellationToken cancellation)
     {
-        var monitor = new ConsoleMonitor(job);
+        var monitor = new ConsoleMonitor(job, plan.QtestCommands);
         var decided = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         void Look()
         {
@@ -143,6 +144,8 @@ public sealed class JobRunner(DriverRegistry drivers, IAttemptLauncher launcher,
             using var cancelled = cancellation.Register(() => decided.TrySetResult());
             var ending = process.WaitAsync(CancellationToken.None);
             await Task.WhenAny(ending, decided.Task);
+            if (plan.QtestCommands is not null && !ending.IsCompleted)
+                await Task.WhenAny(ending, Task.Delay(QtestMachine.Settling, cancellation));
             if (!ending.IsCompleted)
                 await process.KillAsync();
             cancellation.ThrowIfCancellationRequested();

@@ -16,6 +16,8 @@ public static class SuiteYaml
     private const int NewestSchema = 1;
     private const int MaxMemoryMiB = 1 << 24;
 
+    private static readonly string[] s_onlyWithGuest = ["append", "initrd", "convention", "expect", "reject"];
+
     private static readonly Dictionary<string, GuestConvention> Conventions = new()
     {
         ["kvm-unit-tests"] = GuestConvention.KvmUnitTests,
@@ -66,8 +68,12 @@ public static class SuiteYaml
     private static TestCase ReadCase(YamlMap map, string folder, TimeSpan? defaultTimeout, SuiteContext context)
     {
         map.RefuseOthersThan(
-            "name", "image", "smp", "memory", "append", "args", "groups", "machine", "accel", "timeout", "check", "convention", "expect", "reject", "initrd", "skip");
-        var convention = GuestConvention.KvmUnitTests;
+            "name", "image", "qtest", "smp", "memory", "append", "args", "groups", "machine", "accel", "timeout", "check", "convention", "expect", "reject", "initrd", "skip");
+        if (map.Has("qtest") == map.Has("image"))
+            throw map.Error("a case needs either 'image', a guest, or 'qtest', a script that is played to the VMM.", map.Has("qtest") ? "qtest" : "name");
+        var convention = map.Has("qtest") ? GuestConvention.Qtest : GuestConvention.KvmUnitTests;
+        if (convention == GuestConvention.Qtest && s_onlyWithGuest.FirstOrDefault(map.Has) is { } needsGuest)
+            throw map.Error($"'{needsGuest}' is for guests, and a case with 'qtest' has none.", needsGuest);
         if (map.Text("convention") is { } conventionName && !Conventions.TryGetValue(conventionName, out convention))
             throw map.Error($"'convention' must be one of {string.Join(", ", Conventions.Keys)}, not '{YamlMap.Shorten(conventionName)}'.", "convention");
         var expect = map.Pattern("expect");
@@ -83,10 +89,14 @@ public static class SuiteYaml
                 throw map.Error($"every entry of 'check' must be path=value, not '{YamlMap.Shorten(check)}'.", "check");
         }
 
+        var image = Path.GetFullPath(map.RequiredText(convention == GuestConvention.Qtest ? "qtest" : "image"), folder);
+        // One that is not there is a case to be skipped, as with images.
+        if (convention == GuestConvention.Qtest && File.Exists(image))
+            _ = QtestFile.Read(image);
         return new TestCase
         {
             Name = map.RequiredText("name"),
-            Image = Path.GetFullPath(map.RequiredText("image"), folder),
+            Image = image,
             Smp = smpIsMaximum ? context.MaxSmp : map.Integer("smp", 1, UnittestsCfg.MaxSmp) ?? 1,
             SmpIsMaximum = smpIsMaximum,
             MemoryMiB = map.Integer("memory", 1, MaxMemoryMiB),

@@ -10,7 +10,7 @@ public sealed record TestCase
     /// <summary>Unique within the suite.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Image, absolute. May not exist: that is found out when the job is made, and told.</summary>
+    /// <summary>Image, or script with <see cref="GuestConvention.Qtest"/>; absolute. May not exist: that is found out when the job is made, and told.</summary>
     public required string Image { get; init; }
 
     /// <summary>vCPUs. With <see cref="SmpIsMaximum"/> the value that <c>$MAX_SMP</c> had.</summary>

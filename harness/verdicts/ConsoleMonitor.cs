@@ -20,9 +20,12 @@ public sealed class ConsoleMonitor
     private volatile string? endReason;
     private long lines;
     private string? lastLine;
+    private QtestReplies? replies;
 
-    public ConsoleMonitor(Job job)
+    /// <param name="qtestCommands">That the VMM answers; null: it runs a guest.</param>
+    public ConsoleMonitor(Job job, int? qtestCommands = null)
     {
+        replies = qtestCommands is { } commands ? new QtestReplies(commands) : null;
         kut = new KutLines(subtests);
         tap = job.Convention == GuestConvention.Tap ? new TapReader(subtests) : null;
         if (job.Convention == GuestConvention.Marker)
@@ -34,7 +37,7 @@ public sealed class ConsoleMonitor
         endAtPanic = job.Convention is GuestConvention.Marker or GuestConvention.Tap;
     }
 
-    /// <summary>Set once the verdict is certain: the marker was seen, the guest's kernel panicked. The VMM may then be ended.</summary>
+    /// <summary>Set once the verdict is certain: the marker was seen, the guest's kernel panicked, each command of qtest is answered. The VMM may then be ended.</summary>
     public string? EndReason => endReason;
 
     /// <summary>One line of the VMM's standard output.</summary>
@@ -49,6 +52,14 @@ public sealed class ConsoleMonitor
                 lastLine = clean;
             }
 
+            if (replies is { } before)
+            {
+                var after = before.With(clean);
+                replies = after;
+                if (after.AreAll)
+                    endReason ??= "every command was answered";
+                return;
+            }
             if (tap is not null)
                 tap.Add(clean);
             else
@@ -101,6 +112,7 @@ public sealed class ConsoleMonitor
                 Abort = kut.Abort,
                 Ending = ending,
                 Tap = tapVerdict,
+                Qtest = replies,
                 Lines = lines,
                 LastLine = lastLine is null ? null : ConsoleText.Shorten(lastLine, SubtestCollector.MaxNameLength),
                 Notes = notes,

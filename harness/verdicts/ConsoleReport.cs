@@ -36,6 +36,9 @@ public sealed record ConsoleReport
     /// <summary>The verdict of the lines as a TAP document; null: the job's convention isn't TAP.</summary>
     public Judgement? Tap { get; init; }
 
+    /// <summary>Answers to a script of qtest; null: a guest was run.</summary>
+    public QtestReplies? Qtest { get; init; }
+
     /// <summary>Console lines that held anything but white space.</summary>
     public long Lines { get; init; }
 

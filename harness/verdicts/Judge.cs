@@ -40,6 +40,8 @@ public static class Judge
             return new Judgement(Verdict.Crash, $"the VMM died of {SignalName.Of(number)}{Because(errors.Death ?? errors.Assertion ?? errors.LastLine)}");
         if (errors.Death is { } death)
             return new Judgement(Verdict.Crash, $"the VMM reported a fault of its own: {death}");
+        if (console.Qtest is { } replies)
+            return ByReplies(job, plan, exit, console, errors, replies);
         // Decided while it ran; that the VMM was then ended says nothing.
         if (console.Ending is { } ending)
             return ending;
@@ -52,6 +54,28 @@ public static class Judge
         return judgement.Verdict != Verdict.Pass && errors.HostFault is { } host
             ? new Judgement(Verdict.InfraError, $"the host is at fault: {host}")
             : judgement;
+    }
+
+    /// <summary>A script of qtest passes when the VMM outlives it; what it refuses is nothing that it has.</summary>
+    private static Judgement ByReplies(Job job, LaunchPlan plan, AttemptExit exit, ConsoleReport console, VmmMessages errors, QtestReplies replies)
+    {
+        var answered = string.Create(CultureInfo.InvariantCulture, $"{replies.Answered} of {replies.Commands} commands were answered");
+        if (exit.Limit is LimitHit.CpuTime or LimitHit.WallTime)
+            return new Judgement(Verdict.Timeout, string.Create(CultureInfo.InvariantCulture, $"the VMM does not answer: at its limit of {job.TimeoutSeconds:0.###} s {answered}"));
+        if (exit.Limit != LimitHit.None)
+            return AtLimit(job, exit, console);
+        if (exit.KilledByCaller && replies.AreAll)
+        {
+            return replies.Accepted > 0
+                ? new Judgement(Verdict.Pass, null)
+                : new Judgement(Verdict.Fail, $"the VMM did nothing of the script: it refused every command{Because(replies.Refusal)}");
+        }
+        if (exit.Signal is { } signal)
+            return EndedBy(signal, errors);
+        // Without an answer it may not have started: its options are the likelier cause.
+        if (replies.Answered == 0 && NeverRan(job, plan, exit.ExitStatus ?? -1, console, errors) is { } never)
+            return never;
+        return new Judgement(Verdict.Crash, $"the VMM ended by itself with status {Number(exit.ExitStatus ?? -1)} when {answered}{Because(errors.LastLine)}");
     }
 
     private static Judgement AtLimit(Job job, AttemptExit exit, ConsoleReport console)
@@ -126,7 +150,7 @@ public static class Judge
             return new Judgement(Verdict.InfraError, $"the VMM couldn't load what it was given: {load}");
         return errors.Refusal is { } refusal
             ? new Judgement(Verdict.Skip, $"the VMM can't do this here: {refusal}")
-            : new Judgement(Verdict.InfraError, $"the VMM ended before the guest ran, with status {Number(status)}: {errors.LastLine}");
+            : new Judgement(Verdict.InfraError, $"the VMM ended before {(job.Convention == GuestConvention.Qtest ? "it answered" : "the guest ran")}, with status {Number(status)}: {errors.LastLine}");
     }
 
     private static Judgement ByDebugExit(int status, ConsoleReport console, VmmMessages errors)

@@ -21,6 +21,10 @@ public enum GuestConvention
     /// <summary>The process status alone: 0 passes, 77 skips.</summary>
     [JsonStringEnumMemberName("exit-status")]
     ExitStatus,
+
+    /// <summary>There is no guest: <see cref="Job.Image"/> is a script of qtest, which the VMM answers and must outlive.</summary>
+    [JsonStringEnumMemberName("qtest")]
+    Qtest,
 }
 
 /// <summary>
@@ -40,7 +44,7 @@ public sealed record Job
 
     public required Cell Cell { get; init; }
 
-    /// <summary>Kernel image.</summary>
+    /// <summary>Kernel image; with <see cref="GuestConvention.Qtest"/> the script.</summary>
     public required string Image { get; init; }
 
     /// <summary>Initial RAM disk; null: none.</summary>
