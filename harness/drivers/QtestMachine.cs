@@ -28,7 +28,7 @@ public static class QtestMachine
 
     private const byte Hlt = 0xf4;
 
-    // QEMU, and gvmm of old revisions, know the accelerator by this name.
+    // Runs no guest code, and lets time be stepped.
     private const string Accel = "qtest";
 
     public static byte[] Firmware
@@ -52,11 +52,11 @@ public static class QtestMachine
     internal static (IReadOnlyList<string> CommandLine, int Commands) Build(Job job, VmmProbe probe, string scratch)
     {
         var script = QtestFile.Read(job.Image);
-        // Time that is stepped stands still otherwise; where there is no such accelerator the commands are refused, and the rest is played.
-        var accel = script.StepsClock && probe.Accelerators.Contains(Accel) ? Accel : "tcg";
         var isQemu = job.Cell.Vmm != "gvmm";
         var memory = job.MemoryMiB ?? MemoryMiB;
         var machine = MachineOf(job);
+        // Time that is stepped must stand still otherwise; where there is no such accelerator those commands are refused, and the rest is played. gvmm's microvm takes no firmware.
+        var accel = (script.StepsClock || (!isQemu && machine == "microvm")) && probe.Accelerators.Contains(Accel) ? Accel : "tcg";
         List<string> line = [probe.Program!];
         if (job.Cell.Arch is "x86_64" or "i386")
             line.AddRange(X86(machine ?? "pc", ContentShelf.Place("firmware", Firmware, scratch), accel, isQemu, memory));
@@ -79,7 +79,8 @@ public static class QtestMachine
         // A microvm has no VMware port to leave out.
         var properties = machine == "microvm" ? "" : ",vmport=off,smm=off";
         IReadOnlyList<string> withoutRom = isQemu ? ["-global", "apic-common.vapic=off"] : [];
-        return ["-machine", machine + properties, .. withoutRom, "-accel", accel, "-m", Number(memory), "-bios", firmware, "-nodefaults", "-display", "none", "-no-shutdown"];
+        IReadOnlyList<string> code = accel == Accel ? [] : ["-bios", firmware];
+        return ["-machine", machine + properties, .. withoutRom, "-accel", accel, "-m", Number(memory), .. code, "-nodefaults", "-display", "none", "-no-shutdown"];
     }
 
     // The case's own choice stands in its arguments, where the cell has made none.

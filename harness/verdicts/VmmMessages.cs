@@ -25,7 +25,7 @@ public sealed partial class VmmMessages
     /// <summary>A sanitizer's report, or a runtime's own death message; null: none.</summary>
     public string? Death { get; private init; }
 
-    /// <summary>A failed assertion, or QEMU's "fatal:"; says why a VMM aborted; null: none.</summary>
+    /// <summary>A failed assertion, or QEMU's "fatal:" and "hardware error:"; says why a VMM aborted; null: none.</summary>
     public string? Assertion { get; private init; }
 
     /// <summary>The host is at fault: no space, no memory, a KVM that refuses what it must do; null: none.</summary>
@@ -85,7 +85,7 @@ public sealed partial class VmmMessages
     private static partial Regex DeathPattern();
 
     [GeneratedRegex(
-        "Assertion .+ failed|^Bail out! ERROR:|:[0-9]+:.*: (assertion failed|code should not be reached)|^qemu: fatal: |stack smashing detected|free\\(\\): |malloc\\(\\): |double free or corruption|terminate called after",
+        "Assertion .+ failed|^Bail out! ERROR:|:[0-9]+:.*: (assertion failed|code should not be reached)|^qemu: (fatal|hardware error): |stack smashing detected|free\\(\\): |malloc\\(\\): |double free or corruption|terminate called after",
         RegexOptions.CultureInvariant)]
     private static partial Regex AssertionPattern();
 

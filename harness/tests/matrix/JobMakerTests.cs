@@ -45,6 +45,21 @@ public sealed class JobMakerTests : IDisposable
         Assert.Empty(JobMaker.Make(Suite(""), new CellStatus(new Cell("qemu", "tcg", "aarch64"), null, null), new JobOptions()));
 
     [Fact]
+    public void AQtestScriptRunsInCellsOfTcgWithoutWhatGuestsGet()
+    {
+        var script = folder.Write("s.qtest", "inb 0x70\n");
+        var suite = SuiteYaml.Parse(
+            "schema: 1\nname: a\narch: x86_64\nenvironment: true\ncases: [{name: b, qtest: s.qtest, machine: q35}, {name: gone, qtest: gone.qtest}]\n", folder["suite.yaml"],
+            new SuiteContext { Variables = new Dictionary<string, string> { ["ENVIRON_DEFAULT"] = "yes", ["KVM_UNIT_TESTS_ENV"] = image } });
+        var jobs = JobMaker.Make(suite, Status(), new JobOptions());
+        Assert.Equal((script, GuestConvention.Qtest, null, null, null), (jobs[0].Image, jobs[0].Convention, jobs[0].Initrd, jobs[0].EnvironmentFile, jobs[0].SkipReason));
+        Assert.Equal(["-machine", "q35"], jobs[0].VmmArguments);
+        Assert.Contains("gone.qtest is not there", jobs[1].SkipReason, StringComparison.Ordinal);
+        foreach (var accel in (string[])["kvm", "nested", "nested-linux"])
+            Assert.Contains($"no guest code for {accel}", JobMaker.Make(suite, Status(accel), new JobOptions())[0].SkipReason, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void NestedACaseWithSeveralCpusIsSkipped()
     {
         Assert.Equal("the L1 has one vCPU", Make("smp = 2", Status("nested")).SkipReason);

@@ -67,11 +67,27 @@ public sealed class SuiteYamlTests
     [InlineData("schema: 1\nname: a\narch: x\ncases:\n  - name: b\n    image: c\n    convention: marker\n    expect: '(a)\\1'", ":8:", "regular expression")]
     [InlineData("schema: 1\nname: a\narch: x\ncases:\n  - name: b\n    image: c\n    expect: x", ":7:", "marker")]
     [InlineData("schema: 1\nname: a\narch: x\ncases:\n  - name: b\n    image: c\n    check: [nothing]", ":7:", "path=value")]
+    [InlineData("schema: 1\nname: a\narch: x\ncases:\n  - name: b\n    image: c\n    qtest: d", ":7:", "either 'image'")]
+    [InlineData("schema: 1\nname: a\narch: x\ncases:\n  - name: b\n    qtest: d\n    append: e", ":7:", "'append' is for guests")]
+    [InlineData("schema: 1\nname: a\narch: x\ncases:\n  - name: b\n    qtest: d\n    convention: tap", ":7:", "'convention' is for guests")]
     public void MistakesNameTheLineAndWhatWasExpected(string text, string line, string expected)
     {
         var error = Assert.Throws<UserException>(() => Parse(text));
         Assert.StartsWith("/t/cpu/suite.yaml" + line, error.Message);
         Assert.Contains(expected, error.Message);
+    }
+
+    [Fact]
+    public void AQtestScriptStandsInPlaceOfAnImageAndItsMistakesAreToldWithItsOwnLine()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("suite.yaml", "schema: 1\nname: a\narch: x86_64\nenvironment: true\ncases: [{name: b, qtest: s/000.qtest, machine: q35}, {name: gone, qtest: gone.qtest}]\n");
+        folder.Write("s/000.qtest", "inb 0x70\n");
+        var suite = SuiteYaml.Load(path, new SuiteContext());
+        Assert.Equal((GuestConvention.Qtest, folder["s/000.qtest"]), (suite.Cases[0].Convention, suite.Cases[0].Image));
+
+        folder.Write("s/000.qtest", "inb 0x70\ninb 0x70000\n");
+        Assert.StartsWith($"{folder["s/000.qtest"]}:2:", Assert.Throws<UserException>(() => SuiteYaml.Load(path, new SuiteContext())).Message);
     }
 
     [Fact]
