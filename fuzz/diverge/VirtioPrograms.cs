@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Programs;
-using Gauntlet.Fuzz.Qemu;
 using Gauntlet.Vmm.Bus;
 
 namespace Gauntlet.Fuzz.Diverge;

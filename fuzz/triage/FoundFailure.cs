@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Qemu;

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Targets;
 using Gauntlet.Fuzz.Worker;
 

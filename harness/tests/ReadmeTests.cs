@@ -11,7 +11,7 @@ public sealed class ReadmeTests
     public void TheSuiteItShowsCanBeRead()
     {
         var suite = SuiteYaml.Parse(Block("### suite.yaml"), "/t/suite.yaml", new SuiteContext());
-        Assert.Equal([GuestConvention.KvmUnitTests, GuestConvention.Marker], suite.Cases.Select(testCase => testCase.Convention));
+        Assert.Equal([GuestConvention.KvmUnitTests, GuestConvention.Marker, GuestConvention.Qtest], suite.Cases.Select(testCase => testCase.Convention));
     }
 
     [Fact]

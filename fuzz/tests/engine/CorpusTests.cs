@@ -1,7 +1,5 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Fuzz.Engine;
-using Gauntlet.Properties;
 
 namespace Gauntlet.Fuzz.Tests.Engine;
 

@@ -1,9 +1,7 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Qemu;
-using Gauntlet.Properties;
 
 namespace Gauntlet.Fuzz.Tests.Qemu;
 

@@ -4,7 +4,6 @@ using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Qemu;
 using Gauntlet.Fuzz.Triage;
-using Gauntlet.Properties;
 using Gauntlet.Terminal;
 using Gauntlet.Vmm.Bus;
 

@@ -1,7 +1,6 @@
 using System.Text;
 using Gauntlet.Fuzz.Commands;
 using Gauntlet.Fuzz.Engine;
-using Gauntlet.Fuzz.Triage;
 using Gauntlet.Fuzz.Worker;
 using Gauntlet.Terminal;
 

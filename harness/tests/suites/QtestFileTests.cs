@@ -1,7 +1,5 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Gauntlet.Harness.Suites;
-using Gauntlet.Properties;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Harness.Tests.Suites;
