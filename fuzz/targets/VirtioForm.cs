@@ -55,10 +55,24 @@ internal sealed class VirtioForm(VirtioTransport transport, VirtioKind kind)
                 program.Add(transport.QueueSelect.Write((ulong)kind.Queues[random.Below(kind.Queues.Count)]));
                 program.Add(random.OneIn(2) ? transport.QueueReady.Read() : transport.QueueReady.Write((ulong)random.Below(2)));
                 break;
+            case 4 when transport.Window is var (function, register):
+                ThroughWindow(random, program, function, register);
+                break;
             default:
                 Request(random, program);
                 break;
         }
+    }
+
+    // A region, an offset in it and a length, then the access: those that are not there as well.
+    private static void ThroughWindow(FuzzRandom random, List<Operation> program, int function, int register)
+    {
+        const int RegionAt = 4, OffsetAt = 8, LengthAt = 12, DataAt = 16, Regions = 8, LongestRegion = 0x4000;
+        var size = 1 << random.Below(3);
+        program.Add(Operation.PciWrite(function, register + RegionAt, 1, (ulong)random.Below(Regions)));
+        program.Add(Operation.PciWrite(function, register + OffsetAt, 4, random.OneIn(8) ? random.Next() : (ulong)(random.Below(LongestRegion) & -size)));
+        program.Add(Operation.PciWrite(function, register + LengthAt, 4, random.OneIn(8) ? random.Next() : (ulong)size));
+        program.Add(random.OneIn(2) ? Operation.PciRead(function, register + DataAt, size) : Operation.PciWrite(function, register + DataAt, size, random.Next()));
     }
 
     private void SetUp(FuzzRandom random, List<Operation> program)

@@ -14,7 +14,7 @@ namespace Gauntlet.Fuzz.Targets;
 /// <summary>Every virtio device behind a transport, with memory for its queues and a host's side that programs move by <see cref="HostSide"/>.</summary>
 internal static class VirtioTargets
 {
-    private const int RamBytes = 0x10000, DiskBytes = 1 << 14;
+    private const int RamBytes = 0x10000, DiskBytes = 1 << 14, PciDevice = 2;
     private const ushort HostPort = 0x700;
     private const ulong MmioBase = 0xfeb00000;
     private const uint RingFeatures = (uint)(VirtioFeature.IndirectDescriptors | VirtioFeature.EventIndex);
@@ -86,9 +86,9 @@ internal static class VirtioTargets
         var transport = new VirtioPci(device, bus, NoMessages.Instance, bytes => (next += (uint)bytes) - (uint)bytes);
         var host = new PciHost(NoMachine.Instance);
         host.Add(0, 0, new PciFunction(bus, new PciIdentity(0x8086, 0x1237, 6, 0)));
-        host.Add(2, 0, transport.Function);
+        host.Add(PciDevice, 0, transport.Function);
         bus.MapPorts(host, 0, PciHost.BasePort);
-        return NewTarget(bus, [host, transport], [], side, clock, memory, dma, transport, new VirtioForm(VirtioTransport.Pci, kind), restart);
+        return NewTarget(bus, [host, transport], [], side, clock, memory, dma, transport, new VirtioForm(VirtioTransport.Pci.WithWindowOf(transport.Function, PciDevice), kind), restart);
     }
 
     private static DeviceTarget OnMmio(Func<IGuestMemory, IClock, IoBus, (VirtioDevice, HostSide?)> make, VirtioKind kind, Action? restart)

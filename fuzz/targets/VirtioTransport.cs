@@ -1,6 +1,7 @@
 using Gauntlet.Fuzz.Diverge;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Vmm.Bus;
+using Gauntlet.Vmm.Devices.Pci;
 
 namespace Gauntlet.Fuzz.Targets;
 
@@ -40,6 +41,9 @@ internal sealed record VirtioTransport
     /// <summary>0: the queue is what is written.</summary>
     public int NotifyApart { get; init; }
 
+    /// <summary>Of a PCI function, the capability whose window reaches all the others: function and register; null: there is none (4.1.4.9).</summary>
+    public (int Function, int Register)? Window { get; init; }
+
     public static VirtioTransport Pci { get; } = new()
     {
         Status = At(VirtioPrograms.Modern + 0x14, 1),
@@ -73,6 +77,17 @@ internal sealed record VirtioTransport
 
     public bool IsKick(in Operation operation, int queue) =>
         operation.Kind == OperationKind.Write && operation.Space == AddressSpace.Mmio && operation.Address == Notify.Address + (ulong)(queue * NotifyApart) && (NotifyApart != 0 || operation.Value == (ulong)queue);
+
+    /// <summary>With the window of the function at a device number of bus 0.</summary>
+    public VirtioTransport WithWindowOf(PciFunction config, int device)
+    {
+        const int FirstCapability = 0x34, TypeAt = 3;
+        const byte Vendor = 9, WindowType = 5;
+        var at = (int)config.Read(FirstCapability, 1);
+        while (at != 0 && !(config.Read(at, 1) == Vendor && config.Read(at + TypeAt, 1) == WindowType))
+            at = (int)config.Read(at + 1, 1);
+        return at == 0 ? this : this with { Window = (device << 3, at) };
+    }
 
     private static VirtioRegister At(ulong address, int size) => new(address, size);
 }
