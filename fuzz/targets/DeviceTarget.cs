@@ -22,6 +22,7 @@ public sealed class DeviceTarget : IFuzzTarget
     private readonly GuestMemory? _memory;
     private readonly DmaMemory? _dma;
     private readonly PciHost? _pci;
+    private readonly QueueOracle _queues;
     private readonly IResettable[] _resettable;
     private readonly ISaveable[] _saveable;
     private readonly string[] _names;
@@ -49,6 +50,7 @@ public sealed class DeviceTarget : IFuzzTarget
         (_bus, _clock, _memory, _lines, _owner) = (bus, clock, memory, [.. lines], owner);
         // Interrupt controllers last: loading a device drives its lines, which must not change what a controller has latched.
         IDevice[] all = [.. devices.OrderBy(device => device is I8259 or IoApic or LocalApic)];
+        _queues = new QueueOracle(all);
         (_resettable, _saveable) = ([.. all.OfType<IResettable>()], [.. all.OfType<ISaveable>()]);
         _names = [.. all.Where(device => device is ISaveable).Select(device => device.Name)];
         _pci = all.OfType<PciHost>().SingleOrDefault();
@@ -76,6 +78,7 @@ public sealed class DeviceTarget : IFuzzTarget
             var reader = new ProgramBytes.Reader(input, Grammar);
             while (reader.MoveNext())
                 Apply(ref reader);
+            _queues.Check();
         }
     }
 
@@ -94,6 +97,7 @@ public sealed class DeviceTarget : IFuzzTarget
                 var reply = Apply(ref reader);
                 replied?.Invoke(operation, reply);
             }
+            _queues.Check();
         }
     }
 
@@ -201,6 +205,7 @@ public sealed class DeviceTarget : IFuzzTarget
                 return levels;
             case OperationKind.Reset:
                 ResetAll();
+                _queues.Check();
                 SaveAll(_afterReset);
                 ResetAll();
                 Compare("reset", _afterReset, "a second reset leaves another state than the first");

@@ -195,6 +195,16 @@ public sealed class VirtioBlk : VirtioDevice, IDisposable
 
     protected override void OnQueueReset(int queue) => GiveUp();
 
+    public override int EntriesHeld(int queue)
+    {
+        var entries = 0;
+        foreach (var request in _inFlight)
+            entries += request.Chain.RingEntries;
+        foreach (var request in _held)
+            entries += request.Chain.RingEntries;
+        return entries;
+    }
+
     protected override ulong QueuesUnderWay => _inFlight.Count + _held.Count > 0 ? 1UL : 0;
 
     // What is under way is saved as the driver made it, and carried out again: nobody has been told yet that it was.

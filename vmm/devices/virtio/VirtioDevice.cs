@@ -206,6 +206,9 @@ public abstract class VirtioDevice
 
     protected virtual void OnQueueReset(int queue) { }
 
+    /// <summary>Ring entries of the chains that requests under way will give back: as many as the queue has <see cref="Virtqueue.EntriesUnderWay"/>.</summary>
+    public virtual int EntriesHeld(int queue) => 0;
+
     /// <summary>Queues with requests under way, by bit: those of a restored machine are as if the driver had notified them once it goes on.</summary>
     protected virtual ulong QueuesUnderWay => 0;
 

@@ -83,6 +83,14 @@ public sealed class Virtqueue
     /// <summary>Told of every chain; null: nobody.</summary>
     public IVirtqueueWatcher? Watcher { get; set; }
 
+    /// <summary>
+    /// Entries of the ring, one for each chain of a split ring, that were taken and not given back, by how far both got; another number than those of chains that the device
+    /// has when one was lost, or given back twice. Of a broken queue it tells nothing.
+    /// </summary>
+    public int EntriesUnderWay => _isPacked
+        ? _state.Available - _state.Used + (_state.AvailableWrap != _state.UsedWrap ? _state.Size : 0)
+        : (short)(_state.Available - _state.Used);
+
     internal ref VirtqueueState State => ref _state;
 
     internal IGuestMemory Memory => _memory;
