@@ -23,6 +23,7 @@ public sealed class DeviceTarget : IFuzzTarget
     private readonly DmaMemory? _dma;
     private readonly PciHost? _pci;
     private readonly QueueOracle _queues;
+    private readonly ReentrancyOracle _handlers = new();
     private readonly IResettable[] _resettable;
     private readonly ISaveable[] _saveable;
     private readonly string[] _names;
@@ -50,6 +51,7 @@ public sealed class DeviceTarget : IFuzzTarget
         (_bus, _clock, _memory, _lines, _owner) = (bus, clock, memory, [.. lines], owner);
         // Interrupt controllers last: loading a device drives its lines, which must not change what a controller has latched.
         IDevice[] all = [.. devices.OrderBy(device => device is I8259 or IoApic or LocalApic)];
+        _bus.SetTap(_handlers);
         _queues = new QueueOracle(all);
         (_resettable, _saveable) = ([.. all.OfType<IResettable>()], [.. all.OfType<ISaveable>()]);
         _names = [.. all.Where(device => device is ISaveable).Select(device => device.Name)];
@@ -105,6 +107,7 @@ public sealed class DeviceTarget : IFuzzTarget
 
     private void Restart()
     {
+        _handlers.Restart();
         _hasSnapshot = false;
         _clock?.Set(0);
         _restart?.Invoke();
@@ -145,8 +148,12 @@ public sealed class DeviceTarget : IFuzzTarget
                     _bus.WriteMmio(address, operation.Size, operation.Value);
                 return 0;
             case OperationKind.ClockStep:
-                _clock?.Advance((long)operation.Value);
-                return _clock is null ? null : 0;
+                if (_clock is null)
+                    return null;
+                _handlers.EnterTimers();
+                _clock.Advance((long)operation.Value);
+                _handlers.Leave();
+                return 0;
             case OperationKind.Fill or OperationKind.WriteMemory or OperationKind.ReadMemory:
                 return _memory is not null && ApplyToMemory(_memory, ref operation) ? 0 : null;
             case OperationKind.DmaInput:
@@ -204,10 +211,12 @@ public sealed class DeviceTarget : IFuzzTarget
                     levels |= _lines[i].Level ? 1UL << (i & 63) : 0;
                 return levels;
             case OperationKind.Reset:
+                _handlers.EnterReset();
                 ResetAll();
                 _queues.Check();
                 SaveAll(_afterReset);
                 ResetAll();
+                _handlers.Leave();
                 Compare("reset", _afterReset, "a second reset leaves another state than the first");
                 return 0;
             case OperationKind.Snapshot:
