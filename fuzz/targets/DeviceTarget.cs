@@ -24,6 +24,7 @@ public sealed class DeviceTarget : IFuzzTarget
     private readonly PciHost? _pci;
     private readonly QueueOracle _queues;
     private readonly ReentrancyOracle _handlers = new();
+    private readonly LogFloodOracle _log;
     private readonly IResettable[] _resettable;
     private readonly ISaveable[] _saveable;
     private readonly string[] _names;
@@ -52,7 +53,7 @@ public sealed class DeviceTarget : IFuzzTarget
         // Interrupt controllers last: loading a device drives its lines, which must not change what a controller has latched.
         IDevice[] all = [.. devices.OrderBy(device => device is I8259 or IoApic or LocalApic)];
         _bus.SetTap(_handlers);
-        _queues = new QueueOracle(all);
+        (_queues, _log) = (new QueueOracle(all), new LogFloodOracle(() => _handlers.Running));
         (_resettable, _saveable) = ([.. all.OfType<IResettable>()], [.. all.OfType<ISaveable>()]);
         _names = [.. all.Where(device => device is ISaveable).Select(device => device.Name)];
         _pci = all.OfType<PciHost>().SingleOrDefault();
@@ -77,10 +78,18 @@ public sealed class DeviceTarget : IFuzzTarget
         lock (_bus.DeviceLock)
         {
             Restart();
-            var reader = new ProgramBytes.Reader(input, Grammar);
-            while (reader.MoveNext())
-                Apply(ref reader);
-            _queues.Check();
+            _log.Enter();
+            try
+            {
+                var reader = new ProgramBytes.Reader(input, Grammar);
+                while (reader.MoveNext())
+                    Apply(ref reader);
+                _queues.Check();
+            }
+            finally
+            {
+                LogFloodOracle.Leave();
+            }
         }
     }
 
@@ -94,9 +103,7 @@ public sealed class DeviceTarget : IFuzzTarget
             Restart();
             foreach (var operation in program)
             {
-                var reader = new ProgramBytes.Reader(one.AsSpan(0, ProgramBytes.Encode(in operation, Grammar, one)), Grammar);
-                reader.MoveNext();
-                var reply = Apply(ref reader);
+                var reply = ApplyAlone(in operation, one);
                 replied?.Invoke(operation, reply);
             }
             _queues.Check();
@@ -108,6 +115,7 @@ public sealed class DeviceTarget : IFuzzTarget
     private void Restart()
     {
         _handlers.Restart();
+        _log.Restart();
         _hasSnapshot = false;
         _clock?.Set(0);
         _restart?.Invoke();
@@ -124,6 +132,22 @@ public sealed class DeviceTarget : IFuzzTarget
         // Not noted as written: no CPU has cached what is there.
         foreach (var page in _dirty)
             _memory.GetSpan(page, GuestRam.PageSize).Clear();
+    }
+
+    // What is done with the reply is not the devices' doing.
+    private ulong? ApplyAlone(in Operation operation, byte[] buffer)
+    {
+        var reader = new ProgramBytes.Reader(buffer.AsSpan(0, ProgramBytes.Encode(in operation, Grammar, buffer)), Grammar);
+        reader.MoveNext();
+        _log.Enter();
+        try
+        {
+            return Apply(ref reader);
+        }
+        finally
+        {
+            LogFloodOracle.Leave();
+        }
     }
 
     // Null where it is left out.
