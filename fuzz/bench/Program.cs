@@ -8,6 +8,9 @@ using Gauntlet.Fuzz.Worker;
 if (args is ["bugs", .. var wanted])
     return await BugBench.RunAsync(wanted);
 
+if (args is ["schedules", .. var compared])
+    return await ScheduleBench.RunAsync(compared);
+
 if (args is ["rates", .. var rest])
     return await RateBench.RunAsync(rest is [var given] && double.TryParse(given, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var wantedSeconds) ? wantedSeconds : 10);
 
