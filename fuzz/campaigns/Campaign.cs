@@ -177,7 +177,7 @@ public sealed class Campaign(CampaignFile file, ulong seed, Action<string> say, 
         public List<string> Failures()
         {
             if (Target.QemuDevice is not null)
-                return [.. new QemuBuckets(BucketsOf(Path)).All.Where(bucket => !bucket.IsArtefact).Select(bucket => bucket.Signature + bucket.Remark)];
+                return [.. new QemuBuckets(BucketsOf(Path)).All.Where(bucket => bucket.IsFailure).Select(bucket => bucket.Signature + bucket.Remark)];
             var output = new OutputDirectory(Path);
             return [.. output.Buckets().Concat(output.Inputs("hangs").Select(hang => $"hang {System.IO.Path.GetFileName(hang)}")).Distinct()];
         }

@@ -33,7 +33,7 @@ internal static class TriageCommands
                 var triaged = TriagedBucket.Write(made, name, found[number], number);
                 var failure = found[number] with { Mark = triaged.Mark };
                 output.Out.WriteLine(Row(number, failure));
-                output.Out.WriteLine($"      gauntlet fuzz repro {name} {triaged.Input}");
+                output.Out.WriteLine($"      gauntlet fuzz repro {ShellCommand.Quote(name)} {ShellCommand.Quote(triaged.Input)}");
                 foreach (var written in triaged.Files)
                     output.Out.WriteLine($"      {written}");
             }
@@ -139,12 +139,12 @@ internal static class TriageCommands
     private static string Explained(FoundFailure failure) => failure.Mark switch
     {
         FailureMark.Confirmed => "confirmed: it comes three times of three, each on a fresh process",
-        FailureMark.Flaky => "flaky: it comes, but not every time of three",
+        FailureMark.Flaky => "flaky: it comes, but not every time of three on a fresh process",
         FailureMark.Gone => "gone: it does not come on a fresh process (fixed, or only after what ran before it)",
         FailureMark.Artefact => "artefact: only the harness brings it about, no guest",
         FailureMark.OnlySanitizer => "sanitizer: only a build with AddressSanitizer ends",
         _ when failure.Command is null => "not tried again",
-        _ => $"not tried again yet: gauntlet fuzz triage {failure.Target} {failure.Run}",
+        _ => $"not tried again yet: gauntlet fuzz triage {ShellCommand.Quote(failure.Target)} {ShellCommand.Quote(failure.Run)}",
     };
 
     private static string Program(string path)

@@ -14,6 +14,9 @@ public enum QemuStanding
 
     /// <summary>Nothing that is seen: only AddressSanitizer or an instrumented build ends.</summary>
     OnlySanitizer,
+
+    /// <summary>It ended some processes, but no fresh one three times of three.</summary>
+    Flaky,
 }
 
 /// <summary>One fault, found on one device or several.</summary>
@@ -23,11 +26,11 @@ public enum QemuStanding
 /// <param name="Seconds">Of fuzzing, until it was found.</param>
 public sealed record QemuBucket(int Number, string Signature, string Device, long Seconds, QemuStanding Standing)
 {
-    /// <summary>No guest can bring it about.</summary>
-    public bool IsArtefact => Standing == QemuStanding.Artefact;
+    /// <summary>A guest can bring it about, every time.</summary>
+    public bool IsFailure => Standing is QemuStanding.Confirmed or QemuStanding.OnlySanitizer;
 
     /// <summary>Behind the signature, for people; empty for what counts.</summary>
-    public string Remark => Standing switch { QemuStanding.Artefact => " (artefact)", QemuStanding.OnlySanitizer => " (only with the sanitizer)", _ => "" };
+    public string Remark => Standing switch { QemuStanding.Artefact => " (artefact)", QemuStanding.OnlySanitizer => " (only with the sanitizer)", QemuStanding.Flaky => " (flaky)", _ => "" };
 
     /// <summary>Deaths that fell into it, those that were told apart without a debugger.</summary>
     public long Count { get; internal set; } = 1;
@@ -43,7 +46,7 @@ public sealed record QemuBucket(int Number, string Signature, string Device, lon
 public sealed class QemuBuckets
 {
     private const int MostReleases = 4;
-    private const string ArtefactWord = "artefact", SanitizerWord = "only with the sanitizer", CountsFile = "counts";
+    private const string ArtefactWord = "artefact", SanitizerWord = "only with the sanitizer", FlakyWord = "flaky", CountsFile = "counts";
 
     private readonly string _folder;
     private readonly Dictionary<string, QemuBucket> _buckets = new(StringComparer.Ordinal);
@@ -63,7 +66,7 @@ public sealed class QemuBuckets
                 && long.TryParse(seconds, NumberStyles.None, CultureInfo.InvariantCulture, out var at)
                 && int.TryParse(Path.GetFileNameWithoutExtension(file), NumberStyles.None, CultureInfo.InvariantCulture, out var number))
             {
-                _buckets[signature] = new QemuBucket(number, signature, device, at, standing switch { ArtefactWord => QemuStanding.Artefact, SanitizerWord => QemuStanding.OnlySanitizer, _ => QemuStanding.Confirmed })
+                _buckets[signature] = new QemuBucket(number, signature, device, at, standing switch { ArtefactWord => QemuStanding.Artefact, SanitizerWord => QemuStanding.OnlySanitizer, FlakyWord => QemuStanding.Flaky, _ => QemuStanding.Confirmed })
                 {
                     Count = counts.GetValueOrDefault(number, 1),
                     SeenUtc = File.GetLastWriteTimeUtc(file),
@@ -108,13 +111,13 @@ public sealed class QemuBuckets
     }
 
     /// <summary>What was claimed did not come again: the next one may try, a few times.</summary>
-    public void Release(string signature)
+    /// <returns>False when it was the last time.</returns>
+    public bool Release(string signature)
     {
         lock (_lock)
         {
             _released[signature] = _released.GetValueOrDefault(signature) + 1;
-            if (_released[signature] < MostReleases)
-                _claimed.Remove(signature);
+            return _released[signature] < MostReleases && _claimed.Remove(signature);
         }
     }
 
@@ -138,7 +141,7 @@ public sealed class QemuBuckets
             File.WriteAllText($"{stem}.program", $"# {failure.Bucket}\n# {string.Join(' ', device.Command.Arguments("hlt.bin"))}\n{ProgramText.Format(program)}");
             File.WriteAllText($"{stem}.qtest", script);
             File.WriteAllText($"{stem}.sh", $"#!/bin/sh\n# {failure.Bucket}\n{with}{command.ShellCommand(script)}");
-            var report = $"{failure.Bucket}\n{device.Name}\n{bucket.Seconds}\n{standing switch { QemuStanding.Artefact => ArtefactWord, QemuStanding.OnlySanitizer => SanitizerWord, _ => "confirmed 3 of 3 on a fresh process" }}\n{failure.Report}\n";
+            var report = $"{failure.Bucket}\n{device.Name}\n{bucket.Seconds}\n{standing switch { QemuStanding.Artefact => ArtefactWord, QemuStanding.OnlySanitizer => SanitizerWord, QemuStanding.Flaky => FlakyWord, _ => "confirmed 3 of 3 on a fresh process" }}\n{failure.Report}\n";
             File.WriteAllText($"{stem}.tmp", report);
             File.Move($"{stem}.tmp", $"{stem}.txt", overwrite: true);
             _buckets[failure.Bucket] = bucket;

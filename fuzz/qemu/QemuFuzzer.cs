@@ -222,8 +222,11 @@ public sealed class QemuFuzzer : IDisposable
         if (confirmed is null || new QemuTriage(_device.Command).Judge(confirmed, status, words?.Bucket) is not { } judged)
         {
             _unconfirmed++;
-            if (words is not null)
-                _buckets.Release(words.Bucket);
+            if (words is not null && !_buckets.Release(words.Bucket))
+            {
+                var report = words with { Report = $"it came several times, and never three times of three on a fresh process; the program is the last one that it came with\n{words.Report}" };
+                found(_buckets.Add(report, _device, [.. before, .. program], elapsed(), QemuStanding.Flaky, _binary));
+            }
             return;
         }
         var (failure, small) = judged;

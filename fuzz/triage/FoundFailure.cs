@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Qemu;
+using Gauntlet.Results.Reports;
 using Gauntlet.Terminal;
 
 namespace Gauntlet.Fuzz.Triage;
@@ -91,7 +92,7 @@ public static partial class FoundFailures
             var known = triaged.FirstOrDefault(each => each.Signature == bucket.Key);
             return new FoundFailure(
                 target, bucket.Key, first.SeenUtc, first.After, Math.Max(counts.Sum(each => each.GetValueOrDefault(bucket.Key)), ordered.Count), known?.Mark ?? FailureMark.Untried,
-                [.. ordered.Select(static file => file.Path)], known?.Files ?? [], $"gauntlet fuzz repro {target} {known?.Input ?? first.Path}", known?.Report ?? first.Report, run);
+                [.. ordered.Select(static file => file.Path)], known?.Files ?? [], $"gauntlet fuzz repro {ShellCommand.Quote(target)} {ShellCommand.Quote(known?.Input ?? first.Path)}", known is { Report.Length: > 0 } ? known.Report : first.Report, run);
         }).OrderBy(static failure => failure.After ?? TimeSpan.Zero).ThenBy(static failure => failure.SeenUtc).ThenBy(static failure => failure.Inputs[0], StringComparer.Ordinal)];
     }
 
@@ -122,12 +123,12 @@ public static partial class FoundFailures
         foreach (var bucket in buckets.All)
         {
             var stem = buckets.Stem(bucket.Number);
-            var mark = bucket.Standing switch { QemuStanding.Artefact => FailureMark.Artefact, QemuStanding.OnlySanitizer => FailureMark.OnlySanitizer, _ => FailureMark.Confirmed };
+            var mark = bucket.Standing switch { QemuStanding.Artefact => FailureMark.Artefact, QemuStanding.OnlySanitizer => FailureMark.OnlySanitizer, QemuStanding.Flaky => FailureMark.Flaky, _ => FailureMark.Confirmed };
             // Signature, device, seconds and standing are told apart from it.
             var report = string.Join('\n', File.ReadLines($"{stem}.txt").Skip(4));
             yield return new FoundFailure(
                 bucket.Device, bucket.Signature, bucket.SeenUtc, TimeSpan.FromSeconds(bucket.Seconds), bucket.Count, mark, [],
-                [.. ((string[])[".program", ".qtest", ".sh"]).Select(extension => stem + extension).Where(File.Exists)], $"sh {stem}.sh", report, folder);
+                [.. ((string[])[".program", ".qtest", ".sh"]).Select(extension => stem + extension).Where(File.Exists)], $"sh {ShellCommand.Quote($"{stem}.sh")}", report, folder);
         }
     }
 

@@ -105,7 +105,7 @@ public sealed record TriagedBucket(string Signature, int Comes, string Input, IR
         if (!File.Exists(file) || File.ReadAllText(file).Split('\n', HeadLines + 1) is not [var signature, _, var input, var standing, ..] lines
             || standing.Split(' ') is not [_, var number, "of", ..] || !int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var comes))
             return null;
-        var files = Directory.EnumerateFiles(Folder(run), $"{Path.GetFileNameWithoutExtension(file)}.*").Where(each => each != file).Order(StringComparer.Ordinal);
+        var files = Directory.EnumerateFiles(Folder(run), $"{Path.GetFileNameWithoutExtension(file)}.*").Where(each => each != file && !each.EndsWith(".tmp", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
         return new TriagedBucket(signature, comes, Path.Combine(run, input), [.. files], lines.Length > HeadLines ? lines[HeadLines].Trim() : "");
     }
 }

@@ -108,6 +108,27 @@ public sealed class FoundFailureTests : IDisposable
     }
 
     [Fact]
+    public void A_death_that_does_not_come_again_is_tried_a_few_times_and_kept_as_flaky_which_fails_nothing()
+    {
+        var buckets = new QemuBuckets(Path.Combine(_folder, "buckets"));
+        var tries = 0;
+        do
+        {
+            Assert.True(buckets.Claim("now and then"));
+            tries++;
+        }
+        while (buckets.Release("now and then"));
+        Assert.False(buckets.Claim("now and then"));
+        Assert.InRange(tries, 2, 10);
+
+        var device = new QemuDevice("edu", new QemuCommand("qemu-system-x86_64", "q35", []), [], [], []);
+        buckets.Add(new QemuFailure("now and then", "report", false), device, [], TimeSpan.Zero, QemuStanding.Flaky, new QemuBinary("qemu-system-x86_64", 0, "qemu-system-x86_64"));
+
+        Assert.Equal(FailureMark.Flaky, Assert.Single(FoundFailures.Read(_folder)).Mark);
+        Assert.False(Assert.Single(new QemuBuckets(Path.Combine(_folder, "buckets")).All).IsFailure);
+    }
+
+    [Fact]
     public void A_directory_that_no_fuzzer_wrote_is_refused()
     {
         Assert.Contains("neither queue nor buckets", Assert.Throws<UserException>(() => FoundFailures.Read(_folder)).Message, StringComparison.Ordinal);

@@ -80,7 +80,7 @@ public sealed class TriageTests : IDisposable
         Assert.Equal(ExitCode.Success, await RunAsync("show", _folder, "3"));
         var one = _said.ToString();
         Assert.Contains(Path.Combine(_folder, "triage", "003.cs"), one, StringComparison.Ordinal);
-        Assert.Contains($"gauntlet fuzz repro {Fatal} {Path.Combine(_folder, "crashes", "id:000003,time:7200000,execs:10")}", one, StringComparison.Ordinal);
+        Assert.Contains($"gauntlet fuzz repro '{Fatal}' {Path.Combine(_folder, "crashes", "id:000003,time:7200000,execs:10")}", one, StringComparison.Ordinal);
         Assert.Contains("System.InvalidOperationException: exception", one, StringComparison.Ordinal);
     }
 
