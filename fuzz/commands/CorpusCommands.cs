@@ -51,21 +51,23 @@ internal static class CorpusCommands
     public static Command Export(Output output)
     {
         var (target, from, to) = (Target(), new Argument<string>("inputs") { Description = "A file, a folder of inputs, or what `gauntlet fuzz run` wrote" }, Directory("to", "Folder for the files"));
-        var form = new Option<string>("--form") { Description = "text: device programs; qtest: scripts; shell: one command for a bug report; csharp: xunit tests", DefaultValueFactory = _ => "text" };
-        form.AcceptOnlyFromAmong("text", "qtest", "shell", "csharp");
-        var command = new Command("export", "Write inputs as text, qtest scripts, shell commands or tests") { target, from, to, form };
+        var form = new Option<string>("--form") { Description = $"text: device programs; qtest: scripts; shell: one command for a bug report; csharp: xunit tests; suite: scripts and suite.yaml, of the machines {BoardCase.Targets}", DefaultValueFactory = _ => "text" };
+        form.AcceptOnlyFromAmong("text", "qtest", "shell", "csharp", "suite");
+        var command = new Command("export", "Write inputs as text, qtest scripts, shell commands, tests or a suite") { target, from, to, form };
         command.SetAction(parsed =>
         {
             var (name, path, folder) = (parsed.GetValue(target)!, parsed.GetValue(from)!, parsed.GetValue(to)!);
             using var made = TargetCatalogue.Create(name);
             var files = File.Exists(path) ? [path] : CorpusTools.Inputs(path);
             System.IO.Directory.CreateDirectory(folder);
-            foreach (var file in files)
-                Write(made, name, file, Path.Combine(folder, Path.GetFileName(file).Replace(':', '-')), parsed.GetValue(form)!);
-            output.Out.WriteLine($"{files.Count} inputs of {name} as {parsed.GetValue(form)}; in {folder}");
+            var written = files.Count(file => Write(made, name, file, Path.Combine(folder, Path.GetFileName(file).Replace(':', '-')), parsed.GetValue(form)!));
+            if (written < files.Count)
+                output.Out.WriteLine($"{files.Count - written} inputs have no operation that qtest has, and are left out");
+            output.Out.WriteLine($"{written} inputs of {name} as {parsed.GetValue(form)}; in {folder}");
             return ExitCode.Success;
         });
-        return command.WithExample("gauntlet fuzz export isa-serial fuzz-out/isa-serial scripts --form qtest", "a corpus for QEMU");
+        return command.WithExample("gauntlet fuzz export isa-serial fuzz-out/isa-serial scripts --form qtest", "a corpus for QEMU")
+            .WithExample("gauntlet fuzz export pc fuzz-out/pc/crashes/id:000000 found --form suite", "a case for gauntlet run --suite found/suite.yaml");
     }
 
     public static Command Import(Output output)
@@ -103,7 +105,8 @@ internal static class CorpusCommands
         }
     }
 
-    private static void Write(IFuzzTarget target, string name, string file, string stem, string form)
+    // False where nothing of it can be written in that form.
+    private static bool Write(IFuzzTarget target, string name, string file, string stem, string form)
     {
         var input = Replay.Load(file, target.Grammar);
         if (target.Grammar is not { } grammar)
@@ -111,13 +114,23 @@ internal static class CorpusCommands
             if (form != "csharp")
                 throw new UserException($"export: inputs of {name} are plain bytes, which only --form csharp can write");
             File.WriteAllText($"{stem}.cs", Regression.Test(name, "kept", input, null));
-            return;
+            return true;
         }
         var program = ProgramBytes.Decode(input, grammar);
         switch (form)
         {
             case "qtest":
                 File.WriteAllText($"{stem}.qtest", QtestScript.From(program).Text);
+                break;
+            case "suite":
+                var script = Path.GetFileName(stem) + ".qtest";
+                var found = BoardCase.For(name, Path.GetFileName(stem), script, $"{name}: {Path.GetFileName(file)}")
+                    ?? throw new UserException($"export: {name} is a device alone, which no command line starts; --form suite is for {BoardCase.Targets}");
+                var commands = QtestScript.From(program).Text;
+                if (commands.Split('\n').All(line => line.Length == 0 || line[0] == '#'))
+                    return false;
+                File.WriteAllText($"{stem}.qtest", commands);
+                SuiteFile.Add(Path.GetDirectoryName(stem)!, $"fuzz-{name}", "gvmm", found);
                 break;
             case "shell":
                 File.WriteAllText($"{stem}.sh", QtestScript.From(program, hasClockStep: false).ShellCommand("qemu-system-x86_64", "-machine pc"));
@@ -129,6 +142,8 @@ internal static class CorpusCommands
                 File.WriteAllText($"{stem}.program", ProgramText.Format(program), Encoding.UTF8);
                 break;
         }
+
+        return true;
     }
 
     private static void Add(string folder, IReadOnlyList<string> paths)

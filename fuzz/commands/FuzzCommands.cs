@@ -15,7 +15,7 @@ public sealed class FuzzCommands : ICommandModule
     {
         yield return new Command("fuzz", "Fuzz device models and parsers, guided by coverage")
         {
-            List(output), Run(output), Smoke(output), TriageCommands.Triage(output), TriageCommands.Show(output), TriageCommands.Repro(output), TriageCommands.Minimize(output),
+            List(output), Run(output), Smoke(output), TriageCommands.Triage(output), TriageCommands.Show(output), TriageCommands.Repro(output), TriageCommands.Minimize(output), FuzzBisect.Create(output),
             CampaignCommands.Campaign(output), CampaignCommands.Report(output), DivergeCommand.Create(output),
             CorpusCommands.CMin(output), CorpusCommands.Merge(output), CorpusCommands.Export(output), CorpusCommands.Import(output), Afl(),
         };

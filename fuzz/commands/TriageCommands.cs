@@ -18,7 +18,7 @@ internal static class TriageCommands
     {
         var target = TargetArgument();
         var folder = new Argument<string>("directory") { Description = "What `gauntlet fuzz run` wrote" };
-        var command = new Command("triage", "Crashes and hangs by bucket, each tried three times and minimised, with regression tests; exit code 1 when there are any") { target, folder };
+        var command = new Command("triage", $"Crashes and hangs by bucket, each tried three times and minimised, with regression tests, of machines ({BoardCase.Targets}) also as a suite; exit code 1 when there are any") { target, folder };
         command.SetAction(parsed =>
         {
             var (name, path) = (parsed.GetValue(target)!, parsed.GetValue(folder)!);
@@ -36,10 +36,16 @@ internal static class TriageCommands
                 output.Out.WriteLine($"      gauntlet fuzz repro {ShellCommand.Quote(name)} {ShellCommand.Quote(triaged.Input)}");
                 foreach (var written in triaged.Files)
                     output.Out.WriteLine($"      {written}");
+                // What comes at times is no case for a gate.
+                if (triaged.Mark == FailureMark.Confirmed && triaged.Files.FirstOrDefault(static file => file.EndsWith(".qtest", StringComparison.Ordinal)) is { } script
+                    && BoardCase.Keep(name, triaged.Signature, script) is { } kept)
+                    output.Out.WriteLine($"      {kept}");
             }
             return found.Count == 0 ? ExitCode.Success : ExitCode.Failure;
         });
-        return command.WithExample("gauntlet fuzz triage isa-serial fuzz-out/isa-serial", "buckets of a night, smallest inputs, tests");
+        return command
+            .WithExample("gauntlet fuzz triage isa-serial fuzz-out/isa-serial", "buckets of a night, smallest inputs, tests")
+            .WithExample("gauntlet fuzz triage pc fuzz-out/pc || gauntlet run --suite fuzz-out/pc/triage/suite.yaml --vmm gvmm,qemu --accel tcg", "what broke the machine in process, as cases of the matrix");
     }
 
     public static Command Show(Output output)

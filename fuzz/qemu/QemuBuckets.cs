@@ -1,5 +1,8 @@
 using System.Globalization;
 using Gauntlet.Fuzz.Programs;
+using Gauntlet.Fuzz.Triage;
+using Gauntlet.Harness.Suites;
+using Gauntlet.Terminal;
 
 namespace Gauntlet.Fuzz.Qemu;
 
@@ -40,7 +43,7 @@ public sealed record QemuBucket(int Number, string Signature, string Device, lon
 }
 
 /// <summary>
-/// The faults of a campaign, in a directory: a bucket's <c>.txt</c> is written last, when its program, script, shell command and report are there. For all workers
+/// The faults of a campaign, in a directory: a bucket's <c>.txt</c> is written last, when its program, script, shell command and case of <c>suite.yaml</c> are there. For all workers
 /// of a process.
 /// </summary>
 public sealed class QemuBuckets
@@ -141,7 +144,7 @@ public sealed class QemuBuckets
             File.WriteAllText($"{stem}.program", $"# {failure.Bucket}\n# {string.Join(' ', device.Command.Arguments("hlt.bin"))}\n{ProgramText.Format(program)}");
             File.WriteAllText($"{stem}.qtest", script);
             File.WriteAllText($"{stem}.sh", $"#!/bin/sh\n# {failure.Bucket}\n{with}{command.ShellCommand(script)}");
-            var report = $"{failure.Bucket}\n{device.Name}\n{bucket.Seconds}\n{standing switch { QemuStanding.Artefact => ArtefactWord, QemuStanding.OnlySanitizer => SanitizerWord, QemuStanding.Flaky => FlakyWord, _ => "confirmed 3 of 3 on a fresh process" }}\n{failure.Report}\n";
+            var report = $"{failure.Bucket}\n{device.Name}\n{bucket.Seconds}\n{standing switch { QemuStanding.Artefact => ArtefactWord, QemuStanding.OnlySanitizer => SanitizerWord, QemuStanding.Flaky => FlakyWord, _ => "confirmed 3 of 3 on a fresh process" }}\n{failure.Report}\n{AddCase(bucket, device.Command)}";
             File.WriteAllText($"{stem}.tmp", report);
             File.Move($"{stem}.tmp", $"{stem}.txt", overwrite: true);
             _buckets[failure.Bucket] = bucket;
@@ -167,5 +170,23 @@ public sealed class QemuBuckets
                 counts[of] = many;
         }
         return counts;
+    }
+
+    // What only qtest brings about, or does not come each time, is no case for a gate. Returns what is to be said where there is none for another reason.
+    private string AddCase(QemuBucket bucket, QemuCommand command)
+    {
+        if (bucket.Standing is QemuStanding.Artefact or QemuStanding.Flaky)
+            return "";
+        try
+        {
+            var script = string.Create(CultureInfo.InvariantCulture, $"{bucket.Number:d3}.qtest");
+            var suite = SuiteFile.Slug($"fuzz-{Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(_folder)))}");
+            SuiteFile.Add(_folder, suite, "qemu", new SuiteCase(SuiteFile.NameOf(bucket.Number, bucket.Signature), script, command.Machine, command.Devices, bucket.Signature + bucket.Remark));
+            return "";
+        }
+        catch (UserException exception)
+        {
+            return $"no case of {SuiteYaml.FileName}: {exception.Message}\n";
+        }
     }
 }

@@ -55,5 +55,8 @@ public static class Replay
         }
     }
 
+    /// <summary>The file holds a device program as text.</summary>
+    public static bool IsText(string path) => IsText(File.ReadAllBytes(path));
+
     private static bool IsText(byte[] bytes) => bytes.AsSpan().StartsWith("program "u8) || bytes.AsSpan().StartsWith("#"u8);
 }

@@ -1,7 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Gauntlet.Guests.Sources;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Harness.Matrix;
@@ -10,7 +8,6 @@ using Gauntlet.Harness.Running;
 using Gauntlet.Harness.Scheduling;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Results.Records;
-using Gauntlet.Results.Reports;
 using Gauntlet.Results.Store;
 using Gauntlet.Terminal;
 
@@ -59,6 +56,7 @@ public sealed class BisectCommand : ICommandModule
             .WithExample("gauntlet bisect --good v0.1 --bad HEAD -- cpu/flags", "gvmm of this checkout, with its TCG")
             .WithExample("gauntlet bisect --vmm qemu --source ~/qemu --good v9.0.0 --bad v9.1.0 --suite ~/kvm-unit-tests --repeat 3 -- apic", "QEMU, each step three times")
             .WithExample("gauntlet bisect --vmm qemu --guest kut --source ~/kvm-unit-tests --good v1.1 --bad v1.2 -- msr", "the suite's commits, on the installed QEMU")
+            .WithExample("gauntlet bisect --vmm qemu --source ~/qemu --good v7.1.0 --bad v7.2.0 --suite fuzz-out/qemu/buckets/suite.yaml -- '000*'", "what the fuzzer found on QEMU")
             .WithExample("gauntlet bisect --host-kernel linux-image-6.1.0-37-amd64,~/next/arch/x86/boot/bzImage,~/linux --vmm qemu -- cpu/paging", "kernels whose KVM is under test, oldest first")
             .WithExample("gauntlet bisect --good HEAD~20 --accel kvm --json -- devices/serial", "for a script");
     }
@@ -84,7 +82,7 @@ public sealed class BisectCommand : ICommandModule
         BisectResult result;
         try
         {
-            result = await new BisectSearch(history, one.TryAsync, step => Tell(output, step)).RunAsync(good, bad, cancellation);
+            result = await new BisectSearch(history, one.TryAsync, step => BisectReport.Tell(output, step)).RunAsync(good, bad, cancellation);
             one.End(RunState.Finished);
         }
         catch
@@ -92,11 +90,7 @@ public sealed class BisectCommand : ICommandModule
             one.End(RunState.Cancelled);
             throw;
         }
-        if (line.GetValue(s_json))
-            output.Out.WriteLine(JsonSerializer.Serialize(result, BisectJson.Default.BisectResult));
-        else
-            await TellAsync(output, result, history, cancellation);
-        return result.Certain ? ExitCode.Success : ExitCode.Failure;
+        return await BisectReport.TellAsync(output, result, history, line.GetValue(s_json), cancellation);
     }
 
     private static (string Checkout, BisectHistory History, string Good, string Bad) Commits(ParseResult line, string vmm, string? guest, VmmDeclaration? declared, SuiteContext context)
@@ -123,22 +117,6 @@ public sealed class BisectCommand : ICommandModule
         return (null, new ListedHistory("kernel", kernels), End(s_good) ?? kernels[0], End(s_bad) ?? kernels[^1]);
 
         string? End(Option<string?> option) => line.GetValue(option) is { } named ? L1Supply.Kernels([named])[0] : null;
-    }
-
-    private static void Tell(Output output, BisectStep step) => output.Error.WriteLine(Harmless.Line(string.Create(
-        CultureInfo.InvariantCulture, $"{step.Verdict.ToString().ToLowerInvariant(),-7} {Name(step)} ({step.Left} left){(step.Reason is null ? "" : $": {step.Reason}")}")));
-
-    /// <summary>A commit has a subject, and needs only the first digits of its name.</summary>
-    private static string Name(BisectStep step) => step.Subject.Length > 0 ? $"{step.Name[..12]} {step.Subject}" : step.Name;
-
-    private static async Task TellAsync(Output output, BisectResult result, BisectHistory history, CancellationToken cancellation)
-    {
-        output.Out.WriteLine(result.Candidates.Count == 1 ? $"The first bad {history.Noun} is" : $"The first bad {history.Noun} is one of these; those before the last could not be tried:");
-        foreach (var step in result.Candidates)
-            output.Out.WriteLine(Harmless.Line($"  {await history.PresentAsync(step, cancellation)}"));
-        foreach (var flaky in result.Steps.Where(step => step.Verdict == StepVerdict.Flaky))
-            output.Out.WriteLine(Harmless.Line($"Not certain: the repetitions at {Name(flaky)} did not agree; it was taken as bad. More of them (--repeat) tell more."));
-        output.Out.WriteLine($"{result.Steps.Count} {history.Noun}s tried");
     }
 
     /// <summary>Runs the case at a step.</summary>
@@ -229,7 +207,3 @@ public sealed class BisectCommand : ICommandModule
         }
     }
 }
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, UseStringEnumConverter = true)]
-[JsonSerializable(typeof(BisectResult))]
-internal sealed partial class BisectJson : JsonSerializerContext;

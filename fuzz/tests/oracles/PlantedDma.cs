@@ -1,4 +1,3 @@
-using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Targets;
 using Gauntlet.Vmm.Bus;

@@ -1,7 +1,6 @@
 using Gauntlet.Fuzz.Oracles;
 using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Targets;
-using Gauntlet.Vmm.Bus;
 
 namespace Gauntlet.Fuzz.Tests.Oracles;
 
