@@ -45,7 +45,7 @@ internal static class TriageCommands
         });
         return command
             .WithExample("gauntlet fuzz triage isa-serial fuzz-out/isa-serial", "buckets of a night, smallest inputs, tests")
-            .WithExample("gauntlet fuzz triage pc fuzz-out/pc || gauntlet run --suite fuzz-out/pc/triage/suite.yaml --vmm gvmm,qemu --accel tcg", "what broke the machine in process, as cases of the matrix");
+            .WithExample("gauntlet fuzz triage pc fuzz-out/pc", "the same of a machine; then gauntlet run --suite fuzz-out/pc/triage/suite.yaml");
     }
 
     public static Command Show(Output output)

@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using Gauntlet.Harness.Suites;
 using Gauntlet.Results.Reports;
 using Gauntlet.Results.Yaml;
@@ -29,8 +27,6 @@ public sealed record SuiteCase(string Name, string Script, string Machine, IRead
 public static class SuiteFile
 {
     private const int SlugCharacters = 56;
-
-    private static readonly JsonSerializerOptions s_quoting = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>A bucket's name as a case: <c>003-assertion-intel-iommu-c-vtd-mem-write-size-4</c>.</summary>
     public static string NameOf(int number, string bucket) => string.Create(CultureInfo.InvariantCulture, $"{number:d3}-{Slug(bucket)}");
@@ -114,6 +110,20 @@ public static class SuiteFile
         return text.ToString();
     }
 
-    // What JSON quotes YAML reads as the same (YAML 1.2, 1.3).
-    private static string Quoted(string text) => JsonSerializer.Serialize(text, s_quoting);
+    // A double-quoted scalar (YAML 1.2, 7.3.1): what has no look of its own, line ends among it, by its number.
+    private static string Quoted(string text)
+    {
+        var quoted = new StringBuilder("\"");
+        foreach (var rune in text.EnumerateRunes())
+        {
+            if (rune.Value is '"' or '\\')
+                quoted.Append('\\').Append(rune);
+            else if (Rune.IsControl(rune) || Harmless.Line(rune.ToString()) != rune.ToString())
+                quoted.Append(CultureInfo.InvariantCulture, $"\\U{rune.Value:x8}");
+            else
+                quoted.Append(rune);
+        }
+
+        return quoted.Append('"').ToString();
+    }
 }
