@@ -34,8 +34,9 @@ public sealed class FatalTarget : IFuzzTarget
                 break;
             case 'K':
                 // The first time and the third, whichever processes they are in.
-                using (var file = new FileStream(Encoding.UTF8.GetString(input[1..]), FileMode.Append))
+                using (var file = new FileStream(Encoding.UTF8.GetString(input[1..]), FileMode.Open, FileAccess.Write))
                 {
+                    file.Position = file.Length;
                     file.WriteByte(0);
                     if (file.Length % 2 == 1)
                         throw new InvalidOperationException("now and then");
@@ -51,4 +52,18 @@ public sealed class FatalTarget : IFuzzTarget
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static int Pong(int depth) => Ping(depth + 1) - depth;
+}
+
+/// <summary>Begins with an input that throws and one that ends the process.</summary>
+public sealed class SeededFatalTarget : IFuzzTarget
+{
+    private readonly FatalTarget _target = new();
+
+    public Grammar? Grammar => null;
+
+    public IReadOnlyList<byte[]> Seeds => ["X"u8.ToArray(), "D"u8.ToArray()];
+
+    public void Run(ReadOnlySpan<byte> input) => _target.Run(input);
+
+    public void Dispose() => _target.Dispose();
 }
