@@ -93,7 +93,9 @@ public sealed partial record QemuFailure(string Bucket, string Report, bool IsAr
             // What a fault goes through on its way is the same for all.
             if (file is null || file.StartsWith("libc.", StringComparison.Ordinal) || file.StartsWith("libglib", StringComparison.Ordinal))
                 continue;
-            places.Add($"{(file == program ? "" : file)}{(frame.Groups["function"].Value is var function && function is not ("??" or "in") ? $" {function}" : $"+0x{address - starts[file]:x}")}");
+            // Where gdb knows no name it prints question marks, or nothing.
+            var place = frame.Groups["function"].Value is var function && function is not ("" or "??" or "in") ? function : $"+0x{address - starts[file]:x}";
+            places.Add(file == program ? place : $"{file} {place}");
         }
         // Recursion repeats a few places for ever: its bottom is the same each time, its top is not.
         var bucket = $"{kind} {program} {string.Join(" < ", places.Take(PlacesInBucket))}";

@@ -23,7 +23,8 @@ public sealed class QemuFailureTests
             Thread 1 "qemu" received signal SIGSEGV, Segmentation fault.
             #0  0x00007ffff6c0bf4f in memcpy () from /lib/x86_64-linux-gnu/libc.so.6
             #1  0x0000555555901234 in ?? ()
-            #2  0x0000555555901300 in ?? ()
+            #2  0x0000555555901300 in  ()
+            #3  0x0000555555901400 in scsi_req_cancel_complete ()
                       Start Addr           End Addr       Size     Offset  Perms  objfile
                   0x555555554000     0x555555856000   0x302000        0x0  r--p   /usr/bin/qemu-system-x86_64
                   0x555555856000     0x555555ef2000   0x69c000   0x302000  r-xp   /usr/bin/qemu-system-x86_64
@@ -32,7 +33,7 @@ public sealed class QemuFailureTests
 
         var failure = QemuFailure.FromDebugger("signal 11", Said, "qemu-system-x86_64");
 
-        Assert.Equal("SIGSEGV qemu-system-x86_64 +0x3ad234 < +0x3ad300", failure.Bucket);
+        Assert.Equal("SIGSEGV qemu-system-x86_64 +0x3ad234 < +0x3ad300 < scsi_req_cancel_complete", failure.Bucket);
         Assert.False(failure.IsArtefact);
     }
 
