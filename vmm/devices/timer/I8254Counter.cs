@@ -252,7 +252,8 @@ internal sealed class I8254Counter
         _nextCount = Math.Clamp(reader.Int64(), 0, 0x10000);
         _heldAt = Math.Clamp(reader.Int64(), -1, MaxTicks);
         _edgesSeenTo = Math.Clamp(reader.Int64(), 0, MaxTicks);
-        if (IsPeriodic)
+        // Until a count is written for the mode, that of the one before stays.
+        if (IsPeriodic && (_loaded || _running))
             (_count, _nextCount) = (Math.Max(_count, 2), _nextCount == 0 ? 0 : Math.Max(_nextCount, 2));
     }
 
