@@ -46,9 +46,9 @@ internal sealed class E1000Transmitter(IGuestMemory memory, E1000Registers regis
     /// <summary>Frames that were given on since it was last set to 0.</summary>
     public int FrameCount { get; set; }
 
-    /// <summary>There is a descriptor to be looked at.</summary>
-    public bool HasWork => (registers[E1000Registers.TransmitControl] & Enable) != 0 && Entries > 0
-        && registers[E1000Registers.TransmitHead] != registers[E1000Registers.TransmitTail] && registers[E1000Registers.TransmitHead] < Entries;
+    /// <summary>There is a descriptor to be looked at. A tail outside the ring, which the head would chase for ever, names none.</summary>
+    public bool HasWork => (registers[E1000Registers.TransmitControl] & Enable) != 0
+        && registers[E1000Registers.TransmitHead] is var head && registers[E1000Registers.TransmitTail] is var tail && head != tail && head < Entries && tail < Entries;
 
     private uint Entries => registers[E1000Registers.TransmitLength] / DescriptorBytes;
 

@@ -334,6 +334,18 @@ public sealed class E1000Tests
         Assert.Single(_cable.Sent);
     }
 
+    [Theory]
+    [InlineData((uint)Entries)]
+    [InlineData(0xffffu)]
+    public void A_tail_outside_the_ring_names_no_descriptors(uint tail)
+    {
+        Set(0x3818, tail);
+        _bench.Clock.Advance(1_000_000);
+        Assert.Equal(0u, Get(0x3810));
+        Set(0x3818, 2);
+        Assert.Equal(2u, Get(0x3810));
+    }
+
     [Fact]
     public void A_long_ring_is_left_and_gone_on_with_in_virtual_time()
     {
