@@ -20,9 +20,12 @@ public static class SoftFloatRounding
         if (roundedExponent > format.MaxExponent)
         {
             context.Raised |= FloatExceptions.Overflow;
-            if ((context.Masked & FloatExceptions.Overflow) == 0 && context.BiasUnmasked)
+            var isMasked = (context.Masked & FloatExceptions.Overflow) != 0;
+            if (!isMasked && context.BiasUnmasked)
                 return Deliver(negative, roundedExponent - UnmaskedBias, rounded, inexact, up, ref context);
-            context.Raised |= FloatExceptions.Precision;
+            // Unmasked, nobody gets the result, and it is as inexact as it would be with any exponent (SDM Vol. 1, 4.9.1.4).
+            if (isMasked || inexact)
+                context.Raised |= FloatExceptions.Precision;
             return Overflowed(negative, format, ref context);
         }
 
@@ -83,6 +86,11 @@ public static class SoftFloatRounding
             context.Raised |= FloatExceptions.Underflow;
             if (context.BiasUnmasked)
                 return Deliver(negative, unbounded.Exponent + UnmaskedBias, unbounded.Significand, unbounded.Inexact, unbounded.Up, ref context);
+            // As with overflow.
+            if (unbounded.Inexact)
+                context.Raised |= FloatExceptions.Precision;
+            context.RoundedUp = false;
+            return SoftFloat.Zero(negative);
         }
         else if (context.FlushToZero)
         {

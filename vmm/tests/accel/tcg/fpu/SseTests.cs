@@ -198,6 +198,21 @@ public sealed class SseTests : IDisposable
             }
         }).Holds(50);
 
+    // As the host's MXCSR is in a signal's frame: the smallest exponent there is, or the largest, do not make a result inexact that nobody gets.
+    [Theory]
+    [InlineData(SseOperation.Add, 0x7f7fffffu, 0x7f7fffffu, 0x1b80u, 0x08u)]
+    [InlineData(SseOperation.Add, 0x7f7fffffu, 0x7f7ffffeu, 0x1b80u, 0x28u)]
+    [InlineData(SseOperation.Multiply, 0x7f7fffffu, 0x7f7fffffu, 0x1b80u, 0x28u)]
+    [InlineData(SseOperation.Multiply, 0x00800001u, 0x3f000000u, 0x1780u, 0x10u)]
+    [InlineData(SseOperation.Multiply, 0x00800001u, 0x3f000001u, 0x1780u, 0x30u)]
+    [InlineData(SseOperation.Multiply, 0x00800000u, 0x3f000000u, 0x1780u, 0x10u)]
+    public void A_result_out_of_range_is_as_inexact_as_with_any_exponent_where_that_is_unmasked(SseOperation operation, uint a, uint b, uint masks, uint raised)
+    {
+        var mxcsr = masks;
+        Assert.False(SseArithmetic.Compute(operation, SseShape.ScalarSingle, Vector128.CreateScalar(a).AsByte(), Vector128.CreateScalar(b).AsByte(), ref mxcsr, out _));
+        Assert.Equal(masks | raised, mxcsr);
+    }
+
     [Fact]
     public void An_unmasked_exception_of_an_operand_is_told_alone_and_one_of_the_result_with_all()
     {
