@@ -53,7 +53,7 @@ internal static class FuzzBisect
         });
         return command
             .WithExample("gauntlet fuzz bisect pc fuzz-out/pc/crashes/id:000000 --good HEAD~40", "a crash of the night, in the commits since the last good one")
-            .WithExample("gauntlet fuzz bisect edu fuzz/regressions/edu/a --good v0.1 --bad v0.2 --source ~/gauntlet", "commits of another checkout");
+            .WithExample("gauntlet fuzz bisect edu fuzz/regressions/edu/msi-silences-the-pin.program --good v0.1 --bad v0.2 --source ~/gauntlet", "commits of another checkout");
     }
 
     /// <summary>

@@ -1,25 +1,27 @@
-using Gauntlet.Fuzz.Programs;
 using Gauntlet.Fuzz.Targets;
 using Gauntlet.Fuzz.Triage;
+using Gauntlet.Harness.Suites;
 
 namespace Gauntlet.Fuzz.Tests.Targets;
 
-/// <summary>Programs that once found something, each with what it found.</summary>
+/// <summary>Inputs that once found something: <c>fuzz/regressions</c>, a folder a target.</summary>
 public sealed class RegressionTests
 {
-    // Restored before the devices that drive its lines, the interrupt controller latched edges that were none.
-    [Fact]
-    public void A_restored_board_keeps_the_requests_that_its_interrupt_controller_had_latched() =>
-        Survives("pc", "outl 0x2000 0x90594\nsnapshot\nrestore\n");
+    private static string Folder => Path.Combine(SourceTree.Require(), "fuzz", "regressions");
 
-    // The pin stayed asserted when messages were turned on, until a restore took it back.
-    [Theory]
-    [InlineData("edu", "writel 0xfe000060 0xc20c9abb\npci_writel 02.0 0x40 0x4c7709bd\nsnapshot\nrestore\n")]
-    public void A_function_that_sends_messages_leaves_its_pin_alone(string target, string program) => Survives(target, program);
-
-    private static void Survives(string name, string program)
+    public static TheoryData<string, string> Kept()
     {
-        using var target = TargetCatalogue.Create(name);
-        Assert.Null(Replay.Run(target, ProgramBytes.Encode(ProgramText.Parse("program 1\n" + program), target.Grammar!)));
+        var kept = new TheoryData<string, string>();
+        foreach (var file in Directory.EnumerateFiles(Folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+            kept.Add(Path.GetFileName(Path.GetDirectoryName(file))!, Path.GetFileName(file));
+        return kept;
+    }
+
+    [Theory]
+    [MemberData(nameof(Kept))]
+    public void What_once_failed_passes(string target, string file)
+    {
+        using var made = TargetCatalogue.Create(target);
+        Assert.Null(Replay.Run(made, Replay.Load(Path.Combine(Folder, target, file), made.Grammar)));
     }
 }
