@@ -1,6 +1,7 @@
 using Gauntlet.Fuzz.Diverge;
 using Gauntlet.Fuzz.Engine;
 using Gauntlet.Fuzz.Programs;
+using Gauntlet.Fuzz.Tests.Qemu;
 using Gauntlet.Harness.Drivers;
 using Gauntlet.Results.Yaml;
 using Gauntlet.Terminal;
@@ -83,13 +84,4 @@ public sealed class DivergenceTests
     [Fact]
     public void Every_difference_that_is_allowed_has_its_reason_and_its_section() =>
         Assert.All(AllowList.Default(), entry => Assert.True(entry is { Reason.Length: > 10, Section.Length: > 3, Mask: > 0 }));
-
-    private sealed class QemuTheoryAttribute : TheoryAttribute
-    {
-        public QemuTheoryAttribute()
-        {
-            if (ProgramFinder.InPath("qemu-system-x86_64") is null)
-                Skip = "qemu-system-x86_64 is not installed (Debian's package qemu-system-x86)";
-        }
-    }
 }

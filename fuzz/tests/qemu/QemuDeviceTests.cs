@@ -185,18 +185,4 @@ public sealed class QemuDeviceTests : IDisposable
     [Fact]
     public void A_device_that_is_not_known_has_no_first_programs() =>
         Assert.Empty(QemuSeeds.For(new QemuDevice("edu", new QemuCommand("qemu", "q35", []), [], [], [])));
-
-    private sealed class QemuFactAttribute : FactAttribute
-    {
-        public QemuFactAttribute()
-        {
-            if (ProgramFinder.InPath("qemu-system-x86_64") is null)
-                Skip = "qemu-system-x86_64 is not installed (Debian's package qemu-system-x86)";
-        }
-    }
-
-    private sealed class QemuTheoryAttribute : TheoryAttribute
-    {
-        public QemuTheoryAttribute() => Skip = new QemuFactAttribute().Skip;
-    }
 }
